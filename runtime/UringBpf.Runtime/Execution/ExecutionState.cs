@@ -1,0 +1,92 @@
+using System.Runtime.InteropServices;
+
+namespace UringBpf.Runtime;
+
+/// <summary>Why a run ended without its program's exit.</summary>
+public enum RunFault
+{
+    /// <summary>It ended by itself.</summary>
+    None,
+    /// <summary>The instruction budget of a metered program ran out (-ETIME, UB4001).</summary>
+    BudgetExhausted,
+}
+
+/// <summary>
+/// What one run of a program needs besides its context: stack memory, budget, execution slot. Native memory, handed to
+/// engines and functions as a pointer; owned by one thread at a time (<see cref="ExecutionSlot"/>).
+/// </summary>
+/// <remarks>Engines keep nothing here across runs but counters; <see cref="Reset"/> prepares the next one.</remarks>
+[StructLayout(LayoutKind.Sequential)]
+public unsafe struct ExecutionState
+{
+    /// <summary>One past the highest stack byte: r10 of the main program. Below it lie
+    /// <see cref="Bytecode.Limits.Frames"/> × <see cref="Bytecode.Limits.StackBytesPerFrame"/> bytes, 16-byte aligned;
+    /// a callee's r10 is its caller's minus 512.</summary>
+    public byte* StackTop;
+    /// <summary>Instructions a metered run may still charge; below zero it has expired.</summary>
+    public long Budget;
+    /// <summary>Tail calls made in this run.</summary>
+    public int TailCalls;
+    /// <summary>The execution slot: index into per-CPU map values, result of bpf_get_smp_processor_id.</summary>
+    public int Slot;
+    /// <summary>Set by an engine or function that must end the run; engines look at it after calls in metered programs.</summary>
+    public RunFault Fault;
+    /// <summary>What may_goto may still go round in this run.</summary>
+    public int LoopRounds;
+    /// <summary>The host of completion hooks (ring or test fixture), or null: then ring kfuncs give -EOPNOTSUPP.</summary>
+    public HookHost* Host;
+    /// <summary>The host's own pointer to the chain whose completion is being handled.</summary>
+    public void* Chain;
+    /// <summary>The context the program was started with: what kfuncs and tail calls work on.</summary>
+    public byte* Context;
+    /// <summary>Its length in bytes.</summary>
+    public ulong ContextLength;
+    /// <summary>The packet, for LD_ABS and LD_IND; null without one.</summary>
+    public byte* Packet;
+    /// <summary>Its length in bytes.</summary>
+    public ulong PacketLength;
+    /// <summary>State of this slot's pseudo-random generator; never 0.</summary>
+    public ulong RandomState;
+
+    /// <summary>Prepares for a run.</summary>
+    /// <param name="budget">Instructions a metered program may use.</param>
+    public void Reset(long budget)
+    {
+        Budget = budget;
+        TailCalls = 0;
+        Fault = RunFault.None;
+        LoopRounds = Bytecode.Limits.LoopRounds;
+    }
+}
+
+/// <summary>
+/// The functions that completion-hook kfuncs forward to: the ring fills in its own, a test fixture recording ones. The
+/// kfuncs themselves are ordinary static methods of this assembly, so a compiled program does not depend on who hosts it.
+/// Every function takes the state first; results are as the kfunc's prototype says.
+/// </summary>
+[StructLayout(LayoutKind.Sequential)]
+public unsafe struct HookHost
+{
+    /// <summary>uring_submit(op, size).</summary>
+    public delegate*<ExecutionState*, byte*, uint, int> Submit;
+    /// <summary>uring_cancel(user_data).</summary>
+    public delegate*<ExecutionState*, ulong, int> Cancel;
+    /// <summary>uring_emit(user_data, value).</summary>
+    public delegate*<ExecutionState*, ulong, ulong, int> Emit;
+    /// <summary>uring_buffer(index, offset, size): memory or null.</summary>
+    public delegate*<ExecutionState*, uint, ulong, ulong, byte*> Buffer;
+    /// <summary>uring_hold_buffer().</summary>
+    public delegate*<ExecutionState*, int> HoldBuffer;
+    /// <summary>uring_timeout(nanoseconds, user_data).</summary>
+    public delegate*<ExecutionState*, ulong, ulong, int> Timeout;
+    /// <summary>uring_handover(slot).</summary>
+    public delegate*<ExecutionState*, uint, int> Handover;
+    /// <summary>uring_release_buffer(buffer).</summary>
+    public delegate*<ExecutionState*, uint, int> ReleaseBuffer;
+    /// <summary>uring_fork(counter, count).</summary>
+    public delegate*<ExecutionState*, uint, uint, int> Fork;
+    /// <summary>uring_join(counter).</summary>
+    public delegate*<ExecutionState*, uint, int> Join;
+    /// <summary>uring_message(target, user_data, value).</summary>
+    public delegate*<ExecutionState*, uint, ulong, ulong, int> Message;
+}

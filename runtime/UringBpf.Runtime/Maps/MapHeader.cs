@@ -1,0 +1,29 @@
+using System.Runtime.InteropServices;
+using UringBpf.Bytecode;
+
+namespace UringBpf.Runtime;
+
+/// <summary>
+/// The native face of a map: what a program's map pointer points to. Engines read the constant part to inline array
+/// lookups; each map type keeps its own data behind <see cref="Data"/>. Lives as long as its <see cref="BpfMap"/>.
+/// </summary>
+[StructLayout(LayoutKind.Sequential)]
+public unsafe struct MapHeader
+{
+    /// <summary>The type.</summary>
+    public MapType Type;
+    /// <summary>Key bytes.</summary>
+    public uint KeySize;
+    /// <summary>Value bytes as declared.</summary>
+    public uint ValueSize;
+    /// <summary>Capacity.</summary>
+    public uint MaxEntries;
+    /// <summary>Bytes from one array element to the next: the value size rounded up to 8.</summary>
+    public uint Stride;
+    /// <summary>Creation flags.</summary>
+    public MapFlags Flags;
+    /// <summary>Arrays: the first element. Other types: their own native data.</summary>
+    public byte* Data;
+    /// <summary>GCHandle of the managed <see cref="BpfMap"/>, for slow paths.</summary>
+    public nint Managed;
+}
