@@ -56,6 +56,9 @@ public enum ArgumentKind : byte
     Iterator,
     /// <summary>As <see cref="Iterator"/>; the call ends it.</summary>
     IteratorDestroy,
+    /// <summary>Whatever the register holds: a number, a pointer, or nothing initialised (the variable arguments of
+    /// bpf_trace_printk). The function treats it as a number that reaches the host only, never the program.</summary>
+    Anything,
 }
 
 /// <summary>One argument of a function.</summary>
@@ -100,6 +103,9 @@ public enum FunctionTraits
     ReturnsReadOnly = 16,
     /// <summary>Needs the ring: unavailable to a program run without one, where it returns -EOPNOTSUPP.</summary>
     NeedsRing = 32,
+    /// <summary>Memory it reads may hold pointers the program spilled there: what it makes of them reaches the host only
+    /// (bpf_trace_vprintk). Without this trait, spilled pointers in memory handed to a function are refused.</summary>
+    ReadsPointers = 64,
 }
 
 /// <summary>
@@ -126,6 +132,9 @@ public sealed record FunctionPrototype
     public FunctionTraits Traits { get; init; }
     /// <summary>The map types a <see cref="ArgumentKind.Map"/> argument may have; empty for all.</summary>
     public ImmutableArray<MapType> MapTypes { get; init; } = [];
+    /// <summary>The C name of the context struct the function works on: only programs with that context may call it.
+    /// Empty when it works with any.</summary>
+    public string ContextStruct { get; init; } = "";
     /// <summary>One line: what it does, for reference pages.</summary>
     public string Summary { get; init; } = "";
 

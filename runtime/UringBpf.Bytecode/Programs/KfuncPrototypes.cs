@@ -20,6 +20,7 @@ public static class KfuncPrototypes
         ReturnMin = Limits.MinErrno,
         ReturnMax = 0,
         Traits = FunctionTraits.NeedsRing,
+        ContextStruct = "uring_completion",
         Summary = summary,
     };
 
@@ -82,7 +83,27 @@ public static class KfuncPrototypes
     public static FunctionPrototype Message { get; } = Status(13, "uring_message",
         "Posts a completion to a granted ring.", new Argument("target", Scalar), new Argument("user_data", Scalar), new Argument("value", Scalar));
 
+    private static FunctionPrototype Iterate(int id, string name, ReturnKind returns, string summary, params Argument[] arguments) =>
+        new() { Id = id, Name = name, Kind = FunctionKind.Kfunc, Returns = returns, Arguments = [.. arguments], Summary = summary };
+
+    /// <summary>int bpf_iter_num_new(it, start, end)</summary>
+    public static FunctionPrototype IteratorNew { get; } = Iterate(101, "bpf_iter_num_new", ReturnKind.Scalar,
+        "Starts an iterator over the numbers start..end-1; 0, -EINVAL when start > end, -E2BIG past 8,388,608 of them. It must be destroyed either way.",
+        new Argument("it", ArgumentKind.IteratorNew), new Argument("start", Scalar), new Argument("end", Scalar)) with
+    { ReturnMin = Limits.MinErrno, ReturnMax = 0 };
+
+    /// <summary>int *bpf_iter_num_next(it)</summary>
+    public static FunctionPrototype IteratorNext { get; } = Iterate(102, "bpf_iter_num_next", ReturnKind.IteratorValueOrNull,
+        "Steps to the next number: a pointer to it, or NULL at the end.", new Argument("it", Iterator));
+
+    /// <summary>void bpf_iter_num_destroy(it)</summary>
+    public static FunctionPrototype IteratorDestroy { get; } = Iterate(103, "bpf_iter_num_destroy", ReturnKind.Void,
+        "Ends an iterator.", new Argument("it", ArgumentKind.IteratorDestroy));
+
     /// <summary>Every built-in kfunc.</summary>
     public static ImmutableArray<FunctionPrototype> All { get; } =
-        [Submit, Cancel, Emit, Buffer, HoldBuffer, Timeout, Crc32c, Crc32cUpdate, Handover, ReleaseBuffer, Fork, Join, Message];
+        [
+            Submit, Cancel, Emit, Buffer, HoldBuffer, Timeout, Crc32c, Crc32cUpdate, Handover, ReleaseBuffer, Fork, Join, Message,
+            IteratorNew, IteratorNext, IteratorDestroy,
+        ];
 }

@@ -45,6 +45,12 @@ public enum MapFlags : uint
     None = 0,
     /// <summary>BPF_F_NO_PREALLOC: entries are allocated on demand (required for LPM tries).</summary>
     NoPreallocation = 1,
+    /// <summary>BPF_F_NO_COMMON_LRU: accepted; the LRU maps of this engine have one eviction order for all threads anyway.</summary>
+    NoCommonLru = 1 << 1,
+    /// <summary>BPF_F_NUMA_NODE: accepted; where memory lies is left to the system.</summary>
+    NumaNode = 1 << 2,
+    /// <summary>BPF_F_ZERO_SEED: hash with seed 0, for reproducible order; gives up protection against chosen keys.</summary>
+    ZeroSeed = 1 << 6,
     /// <summary>BPF_F_RDONLY_PROG: programs may only read.</summary>
     ReadOnlyProgram = 1 << 7,
     /// <summary>BPF_F_WRONLY_PROG: programs may only write.</summary>
@@ -69,6 +75,8 @@ public sealed record MapSpec
     public int MaxEntries { get; init; }
     /// <summary>Creation flags.</summary>
     public MapFlags Flags { get; init; }
+    /// <summary>The kernel's <c>map_extra</c>. Bloom filter: number of hash functions, 1..15, or 0 for 5. Other types: 0.</summary>
+    public ulong Extra { get; init; }
     /// <summary>For maps of maps: what every inner map must be.</summary>
     public MapSpec? InnerMap { get; init; }
     /// <summary>For maps of maps and program arrays: the entries declared in <c>.values</c> as (index, name of the map or program).</summary>

@@ -30,9 +30,13 @@ public sealed record ProgramType
     public ImmutableHashSet<string> ExcludedHelpers { get; init; } = [];
 
     /// <summary>True when a program of this type may call the function.</summary>
-    public bool Allows(FunctionPrototype function) => function.Kind == FunctionKind.Kfunc
-        ? Kfuncs.Contains(function.Name) || function.Id >= 0x10000 || (function.Traits & FunctionTraits.NeedsRing) == 0
-        : !ExcludedHelpers.Contains(function.Name);
+    public bool Allows(FunctionPrototype function)
+    {
+        if (function.ContextStruct.Length > 0 && function.ContextStruct != Context.StructName) return false;
+        return function.Kind == FunctionKind.Kfunc
+            ? Kfuncs.Contains(function.Name) || function.Id >= 0x10000 || (function.Traits & FunctionTraits.NeedsRing) == 0
+            : !ExcludedHelpers.Contains(function.Name);
+    }
 
     /// <inheritdoc />
     public override string ToString() => Name;
