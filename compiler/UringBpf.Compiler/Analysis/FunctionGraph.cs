@@ -1,0 +1,146 @@
+using UringBpf.Bytecode;
+using UringBpf.Runtime;
+
+namespace UringBpf.Compiler;
+
+/// <summary>A run of slots that is entered at its first and left at its last instruction.</summary>
+internal sealed class BasicBlock(int index, int start)
+{
+    /// <summary>Place in <see cref="FunctionGraph.Blocks"/>.</summary>
+    public int Index { get; } = index;
+    /// <summary>First slot.</summary>
+    public int Start { get; } = start;
+    /// <summary>One past the last slot.</summary>
+    public int End { get; set; }
+    /// <summary>The last instruction's slot.</summary>
+    public int Last { get; set; }
+    /// <summary>Where control goes next.</summary>
+    public List<BasicBlock> Successors { get; } = [];
+    /// <summary>Where control comes from.</summary>
+    public List<BasicBlock> Predecessors { get; } = [];
+    /// <summary>Registers (bit per number) read before written, here or later.</summary>
+    public int LiveIn { get; set; }
+    /// <summary>Registers read after this block before they are written.</summary>
+    public int LiveOut { get; set; }
+}
+
+/// <summary>One function of a program: its decoded instructions as basic blocks, with the liveness of registers.</summary>
+internal sealed class FunctionGraph
+{
+    private readonly ProgramGraph _program;
+    private readonly Dictionary<int, BasicBlock> _byStart = [];
+
+    public FunctionGraph(ProgramGraph program, int index, int maxBlockSlots)
+    {
+        _program = program;
+        Index = index;
+        Function = program.Verified.Subprograms[index];
+        SplitIntoBlocks(maxBlockSlots);
+        Connect();
+    }
+
+    /// <summary>Place in <see cref="VerifiedProgram.Subprograms"/>.</summary>
+    public int Index { get; }
+
+    /// <summary>Name and slots.</summary>
+    public Subprogram Function { get; }
+
+    /// <summary>The blocks in order of slot.</summary>
+    public List<BasicBlock> Blocks { get; } = [];
+
+    /// <summary>Registers that hold something when the function is entered and are read (r10 left out).</summary>
+    public int LiveAtEntry => Blocks[0].LiveIn & ~(1 << 10);
+
+    /// <summary>The live registers in order: what its callers pass.</summary>
+    public IReadOnlyList<int> ArgumentRegisters => [.. Enumerable.Range(0, 10).Where(register => (LiveAtEntry >> register & 1) != 0)];
+
+    /// <summary>Parameters of its method: the entry's, or its argument registers, stack top and state.</summary>
+    public unsafe Type[] ParameterTypes => Index == 0
+        ? [typeof(nint), typeof(byte*), typeof(ulong), typeof(ExecutionState*)]
+        : [.. ArgumentRegisters.Select(_ => typeof(ulong)), typeof(ulong), typeof(ExecutionState*)];
+
+    /// <summary>How its own method is entered and left.</summary>
+    public FunctionFrame Frame() => Index == 0 ? new EntryFrame() : new SubprogramFrame(ArgumentRegisters);
+
+    /// <summary>The name of its method in stack traces, dumps and persisted assemblies.</summary>
+    public string MethodName => Function.Name.Length > 0 ? Function.Name : $"function_{Index}";
+
+    /// <summary>The block that starts at a slot.</summary>
+    public BasicBlock BlockAt(int slot) => _byStart[slot];
+
+    /// <summary>True when the slot starts a block.</summary>
+    public bool StartsBlock(int slot) => _byStart.ContainsKey(slot);
+
+    /// <summary>Works out <see cref="BasicBlock.LiveIn"/> by backward data flow.</summary>
+    public void ComputeLiveness()
+    {
+        var changed = true;
+        while (changed)
+        {
+            changed = false;
+            for (var i = Blocks.Count - 1; i >= 0; i--)
+            {
+                var block = Blocks[i];
+                var live = 0;
+                foreach (var next in block.Successors) live |= next.LiveIn;
+                block.LiveOut = live;
+                for (var slot = block.Last; slot >= block.Start; slot = _program.Previous(slot, block.Start))
+                {
+                    live &= ~_program.Writes(slot);
+                    live |= _program.Reads(slot);
+                    if (slot == block.Start) break;
+                }
+                if (live == block.LiveIn) continue;
+                block.LiveIn = live;
+                changed = true;
+            }
+        }
+    }
+
+    private void SplitIntoBlocks(int maxBlockSlots)
+    {
+        var leaders = new SortedSet<int> { Function.Start };
+        var sinceLeader = 0;
+        for (var slot = Function.Start; slot < Function.End; slot += _program.Slots(slot))
+        {
+            var next = slot + _program.Slots(slot);
+            var target = _program.JumpTarget(slot);
+            if (target >= 0) leaders.Add(target);
+            if ((target >= 0 || _program.EndsPath(slot)) && next < Function.End) leaders.Add(next);
+            if (++sinceLeader >= maxBlockSlots && next < Function.End)
+            {
+                leaders.Add(next);
+                sinceLeader = 0;
+            }
+        }
+        foreach (var start in leaders)
+        {
+            var block = new BasicBlock(Blocks.Count, start);
+            Blocks.Add(block);
+            _byStart.Add(start, block);
+        }
+        for (var i = 0; i < Blocks.Count; i++)
+        {
+            var block = Blocks[i];
+            block.End = i + 1 < Blocks.Count ? Blocks[i + 1].Start : Function.End;
+            for (var slot = block.Start; slot < block.End; slot += _program.Slots(slot)) block.Last = slot;
+        }
+    }
+
+    private void Connect()
+    {
+        foreach (var block in Blocks)
+        {
+            var target = _program.JumpTarget(block.Last);
+            if (target >= 0 && _program.MayJump(block.Last)) Link(block, _byStart[target]);
+            if (_program.FallsThrough(block.Last) && block.End < Function.End) Link(block, _byStart[block.End]);
+        }
+    }
+
+    private static void Link(BasicBlock from, BasicBlock to)
+    {
+        if (from.Successors.Contains(to)) return;
+        from.Successors.Add(to);
+        to.Predecessors.Add(from);
+    }
+}

@@ -1,0 +1,171 @@
+using System.Collections.Immutable;
+using UringBpf.Bytecode;
+using UringBpf.Runtime;
+
+namespace UringBpf.Compiler;
+
+/// <summary>
+/// A verified program decoded once for the compiler: rows, jump targets, what every instruction reads and writes, and
+/// its functions as graphs of basic blocks.
+/// </summary>
+internal sealed class ProgramGraph
+{
+    private const int FrameRegister = 10;
+
+    private readonly OpcodeRow[] _rows;
+    private readonly bool _trustDeadCode;
+    private readonly bool _translates;
+
+    public ProgramGraph(VerifiedProgram verified, FunctionRegistry functions, CompilerOptions options)
+    {
+        Verified = verified;
+        Registry = functions;
+        _trustDeadCode = options.SkipDeadCode;
+        _translates = verified.Type.Context.Fields.Any(field => field.IsTranslated);
+        Instructions = verified.Spec.Instructions;
+        _rows = new OpcodeRow[Instructions.Length];
+        for (var slot = 0; slot < Instructions.Length; slot += Slots(slot))
+        {
+            _rows[slot] = OpcodeTable.Find(Instructions[slot])
+                ?? throw new BpfException("UB3001", $"{verified.Spec.Name}: opcode 0x{Instructions[slot].Opcode:x2} has no row in the opcode table.", slot);
+        }
+
+        Functions = new FunctionGraph[verified.Subprograms.Length];
+        for (var i = 0; i < Functions.Length; i++) Functions[i] = new FunctionGraph(this, i, options.RegionInstructions);
+        // What a call reads depends on the callee, so callees settle first: iterate until nothing changes (calls are not recursive).
+        int before;
+        do
+        {
+            before = Functions.Sum(f => f.LiveAtEntry);
+            foreach (var function in Functions) function.ComputeLiveness();
+        }
+        while (Functions.Sum(f => f.LiveAtEntry) != before);
+    }
+
+    public VerifiedProgram Verified { get; }
+    public FunctionRegistry Registry { get; }
+    public ImmutableArray<Instruction> Instructions { get; }
+    public FunctionGraph[] Functions { get; }
+
+    /// <summary>The row of the instruction at a slot (not the second slot of a wide immediate).</summary>
+    public OpcodeRow Row(int slot) => _rows[slot];
+
+    /// <summary>False for the second slot of a wide immediate.</summary>
+    public bool HasRow(int slot) => _rows[slot] is not null;
+
+    public ref readonly InstructionFacts Facts(int slot) => ref Verified.Facts.ItemRef(slot);
+
+    /// <summary>True unless the verifier showed that no path reaches the slot.</summary>
+    public bool IsReached(int slot) => !_trustDeadCode || Facts(slot).Reached;
+
+    public int Slots(int slot) => Instructions[slot].IsWide ? 2 : 1;
+
+    /// <summary>The instruction before a slot, not before <paramref name="start"/>.</summary>
+    public int Previous(int slot, int start) => slot - 2 >= start && _rows[slot - 1] is null ? slot - 2 : slot - 1;
+
+    /// <summary>The slot a jump goes to, or -1.</summary>
+    public int JumpTarget(int slot)
+    {
+        var row = _rows[slot];
+        if (!row.IsJump) return -1;
+        return slot + 1 + (row.IsLongJump ? Instructions[slot].Immediate : Instructions[slot].Offset);
+    }
+
+    /// <summary>True for a jump backwards: what a metered program pays for.</summary>
+    public bool IsBackEdge(int slot) => JumpTarget(slot) is var target && target >= 0 && target <= slot;
+
+    /// <summary>True when control never goes to the next slot.</summary>
+    public bool EndsPath(int slot) => _rows[slot].Operation is Operation.Exit or Operation.Jump || !IsReached(slot);
+
+    public bool MayJump(int slot) => IsReached(slot) && (!_trustDeadCode || !_rows[slot].IsConditionalJump || Facts(slot).MayJump);
+
+    public bool FallsThrough(int slot) => !EndsPath(slot) && (!_trustDeadCode || !_rows[slot].IsConditionalJump || Facts(slot).MayFallThrough);
+
+    /// <summary>The function whose first slot this is.</summary>
+    public int FunctionAt(int slot)
+    {
+        for (var i = 0; i < Functions.Length; i++)
+        {
+            if (Verified.Subprograms[i].Start == slot) return i;
+        }
+        throw new BpfException("UB3001", $"{Verified.Spec.Name}: no function starts at slot {slot}.", slot);
+    }
+
+    /// <summary>The subprogram a local call calls or a function address names.</summary>
+    public int Callee(int slot) => FunctionAt(slot + 1 + Instructions[slot].Immediate);
+
+    /// <summary>Registers an instruction reads, a bit each.</summary>
+    public int Reads(int slot)
+    {
+        if (!IsReached(slot)) return 0;
+        var row = _rows[slot];
+        ref readonly var instruction = ref Instructions.ItemRef(slot);
+        var destination = 1 << instruction.Destination;
+        var source = row.Source == OperandSource.Register ? 1 << instruction.Source : 0;
+        return row.Operation switch
+        {
+            Operation.Move or Operation.MoveSignExtend or Operation.Load or Operation.LoadSignExtend or Operation.LoadAcquire => source,
+            Operation.LoadImmediate64 or Operation.Jump or Operation.MayGoto or Operation.LoadPacketAbsolute => 0,
+            Operation.LoadPacketIndirect => source,
+            Operation.AtomicCompareExchange => destination | source | 1,
+            Operation.Exit => 1,
+            Operation.CallHelper or Operation.CallKfunc => ArgumentMask(IsTailCall(slot) ? 3 : Implementation(slot).Arity),
+            Operation.CallRegister => destination | ArgumentMask(5),
+            // The null test: graphs are made one after the other.
+            Operation.CallSubprogram => (Functions[Callee(slot)]?.LiveAtEntry ?? 0) | (1 << FrameRegister),
+            _ => destination | source,
+        };
+    }
+
+    /// <summary>Registers an instruction writes. Calls leave r1..r5 unreadable, which counts as writing them.</summary>
+    public int Writes(int slot)
+    {
+        if (!IsReached(slot)) return 0;
+        var row = _rows[slot];
+        ref readonly var instruction = ref Instructions.ItemRef(slot);
+        return row.Operation switch
+        {
+            >= Operation.Add and <= Operation.LoadSignExtend or Operation.LoadAcquire => 1 << instruction.Destination,
+            >= Operation.AtomicFetchAdd and <= Operation.AtomicExchange => 1 << instruction.Source,
+            Operation.AtomicCompareExchange or Operation.LoadPacketAbsolute or Operation.LoadPacketIndirect => 1,
+            _ when row.IsCall => 1,
+            _ => 0,
+        };
+    }
+
+    /// <summary>True for the call of bpf_tail_call, which engines do themselves.</summary>
+    public bool IsTailCall(int slot) => (Prototype(slot)?.Traits & FunctionTraits.TailCall) == FunctionTraits.TailCall;
+
+    /// <summary>The prototype of the helper or kfunc a call names, or null.</summary>
+    public FunctionPrototype? Prototype(int slot) => Verified.Spec.Functions.Find(_rows[slot], Instructions[slot]);
+
+    /// <summary>The code of the helper or kfunc a call names.</summary>
+    /// <exception cref="BpfException">UB3002 when the registry has no code for it.</exception>
+    public FunctionImplementation Implementation(int slot)
+    {
+        var prototype = Prototype(slot);
+        var found = prototype is null ? null : Registry.Find(prototype);
+        return found ?? throw new BpfException("UB3002",
+            $"{Verified.Spec.Name}: the function registry has no code for {prototype?.Name ?? $"function {Instructions[slot].Immediate}"}. " +
+            "Pass the registry whose prototypes the program was loaded with.", slot);
+    }
+
+    /// <summary>Bytes between where a program sees a context field and where the host has it; 0 for other accesses.</summary>
+    public int ContextShift(int slot) => TranslatedField(slot) is { } field ? field.HostOffset - field.Offset : 0;
+
+    /// <summary>True for the load of a 32-bit context field that is a 64-bit pointer in the host's layout.</summary>
+    public bool IsTranslatedPointer(int slot) => TranslatedField(slot) is { Kind: ContextFieldKind.BufferStart or ContextFieldKind.BufferEnd };
+
+    // The context field an access is to, where the program's view is not the host's.
+    private ContextField? TranslatedField(int slot)
+    {
+        var context = Verified.Type.Context;
+        ref readonly var facts = ref Facts(slot);
+        if (!_translates || facts.Region != RegionKind.Context) return null;
+        if (facts.OffsetMin != facts.OffsetMax)
+            throw new BpfException("UB3001", $"{Verified.Spec.Name}: a context access without a constant offset reached the compiler.", slot);
+        return context.Find(facts.OffsetMin, _rows[slot].AccessBytes) is { IsTranslated: true } field ? field : null;
+    }
+
+    private static int ArgumentMask(int arity) => ((1 << arity) - 1) << 1;
+}

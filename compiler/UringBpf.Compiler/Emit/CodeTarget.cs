@@ -1,0 +1,30 @@
+using System.Reflection.Emit;
+
+namespace UringBpf.Compiler;
+
+/// <summary>
+/// What differs between the places code is emitted to: how a map, a subprogram or a callback is named. A DynamicMethod
+/// binds addresses as constants; a persisted assembly loads fields bound at start; a dump prints symbols.
+/// </summary>
+internal abstract class CodeTarget
+{
+    /// <summary>Where the function's instructions go.</summary>
+    public abstract ILGenerator Generator { get; }
+
+    /// <summary>Says which BPF instruction the next IL belongs to.</summary>
+    public virtual void BeginInstruction(int slot)
+    {
+    }
+
+    /// <summary>Pushes the address of a map's header as int64.</summary>
+    public abstract void LoadMap(int map);
+
+    /// <summary>Pushes the address <paramref name="offset"/> bytes into the first value of a map as int64.</summary>
+    public abstract void LoadMapValue(int map, long offset);
+
+    /// <summary>Pushes the pointer a callback argument has, as int64.</summary>
+    public abstract void LoadCallback(int subprogram);
+
+    /// <summary>Calls a function made by this compiler; its arguments are on the stack.</summary>
+    public abstract void CallFunction(int subprogram);
+}

@@ -1,0 +1,117 @@
+using System.Reflection.Emit;
+using UringBpf.Bytecode;
+using UringBpf.Runtime;
+
+namespace UringBpf.Compiler;
+
+/// <summary>Jumps (RFC 9669 section 4.3) and may_goto. Metered programs pay at every jump backwards.</summary>
+internal sealed partial class FunctionEmitter
+{
+    private void EmitJump(OpcodeRow row, in Instruction instruction)
+    {
+        var target = _labels[_program.JumpTarget(_slot)];
+        if (row.Operation == Operation.Jump)
+        {
+            EmitChargedBranch(target);
+            return;
+        }
+        if (!_program.MayJump(_slot)) return;
+        if (!_program.FallsThrough(_slot))
+        {
+            EmitChargedBranch(target);
+            return;
+        }
+        if (row.Operation == Operation.MayGoto)
+        {
+            EmitMayGoto(target);
+            return;
+        }
+
+        Load(instruction.Destination, row.Width);
+        LoadOperand(row, instruction, row.Width);
+        if (row.Operation == Operation.JumpSet)
+        {
+            _il.Emit(OpCodes.And);
+            LoadConstant(0, row.Width);
+        }
+        if (_metered && _program.IsBackEdge(_slot))
+        {
+            var stay = _il.DefineLabel();
+            _il.Emit(Branch(row.Operation, inverted: true), stay);
+            EmitChargedBranch(target);
+            _il.MarkLabel(stay);
+        }
+        else
+        {
+            _il.Emit(Branch(row.Operation, inverted: false), target);
+        }
+    }
+
+    // Pays for a round when the jump goes backwards in a metered program.
+    private void EmitChargedBranch(Label target)
+    {
+        if (_metered && _program.IsBackEdge(_slot)) Charge(_slot - _program.JumpTarget(_slot) + 1);
+        _il.Emit(OpCodes.Br, target);
+    }
+
+    // Falls through while rounds are left. Rounds are counted whether the program is metered or not: they bound the loop.
+    private void EmitMayGoto(Label target)
+    {
+        LoadState(nameof(ExecutionState.LoopRounds));
+        LoadConstant(0, 32);
+        _il.Emit(OpCodes.Ble, target);
+        _frame.LoadState(this);
+        LoadState(nameof(ExecutionState.LoopRounds));
+        LoadConstant(1, 32);
+        _il.Emit(OpCodes.Sub);
+        _il.Emit(OpCodes.Stfld, StateField(nameof(ExecutionState.LoopRounds)));
+    }
+
+    private static OpCode Branch(Operation operation, bool inverted) => (operation, inverted) switch
+    {
+        (Operation.JumpEqual, false) or (Operation.JumpNotEqual or Operation.JumpSet, true) => OpCodes.Beq,
+        (Operation.JumpNotEqual or Operation.JumpSet, false) or (Operation.JumpEqual, true) => OpCodes.Bne_Un,
+        (Operation.JumpGreater, false) or (Operation.JumpLessOrEqual, true) => OpCodes.Bgt_Un,
+        (Operation.JumpGreaterOrEqual, false) or (Operation.JumpLess, true) => OpCodes.Bge_Un,
+        (Operation.JumpLess, false) or (Operation.JumpGreaterOrEqual, true) => OpCodes.Blt_Un,
+        (Operation.JumpLessOrEqual, false) or (Operation.JumpGreater, true) => OpCodes.Ble_Un,
+        (Operation.JumpSignedGreater, false) or (Operation.JumpSignedLessOrEqual, true) => OpCodes.Bgt,
+        (Operation.JumpSignedGreaterOrEqual, false) or (Operation.JumpSignedLess, true) => OpCodes.Bge,
+        (Operation.JumpSignedLess, false) or (Operation.JumpSignedGreaterOrEqual, true) => OpCodes.Blt,
+        _ => OpCodes.Ble,
+    };
+
+    // Takes from the budget; ends the run when it is used up.
+    private void Charge(long instructions)
+    {
+        var left = _il.DeclareLocal(typeof(long));
+        var enough = _il.DefineLabel();
+        LoadState(nameof(ExecutionState.Budget));
+        LoadConstant(instructions, 64);
+        _il.Emit(OpCodes.Sub);
+        _il.Emit(OpCodes.Stloc, left);
+        _frame.LoadState(this);
+        _il.Emit(OpCodes.Ldloc, left);
+        _il.Emit(OpCodes.Stfld, StateField(nameof(ExecutionState.Budget)));
+        _il.Emit(OpCodes.Ldloc, left);
+        LoadConstant(0, 64);
+        _il.Emit(OpCodes.Bge, enough);
+        _frame.LoadState(this);
+        LoadConstant((int)RunFault.BudgetExhausted, 32);
+        _il.Emit(OpCodes.Stfld, StateField(nameof(ExecutionState.Fault)));
+        _frame.EmitUnwind(this);
+        _il.MarkLabel(enough);
+    }
+
+    // After a call that may have ended the run.
+    private void UnwindOnFault()
+    {
+        if (!_metered) return;
+        var fine = _il.DefineLabel();
+        LoadState(nameof(ExecutionState.Fault));
+        LoadConstant(0, 32);
+        _il.Emit(OpCodes.Beq, fine);
+        _frame.EmitUnwind(this);
+        _il.MarkLabel(fine);
+    }
+}

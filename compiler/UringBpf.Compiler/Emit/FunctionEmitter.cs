@@ -1,0 +1,199 @@
+using System.Reflection;
+using System.Reflection.Emit;
+using UringBpf.Bytecode;
+using UringBpf.Runtime;
+
+namespace UringBpf.Compiler;
+
+/// <summary>
+/// Translates one function: walks its instructions in order and writes IL for each. The parts by opcode family are in
+/// FunctionEmitter.*.cs. One body serves every <see cref="CodeTarget"/>.
+/// </summary>
+internal sealed partial class FunctionEmitter
+{
+    private const int FrameRegister = 10;
+
+    private readonly ProgramGraph _program;
+    private readonly FunctionGraph _function;
+    private readonly CodeTarget _target;
+    private readonly CompilerOptions _options;
+    private readonly ILGenerator _il;
+    private readonly RegisterAssignment _registers;
+    private readonly LocalBuilder?[] _locals;
+    private readonly Dictionary<int, Label> _labels = [];
+    private readonly StackSlots _stackSlots;
+    private readonly Dictionary<int, LocalBuilder> _stackLocals = [];
+    private readonly FunctionFrame _frame;
+    private readonly bool _metered;
+    private int _slot;
+
+    public FunctionEmitter(ProgramGraph program, FunctionGraph function, CodeTarget target, CompilerOptions options, FunctionFrame frame)
+    {
+        _program = program;
+        _function = function;
+        _target = target;
+        _options = options;
+        _il = target.Generator;
+        _frame = frame;
+        _metered = program.Verified.Termination == Termination.Metered;
+        _registers = options.SplitLiveRanges ? RegisterAssignment.Split(program, function, options.NarrowRegisters) : RegisterAssignment.Straight();
+        _locals = new LocalBuilder?[_registers.Count];
+        _stackSlots = options.StackSlotsInLocals ? StackSlots.Find(program, function, _registers) : StackSlots.None;
+    }
+
+    /// <summary>Writes the whole function, entry and return included.</summary>
+    public void Emit()
+    {
+        foreach (var block in _function.Blocks) _labels.Add(block.Start, _il.DefineLabel());
+        _frame.EmitEntry(this);
+        foreach (var block in _function.Blocks) EmitBlock(block);
+        _frame.EmitEnd(this);
+    }
+
+    /// <summary>Where the IL goes.</summary>
+    public ILGenerator IL => _il;
+
+    /// <summary>True when the function or what it calls needs r10.</summary>
+    public bool UsesStack => _function.Blocks.Any(block => Enumerable.Range(block.Start, block.End - block.Start).Any(
+        slot => _program.HasRow(slot) && (_program.Reads(slot) >> FrameRegister & 1) != 0));
+
+    /// <summary>Pops the value a register has when the function is entered.</summary>
+    public void StoreAtEntry(int register)
+    {
+        var web = _registers.AtEntry(register);
+        if (web < 0)
+        {
+            _il.Emit(OpCodes.Pop);
+            return;
+        }
+        if (_registers.Narrow[web]) _il.Emit(OpCodes.Conv_U4);
+        _il.Emit(OpCodes.Stloc, Local(web));
+    }
+
+    private void EmitBlock(BasicBlock block)
+    {
+        _il.MarkLabel(_labels[block.Start]);
+        for (var slot = block.Start; slot < block.End; slot += _program.Slots(slot))
+        {
+            _slot = slot;
+            _target.BeginInstruction(slot);
+            if (!_program.IsReached(slot))
+            {
+                // No path leads here, but IL that falls through to the next label must still be well formed.
+                EmitReturnZero();
+                return;
+            }
+            EmitInstruction(_program.Row(slot), _program.Instructions[slot]);
+        }
+        // A function's last instruction that falls through would leave it: the verifier refuses that.
+        if (_program.FallsThrough(block.Last) && block.End >= _function.Function.End) EmitReturnZero();
+    }
+
+    private void EmitInstruction(OpcodeRow row, in Instruction instruction)
+    {
+        switch (row.Operation)
+        {
+            case >= Operation.Add and <= Operation.ByteSwap: EmitArithmetic(row, instruction); break;
+            case >= Operation.LoadImmediate64 and <= Operation.Store: EmitMemory(row, instruction); break;
+            case >= Operation.AtomicAdd and <= Operation.StoreRelease: EmitAtomic(row, instruction); break;
+            case Operation.LoadPacketAbsolute or Operation.LoadPacketIndirect: EmitPacketLoad(row, instruction); break;
+            case >= Operation.Jump and <= Operation.MayGoto: EmitJump(row, instruction); break;
+            case >= Operation.CallHelper and <= Operation.CallRegister: EmitCall(row, instruction); break;
+            case Operation.Exit:
+                Load64(0);
+                _frame.EmitReturn(this);
+                break;
+            default:
+                throw new BpfException("UB3001", $"{_program.Verified.Spec.Name}: no code for {row.Operation}.", _slot);
+        }
+    }
+
+    // Registers. "64" leaves or takes an int64, "32" an int32 that stands for its zero extension.
+
+    private void Load64(int register)
+    {
+        if (register == FrameRegister)
+        {
+            _frame.LoadStackTop(this);
+            return;
+        }
+        var web = _registers.Use(_slot, register);
+        _il.Emit(OpCodes.Ldloc, Local(web));
+        if (_registers.Narrow[web]) _il.Emit(OpCodes.Conv_U8);
+    }
+
+    private void Load32(int register)
+    {
+        if (register == FrameRegister)
+        {
+            _frame.LoadStackTop(this);
+            _il.Emit(OpCodes.Conv_U4);
+            return;
+        }
+        var web = _registers.Use(_slot, register);
+        _il.Emit(OpCodes.Ldloc, Local(web));
+        if (!_registers.Narrow[web]) _il.Emit(OpCodes.Conv_U4);
+    }
+
+    private void Store64(int register)
+    {
+        var web = _registers.Definition(_slot, register);
+        if (_registers.Narrow[web]) _il.Emit(OpCodes.Conv_U4);
+        _il.Emit(OpCodes.Stloc, Local(web));
+    }
+
+    private void Store32(int register)
+    {
+        var web = _registers.Definition(_slot, register);
+        if (!_registers.Narrow[web]) _il.Emit(OpCodes.Conv_U8);
+        _il.Emit(OpCodes.Stloc, Local(web));
+    }
+
+    // Pushes the second operand at the operation's width.
+    private void LoadOperand(OpcodeRow row, in Instruction instruction, int width)
+    {
+        if (row.Source == OperandSource.Immediate) LoadConstant(instruction.Immediate, width);
+        else if (width == 64) Load64(instruction.Source);
+        else Load32(instruction.Source);
+    }
+
+    private void LoadConstant(long value, int width)
+    {
+        if (width == 32)
+        {
+            _il.Emit(OpCodes.Ldc_I4, (int)value);
+        }
+        else if (value is >= int.MinValue and <= int.MaxValue)
+        {
+            _il.Emit(OpCodes.Ldc_I4, (int)value);
+            _il.Emit(OpCodes.Conv_I8);
+        }
+        else
+        {
+            _il.Emit(OpCodes.Ldc_I8, value);
+        }
+    }
+
+    private LocalBuilder Local(int web) => _locals[web] ??= _il.DeclareLocal(_registers.Narrow[web] ? typeof(uint) : typeof(ulong));
+
+    private void LoadState(string field)
+    {
+        _frame.LoadState(this);
+        _il.Emit(OpCodes.Ldfld, StateField(field));
+    }
+
+    private void CallSupport(string name) => _il.EmitCall(OpCodes.Call, s_support[name], null);
+
+    private static FieldInfo StateField(string name) => s_stateFields[name];
+
+    private static readonly Dictionary<string, FieldInfo> s_stateFields = typeof(ExecutionState).GetFields().ToDictionary(f => f.Name);
+
+    private static readonly Dictionary<string, MethodInfo> s_support =
+        typeof(CompiledCode).GetMethods(BindingFlags.Public | BindingFlags.Static).ToDictionary(m => m.Name);
+
+    private void EmitReturnZero()
+    {
+        LoadConstant(0, 64);
+        _frame.EmitReturn(this);
+    }
+}

@@ -1,0 +1,93 @@
+using System.Reflection.Emit;
+
+namespace UringBpf.Compiler;
+
+/// <summary>
+/// How a function is entered and left, and where it finds its stack and its state: as the program's entry, as a
+/// subprogram with a method of its own, in place of a call, or as a region of a long function.
+/// </summary>
+internal abstract class FunctionFrame
+{
+    /// <summary>Writes what comes before the first instruction: moves arguments to registers.</summary>
+    public abstract void EmitEntry(FunctionEmitter emitter);
+
+    /// <summary>Leaves the function with the int64 on the stack as r0.</summary>
+    public abstract void EmitReturn(FunctionEmitter emitter);
+
+    /// <summary>Leaves the function because the run has ended (<see cref="Runtime.ExecutionState.Fault"/> is set).</summary>
+    public virtual void EmitUnwind(FunctionEmitter emitter)
+    {
+        emitter.IL.Emit(OpCodes.Ldc_I4_0);
+        emitter.IL.Emit(OpCodes.Conv_I8);
+        EmitReturn(emitter);
+    }
+
+    /// <summary>Writes what comes after the last instruction.</summary>
+    public virtual void EmitEnd(FunctionEmitter emitter)
+    {
+    }
+
+    /// <summary>Pushes the execution state pointer.</summary>
+    public abstract void LoadState(FunctionEmitter emitter);
+
+    /// <summary>Pushes r10 as int64.</summary>
+    public abstract void LoadStackTop(FunctionEmitter emitter);
+
+    /// <summary>True in the program's main function.</summary>
+    public abstract bool IsMain { get; }
+}
+
+/// <summary>The program's entry: (nint self, byte* context, ulong length, ExecutionState* state) → ulong.</summary>
+internal sealed class EntryFrame : FunctionFrame
+{
+    public const int ContextArgument = 1, LengthArgument = 2, StateArgument = 3;
+
+    private LocalBuilder? _stackTop;
+
+    public override bool IsMain => true;
+
+    public override void EmitEntry(FunctionEmitter emitter)
+    {
+        var il = emitter.IL;
+        il.Emit(OpCodes.Ldarg_1);
+        il.Emit(OpCodes.Conv_U8);
+        emitter.StoreAtEntry(1);
+        il.Emit(OpCodes.Ldarg_2);
+        emitter.StoreAtEntry(2);
+        if (!emitter.UsesStack) return;
+        _stackTop = il.DeclareLocal(typeof(ulong));
+        LoadState(emitter);
+        il.Emit(OpCodes.Ldfld, typeof(Runtime.ExecutionState).GetField(nameof(Runtime.ExecutionState.StackTop))!);
+        il.Emit(OpCodes.Conv_U8);
+        il.Emit(OpCodes.Stloc, _stackTop);
+    }
+
+    public override void EmitReturn(FunctionEmitter emitter) => emitter.IL.Emit(OpCodes.Ret);
+
+    public override void LoadState(FunctionEmitter emitter) => emitter.IL.Emit(OpCodes.Ldarg_3);
+
+    public override void LoadStackTop(FunctionEmitter emitter) => emitter.IL.Emit(OpCodes.Ldloc, _stackTop!);
+}
+
+/// <summary>
+/// A subprogram's own method: (live registers of r1..r9 as ulong…, ulong stackTop, ExecutionState* state) → ulong.
+/// </summary>
+internal sealed class SubprogramFrame(IReadOnlyList<int> arguments) : FunctionFrame
+{
+    public override bool IsMain => false;
+
+    public override void EmitEntry(FunctionEmitter emitter)
+    {
+        for (var i = 0; i < arguments.Count; i++)
+        {
+            emitter.IL.Emit(OpCodes.Ldarg, (short)i);
+            emitter.StoreAtEntry(arguments[i]);
+        }
+    }
+
+    public override void EmitReturn(FunctionEmitter emitter) => emitter.IL.Emit(OpCodes.Ret);
+
+    public override void LoadState(FunctionEmitter emitter) => emitter.IL.Emit(OpCodes.Ldarg, (short)(arguments.Count + 1));
+
+    public override void LoadStackTop(FunctionEmitter emitter) => emitter.IL.Emit(OpCodes.Ldarg, (short)arguments.Count);
+}

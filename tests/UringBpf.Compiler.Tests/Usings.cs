@@ -1,0 +1,2 @@
+// Global usings of the test project.
+global using Xunit;
