@@ -8,11 +8,15 @@ namespace UringBpf.Runtime;
 /// </summary>
 public abstract unsafe class BpfProgram : IDisposable
 {
+    private int _references = 1;
+    private int _disposed;
+
     /// <summary>Takes the verified program and the maps it is bound to.</summary>
     protected BpfProgram(VerifiedProgram verified, MapSet maps)
     {
         Verified = verified;
         Maps = maps;
+        maps.Retain();
     }
 
     /// <summary>What was verified.</summary>
@@ -45,6 +49,7 @@ public abstract unsafe class BpfProgram : IDisposable
     /// <param name="context">The context struct as the host lays it out (<see cref="ContextLayout.HostSize"/>), or flat memory.
     /// Programs may write to it. It is pinned for the call.</param>
     /// <returns>r0.</returns>
+    /// <exception cref="ObjectDisposedException">The program was disposed.</exception>
     /// <exception cref="BpfException">UB4002 when the context is shorter than the program was verified for; UB4001 when a
     /// metered program ran out of instructions.</exception>
     public ulong Run(Span<byte> context)
@@ -58,7 +63,14 @@ public abstract unsafe class BpfProgram : IDisposable
             state->Reset(InstructionBudget);
             state->Context = pointer;
             state->ContextLength = (ulong)context.Length;
+            // Looked at after Reset: from there on, disposing waits for this run.
+            if (Volatile.Read(ref _disposed) != 0)
+            {
+                state->Leave();
+                throw new ObjectDisposedException(Name);
+            }
             var result = EntryPoint(Self, pointer, (ulong)context.Length, state);
+            state->Leave();
             GC.KeepAlive(this);
             if (state->Fault != RunFault.None)
                 throw new BpfException("UB4001", $"{Name}: the run used up its budget of {InstructionBudget} instructions.");
@@ -66,15 +78,40 @@ public abstract unsafe class BpfProgram : IDisposable
         }
     }
 
-    /// <summary>Frees what the engine holds. The maps are not disposed.</summary>
+    /// <summary>Gives up the owner's reference. What the engine holds is freed once no program array holds the program and
+    /// no run that could reach it is active; the maps follow when nothing else holds them.</summary>
     public void Dispose()
     {
-        Dispose(true);
+        if (Interlocked.Exchange(ref _disposed, 1) == 0) Release();
         GC.SuppressFinalize(this);
     }
 
-    /// <summary>Frees what the engine holds.</summary>
+    /// <summary>Frees what the engine holds. Called once, on any thread, when no run can reach it.</summary>
     protected virtual void Dispose(bool disposing)
     {
+    }
+
+    /// <summary>Adds a reference: a program array's.</summary>
+    /// <exception cref="ObjectDisposedException">The program was disposed.</exception>
+    internal void Retain()
+    {
+        int references;
+        do
+        {
+            references = Volatile.Read(ref _references);
+            ObjectDisposedException.ThrowIf(references == 0, this);
+        }
+        while (Interlocked.CompareExchange(ref _references, references + 1, references) != references);
+    }
+
+    /// <summary>Takes a reference away.</summary>
+    internal void Release()
+    {
+        if (Interlocked.Decrement(ref _references) != 0) return;
+        Reclamation.Retire(() =>
+        {
+            Dispose(true);
+            Maps.Release();
+        });
     }
 }

@@ -47,12 +47,14 @@ public static unsafe class ExecutionSlot
             State->StackTop = stackBase + stackBytes;
             State->Slot = slot;
             State->RandomState = (ulong)Random.Shared.NextInt64() | 1;
+            Reclamation.Register(&State->Activity);
         }
 
         ~Owner()
         {
             if (State == null) return;
             var slot = State->Slot;
+            Reclamation.Unregister(&State->Activity);
             NativeMemory.AlignedFree(State);
             lock (s_gate) s_taken[slot] = false;
         }

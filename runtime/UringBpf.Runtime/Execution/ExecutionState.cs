@@ -47,16 +47,24 @@ public unsafe struct ExecutionState
     public ulong PacketLength;
     /// <summary>State of this slot's pseudo-random generator; never 0.</summary>
     public ulong RandomState;
+    /// <summary>Set from <see cref="Reset"/> to <see cref="Leave"/>: what the run can reach (maps, inner maps, tail-called
+    /// programs) is not freed meanwhile, even if the host disposes or replaces it.</summary>
+    public Activity Activity;
 
-    /// <summary>Prepares for a run.</summary>
+    /// <summary>Prepares for a run. Every run begins with it: it also holds off the freeing of maps and programs.</summary>
     /// <param name="budget">Instructions a metered program may use.</param>
     public void Reset(long budget)
     {
+        Activity.Enter();
         Budget = budget;
         TailCalls = 0;
         Fault = RunFault.None;
         LoopRounds = Bytecode.Limits.LoopRounds;
     }
+
+    /// <summary>Ends a run: pointers it got are dead. Forgetting it is safe, but keeps what was disposed during the run in
+    /// memory until this slot's next run has ended.</summary>
+    public void Leave() => Activity.Leave();
 }
 
 /// <summary>

@@ -1,15 +1,73 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 using UringBpf.Bytecode;
 
 namespace UringBpf.Runtime;
 
 /// <summary>
-/// A map: memory shared by programs and the host. Thread-safe. Disposing it while a program bound to it can still run
-/// is refused by reference counting: the native memory is freed after the last program that uses it is gone.
+/// A map: memory shared by programs and the host. Thread-safe. Its native memory is preallocated and never moves, so a
+/// pointer a program got stays readable and writable until its run ends, whatever other threads do; an element that was
+/// deleted meanwhile may be in use for another key by then, as with the kernel's preallocated maps.
 /// </summary>
+/// <remarks>
+/// References keep the memory: the owner's (until <see cref="Dispose()"/>), that of the <see cref="MapSet"/> its programs
+/// are bound to, of outer maps, of ring-buffer consumers. After the last one it is freed as soon as no run or host call that
+/// was active then still is. A map nobody disposes is freed with its last managed reference.
+/// </remarks>
 public abstract unsafe class BpfMap : IDisposable
 {
-    /// <summary>Takes what the map is.</summary>
-    protected BpfMap(MapSpec spec) => Spec = spec;
+    // Large enough for any real map, small enough that sizes never overflow.
+    private const ulong MaxBytes = 1UL << 36;
+    private static int s_liveMaps;
+    private static long s_liveBytes;
+
+    private readonly MapHeader* _header;
+    private int _references = 1;
+    private int _disposed;
+
+    /// <summary>Allocates the native side.</summary>
+    /// <param name="spec">What the map is.</param>
+    /// <param name="dataBytes">Zeroed, 64-byte aligned bytes behind <see cref="MapHeader.Data"/>; untouched pages cost nothing.</param>
+    private protected BpfMap(MapSpec spec, ulong dataBytes)
+    {
+        Spec = spec;
+        const ulong header = 128;
+        if (dataBytes > MaxBytes)
+            throw Refused(spec, $"it needs {dataBytes} bytes, more than the limit of {MaxBytes}");
+        var total = header + dataBytes + 64;
+        byte* block;
+        try
+        {
+            block = (byte*)NativeMemory.AllocZeroed((nuint)total);
+        }
+        catch (OutOfMemoryException e)
+        {
+            throw new BpfException("UB4103", $"map '{spec.Name}': the system has no {total} bytes for it.", inner: e);
+        }
+        _header = (MapHeader*)block;
+        *_header = new MapHeader
+        {
+            Type = spec.Type,
+            KeySize = (uint)spec.KeySize,
+            ValueSize = (uint)spec.ValueSize,
+            MaxEntries = (uint)spec.MaxEntries,
+            Stride = RoundUp8((uint)spec.ValueSize),
+            Flags = spec.Flags,
+            Data = (byte*)(((nuint)block + (nuint)header + 63) & ~(nuint)63),
+            Managed = GCHandle.ToIntPtr(GCHandle.Alloc(this, GCHandleType.Weak)),
+            SpinLockOffset = spec.SpinLockOffset,
+            Bytes = total,
+        };
+        Interlocked.Increment(ref s_liveMaps);
+        Interlocked.Add(ref s_liveBytes, (long)total);
+        AddressSpace.Add(_header->Data, dataBytes, spec.IsFrozen);
+    }
+
+    /// <summary>Maps whose native memory is allocated.</summary>
+    public static int LiveCount => Volatile.Read(ref s_liveMaps);
+
+    /// <summary>Bytes of native memory all maps hold (reserved; pages never touched are not resident).</summary>
+    public static long LiveBytes => Volatile.Read(ref s_liveBytes);
 
     /// <summary>What the map is.</summary>
     public MapSpec Spec { get; }
@@ -17,16 +75,103 @@ public abstract unsafe class BpfMap : IDisposable
     /// <summary>The map's name.</summary>
     public string Name => Spec.Name;
 
-    /// <summary>The native header: the address programs use.</summary>
-    public abstract MapHeader* Header { get; }
+    /// <summary>The native header: the address programs use. Valid while the map has references.</summary>
+    public MapHeader* Header => _header;
 
-    /// <summary>Frees the map once nothing uses it.</summary>
+    /// <summary>Gives up the owner's reference: the host can't use the map any more; programs bound to it can.</summary>
     public void Dispose()
     {
-        Dispose(true);
-        GC.SuppressFinalize(this);
+        if (Interlocked.Exchange(ref _disposed, 1) == 0) Release();
+        GC.KeepAlive(this);
     }
 
-    /// <summary>Frees the native memory.</summary>
-    protected abstract void Dispose(bool disposing);
+    /// <summary>Frees the memory of a map that nothing refers to.</summary>
+    ~BpfMap() => Free();
+
+    /// <inheritdoc />
+    public override string ToString() => $"{Name} ({Spec.Type})";
+
+    /// <summary>Adds a reference.</summary>
+    internal void Retain()
+    {
+        int references;
+        do
+        {
+            references = Volatile.Read(ref _references);
+            ObjectDisposedException.ThrowIf(references == 0, this);
+        }
+        while (Interlocked.CompareExchange(ref _references, references + 1, references) != references);
+    }
+
+    /// <summary>Takes a reference away; frees after the last.</summary>
+    internal void Release()
+    {
+        if (Interlocked.Decrement(ref _references) == 0) Reclamation.Retire(Free);
+    }
+
+    /// <summary>Called once, just before the memory goes, with every reference gone: releases what the map refers to.</summary>
+    private protected virtual void OnFree()
+    {
+    }
+
+    /// <summary>Starts a host call: the memory stays until <see cref="Leave"/>.</summary>
+    /// <exception cref="ObjectDisposedException">The host has disposed the map.</exception>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private protected void Enter()
+    {
+        Reclamation.Enter();
+        if (Volatile.Read(ref _disposed) != 0) LeaveDisposed();
+    }
+
+    /// <summary>Ends a host call.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private protected void Leave()
+    {
+        Reclamation.Leave();
+        GC.KeepAlive(this);
+    }
+
+    private protected static uint RoundUp8(uint value) => (value + 7) & ~7u;
+
+    private protected static BpfException Refused(MapSpec spec, string reason) => new("UB4102", $"map '{spec.Name}' ({spec.Type}): {reason}.");
+
+    /// <summary>Throws UB4102 unless the spec is in range.</summary>
+    private protected static MapSpec Check(MapSpec spec, int keyMin, int keyMax, int valueMin, int valueMax, MapFlags allowed, int maxEntries = int.MaxValue)
+    {
+        allowed |= MapFlags.ReadOnlyProgram | MapFlags.WriteOnlyProgram | MapFlags.NumaNode;
+        if (spec.KeySize < keyMin || spec.KeySize > keyMax)
+            throw Refused(spec, keyMin == keyMax ? $"its key must be {keyMin} bytes, not {spec.KeySize}" : $"its key must be {keyMin}..{keyMax} bytes, not {spec.KeySize}");
+        if (spec.ValueSize < valueMin || spec.ValueSize > valueMax)
+            throw Refused(spec, valueMin == valueMax ? $"its value must be {valueMin} bytes, not {spec.ValueSize}" : $"its value must be {valueMin}..{valueMax} bytes, not {spec.ValueSize}");
+        if (spec.MaxEntries < 1 || spec.MaxEntries > maxEntries)
+            throw Refused(spec, $"max_entries must be 1..{maxEntries}, not {spec.MaxEntries}");
+        if ((spec.Flags & ~allowed) != 0)
+            throw Refused(spec, $"flags 0x{(uint)(spec.Flags & ~allowed):x} are not known for this type");
+        const MapFlags both = MapFlags.ReadOnlyProgram | MapFlags.WriteOnlyProgram;
+        if ((spec.Flags & both) == both)
+            throw Refused(spec, "BPF_F_RDONLY_PROG and BPF_F_WRONLY_PROG exclude each other");
+        if (spec.SpinLockOffset >= 0 && (spec.SpinLockOffset % 4 != 0 || spec.SpinLockOffset + 4 > spec.ValueSize))
+            throw Refused(spec, $"a spin lock at offset {spec.SpinLockOffset} is not an aligned part of the {spec.ValueSize}-byte value");
+        if (spec.SpinLockOffset >= 0 && spec.Type is not (MapType.Array or MapType.Hash or MapType.LruHash))
+            throw Refused(spec, "spin locks are for values of array and hash maps");
+        return spec;
+    }
+
+    private void LeaveDisposed()
+    {
+        Reclamation.Leave();
+        throw new ObjectDisposedException(Name, $"The map '{Name}' was disposed.");
+    }
+
+    private void Free()
+    {
+        if (_header == null) return;
+        GC.SuppressFinalize(this);
+        OnFree();
+        AddressSpace.Remove(_header->Data);
+        Interlocked.Decrement(ref s_liveMaps);
+        Interlocked.Add(ref s_liveBytes, -(long)_header->Bytes);
+        GCHandle.FromIntPtr(_header->Managed).Free();
+        NativeMemory.Free(_header);
+    }
 }

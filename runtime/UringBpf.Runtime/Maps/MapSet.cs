@@ -1,16 +1,24 @@
-using System.Collections.Immutable;
 using UringBpf.Bytecode;
 
 namespace UringBpf.Runtime;
 
-/// <summary>The created maps of one object, found by spec or by name. Owns them. Thread-safe after creation.</summary>
+/// <summary>
+/// The created maps of one object, found by spec or by name. Owns them; programs bound to it keep it, so that disposing it
+/// while one can still run frees the maps only after that program. Thread-safe after creation.
+/// </summary>
 public sealed class MapSet : IDisposable
 {
     private readonly Dictionary<MapSpec, BpfMap> _maps;
+    private int _references = 1;
+    private int _disposed;
 
-    private MapSet(Dictionary<MapSpec, BpfMap> maps) => _maps = maps;
+    private MapSet(Dictionary<MapSpec, BpfMap> maps)
+    {
+        _maps = maps;
+        foreach (var map in maps.Values) map.Retain();
+    }
 
-    /// <summary>No maps.</summary>
+    /// <summary>No maps. Disposing it does nothing.</summary>
     public static MapSet Empty { get; } = new([]);
 
     /// <summary>Creates every map, or none.</summary>
@@ -41,9 +49,34 @@ public sealed class MapSet : IDisposable
     /// <exception cref="KeyNotFoundException">The set has no such map.</exception>
     public BpfMap this[string name] => _maps.Values.FirstOrDefault(map => map.Name == name) ?? throw new KeyNotFoundException($"no map is named '{name}'.");
 
-    /// <summary>Disposes every map.</summary>
+    /// <summary>Gives up the owner's reference. The maps are freed once no program is bound to them and none runs.</summary>
     public void Dispose()
     {
-        foreach (var map in _maps.Values) map.Dispose();
+        if (Interlocked.Exchange(ref _disposed, 1) == 0) Release();
+    }
+
+    /// <summary>Adds a program's reference.</summary>
+    /// <exception cref="ObjectDisposedException">The last reference is gone.</exception>
+    internal void Retain()
+    {
+        if (_maps.Count == 0) return;
+        int references;
+        do
+        {
+            references = Volatile.Read(ref _references);
+            ObjectDisposedException.ThrowIf(references == 0, this);
+        }
+        while (Interlocked.CompareExchange(ref _references, references + 1, references) != references);
+    }
+
+    /// <summary>Takes a reference away; with the last go the set's own on its maps.</summary>
+    internal void Release()
+    {
+        if (_maps.Count == 0 || Interlocked.Decrement(ref _references) != 0) return;
+        foreach (var map in _maps.Values)
+        {
+            map.Dispose();
+            map.Release();
+        }
     }
 }

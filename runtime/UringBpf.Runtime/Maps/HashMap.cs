@@ -1,0 +1,60 @@
+using UringBpf.Bytecode;
+
+namespace UringBpf.Runtime;
+
+/// <summary>Hash, per-CPU hash, LRU hash and LRU per-CPU hash.</summary>
+internal sealed unsafe class HashMap : KeyedMap
+{
+    public HashMap(MapSpec spec) : base(CheckHash(spec), HashTable.SizeOf(spec)) => HashTable.Initialize(Table, spec);
+
+    public override int Count => Math.Min(Volatile.Read(ref Table->Count), Spec.MaxEntries);
+
+    private HashTable* Table => (HashTable*)Header->Data;
+
+    private protected override bool CopyOut(byte* key, byte* value, bool locked)
+    {
+        while (true)
+        {
+            var element = Find(key, out var link);
+            if (element == null) return false;
+            if (Table->Referenced != null) HashTable.Use(Table, link);
+            if (TryCopy(element, link, value, locked)) return true;
+        }
+    }
+
+    private protected override int CopyIn(byte* key, byte* value, MapUpdateFlags flags) =>
+        (int)MapOps.HashUpdate(Header, key, value, (ulong)flags, -1);
+
+    private protected override int Remove(byte* key, byte* value) => (int)MapOps.HashDelete(Header, key, value);
+
+    private protected override bool Next(ref MapCursor cursor, byte* key, byte* value)
+    {
+        while (HashTable.Next(Table, ref cursor, out var link))
+        {
+            var element = HashTable.Element(Table, link);
+            new ReadOnlySpan<byte>(element + HashTable.KeyOffset, Spec.KeySize).CopyTo(new Span<byte>(key, Spec.KeySize));
+            if (TryCopy(element, link, value, locked: false)) return true;
+        }
+        return false;
+    }
+
+    private byte* Find(byte* key, out ulong link) => Header->KeySize switch
+    {
+        4 => HashTable.Find<Key4>(Table, key, out link),
+        8 => HashTable.Find<Key8>(Table, key, out link),
+        _ => HashTable.Find<KeyBytes>(Table, key, out link),
+    };
+
+    // False when the element was recycled meanwhile: what was copied is not the key's value.
+    private bool TryCopy(byte* element, ulong link, byte* value, bool locked)
+    {
+        var source = element + Table->ValueOffset;
+        if (locked) ValueMemory.Acquire((int*)(source + Table->SpinLockOffset));
+        ValueMemory.CopyOut(value, source, HashTable.ValueBytes(Table), Table->SpinLockOffset);
+        if (locked) ValueMemory.Release((int*)(source + Table->SpinLockOffset));
+        return HashTable.IsCurrent(element, link);
+    }
+
+    private static MapSpec CheckHash(MapSpec spec) => Check(spec, 1, MaxKeySize, 1, MaxValueSize,
+        MapFlags.NoPreallocation | MapFlags.NoCommonLru | MapFlags.ZeroSeed, 1 << 30);
+}

@@ -1,0 +1,83 @@
+using UringBpf.Bytecode;
+
+namespace UringBpf.Runtime;
+
+/// <summary>
+/// Map operations for any map: they look at the map's type and go on to its own. Engines that know the map at compile
+/// time call the specialised method instead (<see cref="FunctionRegistry.Specialize"/>). Arguments are register values.
+/// </summary>
+public static unsafe class MapOps
+{
+    /// <summary>bpf_map_lookup_elem</summary>
+    public static ulong Lookup(ulong map, ulong key, ExecutionState* state)
+    {
+        var header = (MapHeader*)map;
+        switch (header->Type)
+        {
+            case MapType.Array:
+                return ArrayOps.Lookup(map, key);
+            case MapType.PerCpuArray:
+                return ArrayOps.PerCpuLookup(map, key, state);
+            case MapType.Hash:
+                return header->KeySize switch { 4 => HashOps.Lookup4(map, key), 8 => HashOps.Lookup8(map, key), _ => HashOps.Lookup(map, key) };
+            case MapType.LruHash:
+                return header->KeySize switch { 4 => HashOps.LruLookup4(map, key), 8 => HashOps.LruLookup8(map, key), _ => HashOps.LruLookup(map, key) };
+            case MapType.PerCpuHash or MapType.LruPerCpuHash:
+                return HashOps.SlotValue(map, key, (uint)state->Slot);
+            default:
+                return 0;
+        }
+    }
+
+    /// <summary>bpf_map_update_elem</summary>
+    public static ulong Update(ulong map, ulong key, ulong value, ulong flags, ExecutionState* state)
+    {
+        var header = (MapHeader*)map;
+        switch (header->Type)
+        {
+            case MapType.Array:
+                return ArrayOps.Update(map, key, value, flags);
+            case MapType.PerCpuArray:
+                return ArrayOps.PerCpuUpdate(map, key, value, flags, state);
+            case MapType.Hash or MapType.LruHash or MapType.PerCpuHash or MapType.LruPerCpuHash:
+                return HashUpdate(header, (byte*)key, (byte*)value, flags, state->Slot);
+            default:
+                return Errno.Status(Errno.EINVAL);
+        }
+    }
+
+    /// <summary>bpf_map_delete_elem</summary>
+    public static ulong Delete(ulong map, ulong key)
+    {
+        var header = (MapHeader*)map;
+        return header->Type switch
+        {
+            MapType.Hash or MapType.LruHash or MapType.PerCpuHash or MapType.LruPerCpuHash => HashDelete(header, (byte*)key, null),
+            _ => Errno.Status(Errno.EINVAL),
+        };
+    }
+
+    /// <summary>Adds or replaces in any hash map; slot -1 writes the values of all slots.</summary>
+    internal static ulong HashUpdate(MapHeader* header, byte* key, byte* value, ulong flags, int slot)
+    {
+        var table = (HashTable*)header->Data;
+        return (ulong)(long)(header->KeySize switch
+        {
+            4 => HashTable.Update<Key4>(table, key, value, flags, slot),
+            8 => HashTable.Update<Key8>(table, key, value, flags, slot),
+            _ => HashTable.Update<KeyBytes>(table, key, value, flags, slot),
+        });
+    }
+
+    /// <summary>Deletes from any hash map; copies the value out first when asked.</summary>
+    internal static ulong HashDelete(MapHeader* header, byte* key, byte* value)
+    {
+        var table = (HashTable*)header->Data;
+        return (ulong)(long)(header->KeySize switch
+        {
+            4 => HashTable.Delete<Key4>(table, key, value),
+            8 => HashTable.Delete<Key8>(table, key, value),
+            _ => HashTable.Delete<KeyBytes>(table, key, value),
+        });
+    }
+}
