@@ -13,7 +13,11 @@ public readonly record struct Instruction
     /// <summary>Bytes in a slot.</summary>
     public const int Size = 8;
 
+    // Declared in memory order: the layout is the wire format.
+    private readonly byte _opcode;
     private readonly byte _registers;
+    private readonly short _offset;
+    private readonly int _immediate;
 
     /// <summary>Makes a slot from its fields.</summary>
     /// <param name="opcode">The opcode byte.</param>
@@ -23,14 +27,14 @@ public readonly record struct Instruction
     /// <param name="immediate">The signed 32-bit immediate.</param>
     public Instruction(byte opcode, int destination = 0, int source = 0, short offset = 0, int immediate = 0)
     {
-        Opcode = opcode;
+        _opcode = opcode;
         _registers = (byte)((destination & 0xF) | (source << 4));
-        Offset = offset;
-        Immediate = immediate;
+        _offset = offset;
+        _immediate = immediate;
     }
 
     /// <summary>The opcode byte.</summary>
-    public byte Opcode { get; }
+    public byte Opcode => _opcode;
 
     /// <summary>Destination register, 0..15.</summary>
     public int Destination => _registers & 0xF;
@@ -39,10 +43,10 @@ public readonly record struct Instruction
     public int Source => _registers >> 4;
 
     /// <summary>Signed 16-bit offset: jump distance in slots, memory displacement, or a selector (signed division, movsx).</summary>
-    public short Offset { get; }
+    public short Offset => _offset;
 
     /// <summary>Signed 32-bit immediate.</summary>
-    public int Immediate { get; }
+    public int Immediate => _immediate;
 
     /// <summary>True for the first slot of a 64-bit immediate load, which takes two slots.</summary>
     public bool IsWide => Opcode == 0x18;
