@@ -17,6 +17,8 @@ public static class Limits
     public const int SubprogramsPerProgram = 256;
     /// <summary>Slots in one program after linking.</summary>
     public const int InstructionsPerProgram = 1_000_000;
+    /// <summary>Slots in all programs of one object after linking: subprograms count in every program that uses them.</summary>
+    public const int InstructionsPerObject = 2_000_000;
     /// <summary>Default of the worst-case instruction count up to which a program counts as proved, and the default budget of a metered run.</summary>
     public const long MaxInstructionsPerRun = 4_194_304;
     /// <summary>Rounds of may_goto and of bpf_loop in one run.</summary>

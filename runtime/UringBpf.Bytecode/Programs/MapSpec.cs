@@ -81,7 +81,7 @@ public sealed record MapSpec
     public MapSpec? InnerMap { get; init; }
     /// <summary>For maps of maps and program arrays: the entries declared in <c>.values</c> as (index, name of the map or program).</summary>
     public ImmutableArray<(int Index, string Name)> InitialEntries { get; init; } = [];
-    /// <summary>For global data: the bytes of the section, <see cref="ValueSize"/> long; else empty.</summary>
+    /// <summary>For global data: the bytes of the section, <see cref="ValueSize"/> long. Empty for other maps, and for global data that starts as zeroes (<c>.bss</c>).</summary>
     public ImmutableArray<byte> InitialValue { get; init; } = [];
     /// <summary>True for global data whose contents can never change (<c>.rodata</c>): the verifier reads it as constants.</summary>
     public bool IsFrozen { get; init; }

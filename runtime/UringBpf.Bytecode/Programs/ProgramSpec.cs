@@ -49,6 +49,8 @@ public sealed record ProgramSpec
     public int OwnInstructions { get; init; }
     /// <summary>The functions this program may call; its externs were linked against the same table.</summary>
     public PrototypeTable Functions { get; init; } = PrototypeTable.BuiltIn;
+    /// <summary>The types that <see cref="Subprogram.TypeId"/> and <see cref="MapSpec.ValueTypeId"/> refer to; empty without debug information.</summary>
+    public BtfSpec Types { get; init; } = BtfSpec.Empty;
     /// <summary>Notes on slots that loading could not complete but that matter only if reachable (failed CO-RE relocations,
     /// unresolved weak externs): slot to reason. The verifier refuses a program that can reach one.</summary>
     public ImmutableDictionary<int, string> Poisoned { get; init; } = ImmutableDictionary<int, string>.Empty;

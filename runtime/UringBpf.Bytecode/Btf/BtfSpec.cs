@@ -1,0 +1,69 @@
+using System.Collections.Frozen;
+using System.Collections.Immutable;
+
+namespace UringBpf.Bytecode;
+
+/// <summary>
+/// The types of an object, of the kernel, or of this library's own context structs. Everything in it is checked: ids
+/// and names are in range, no type contains itself. Immutable and thread-safe.
+/// </summary>
+public sealed class BtfSpec
+{
+    // Sizes saturate here, so that the product of one and an array's count can't overflow.
+    private const long MaxSize = 1L << 31;
+
+    private static readonly BtfVoid s_void = new();
+    private readonly Lazy<FrozenDictionary<string, ImmutableArray<BtfType>>> _byName;
+
+    internal BtfSpec(ImmutableArray<BtfType> types)
+    {
+        Types = types;
+        _byName = new(() => Types
+            .Where(type => type.Id != 0 && type.Name.Length > 0)
+            .GroupBy(type => type.Name)
+            .ToFrozenDictionary(group => group.Key, group => group.ToImmutableArray()));
+    }
+
+    /// <summary>No types but void.</summary>
+    public static BtfSpec Empty { get; } = new([s_void]);
+
+    /// <summary>Every type, by id; the first is void.</summary>
+    public ImmutableArray<BtfType> Types { get; }
+
+    /// <summary>The type with this id.</summary>
+    /// <exception cref="IndexOutOfRangeException">There is no such type.</exception>
+    public BtfType this[int id] => Types[id];
+
+    /// <summary>Reads BTF: the contents of a <c>.BTF</c> section or of a file such as <c>/sys/kernel/btf/vmlinux</c>.</summary>
+    /// <exception cref="BpfException">UB1201 to UB1214 when it is malformed.</exception>
+    public static BtfSpec Parse(ReadOnlySpan<byte> bytes) => BtfReader.Read(bytes.ToArray()).Types;
+
+    /// <summary>The types with this name, of every kind, in order of id.</summary>
+    public ImmutableArray<BtfType> Named(string name) => _byName.Value.GetValueOrDefault(name, []);
+
+    /// <summary>The first type of one kind with this name, or null.</summary>
+    public T? Find<T>(string name) where T : BtfType => Named(name).OfType<T>().FirstOrDefault();
+
+    /// <summary>A type without typedefs, const, volatile, restrict and tags.</summary>
+    public BtfType Resolve(int id)
+    {
+        var type = Types[id];
+        // The reader refuses chains that are long or closed.
+        while (type is BtfModifier modifier) type = Types[modifier.TypeId];
+        return type;
+    }
+
+    /// <summary>Bytes of a value of a type, or -1 for types that have none (void, functions, forward declarations).</summary>
+    public long SizeOf(int id) => Resolve(id) switch
+    {
+        BtfInteger type => type.Size,
+        BtfFloat type => type.Size,
+        BtfPointer => 8,
+        BtfStruct type => type.Size,
+        BtfEnum type => type.Size,
+        BtfDataSection type => type.Size,
+        BtfVariable type => SizeOf(type.TypeId),
+        BtfArray type when SizeOf(type.ElementTypeId) is >= 0 and var element => Math.Min(element * type.Count, MaxSize),
+        _ => -1,
+    };
+}

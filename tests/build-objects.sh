@@ -1,0 +1,46 @@
+#!/bin/sh
+# Rebuilds every committed BPF object of the repository. Run it after changing a *.bpf.c; commit what it writes.
+#
+# The loader's own sources, tests/UringBpf.Bytecode.Tests/bpf, are built by clang 14, 16 and 19 into bpf/out/clang-N/NAME.bpf.o;
+# some of them also without -g (NAME.nodebug.bpf.o) and for every instruction set version (NAME.v1.bpf.o to v4, where
+# the compiler knows it). Every other *.bpf.c is built by clang 19 beside its source.
+#
+# The same compiler gives the same bytes on every machine: no path of it is recorded.
+set -eu
+cd "$(dirname "$0")/.."
+root=$(pwd)
+default=19
+loader=tests/UringBpf.Bytecode.Tests/bpf
+
+# compile CLANG SOURCE OBJECT FLAG...
+compile() {
+  version=$1 source=$2 object=$3
+  shift 3
+  mkdir -p "$(dirname "$object")"
+  # Run in the source's folder and name it without one, so that the recorded file name is the same everywhere.
+  (cd "$(dirname "$source")" && "clang-$version" -O2 -target bpf -Wall -Werror \
+    "-ffile-prefix-map=$root=." "-fdebug-prefix-map=$root=." -fdebug-compilation-dir=. \
+    "-I$root/ring/UringBpf.Ring/include" "$@" -c "$(basename "$source")" -o "$root/$object")
+}
+
+git ls-files --cached --others --exclude-standard -- '*.bpf.c' | sort | while read -r source; do
+  case $source in
+    "$loader"/*)
+      name=$(basename "$source" .bpf.c)
+      for version in 14 16 19; do
+        out=$loader/out/clang-$version
+        compile $version "$source" "$out/$name.bpf.o" -g -mcpu=v3
+        # clang 19 is the first to know v4. Without BTF there are no map definitions, no externs' types, no CO-RE.
+        case $name in
+          linking|globals)
+            compile $version "$source" "$out/$name.nodebug.bpf.o" -mcpu=v3
+            cpus="v1 v2"
+            [ $version -ge 19 ] && cpus="v1 v2 v4"
+            for cpu in $cpus; do compile $version "$source" "$out/$name.$cpu.bpf.o" -g -mcpu=$cpu; done
+            ;;
+        esac
+      done
+      ;;
+    *) compile $default "$source" "${source%.c}.o" -g -mcpu=v3 ;;
+  esac
+done
