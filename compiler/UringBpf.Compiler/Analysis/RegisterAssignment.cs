@@ -14,9 +14,11 @@ internal sealed class RegisterAssignment
     private readonly int[]? _uses;
     private readonly int[]? _definitions;
     private readonly int[]? _entries;
+    private readonly string[]? _names;
 
-    private RegisterAssignment(int start, int count, int[]? uses, int[]? definitions, int[]? entries, bool[] narrow)
+    private RegisterAssignment(int start, int count, int[]? uses, int[]? definitions, int[]? entries, string[]? names, bool[] narrow)
     {
+        _names = names;
         _start = start;
         Count = count;
         _uses = uses;
@@ -40,8 +42,11 @@ internal sealed class RegisterAssignment
     /// <summary>The local that holds a register when the function is entered, or -1 when it is not read.</summary>
     public int AtEntry(int register) => _entries is null ? register : _entries[register];
 
+    /// <summary>What dumps call a local: the register, and which of its live ranges.</summary>
+    public string Name(int local) => _names?[local] ?? $"r{local}";
+
     /// <summary>One local per register.</summary>
-    public static RegisterAssignment Straight() => new(0, Registers, null, null, null, new bool[Registers]);
+    public static RegisterAssignment Straight() => new(0, Registers, null, null, null, null, new bool[Registers]);
 
     /// <summary>One local per live range.</summary>
     public static RegisterAssignment Split(ProgramGraph program, FunctionGraph function, bool narrow) =>
@@ -112,9 +117,26 @@ internal sealed class RegisterAssignment
             }
             var entries = new int[Registers];
             for (var register = 0; register < Registers; register++) entries[register] = Number(atStart[0, register]);
-            var assignment = new RegisterAssignment(_start, numbers.Count, uses, definitions, entries, new bool[numbers.Count]);
+            var assignment = new RegisterAssignment(_start, numbers.Count, uses, definitions, entries, Names(numbers.Count, uses, definitions, entries), new bool[numbers.Count]);
             if (narrow) FindNarrow(assignment);
             return assignment;
+        }
+
+        private static string[] Names(int count, int[] uses, int[] definitions, int[] entries)
+        {
+            var names = new string[count];
+            var ranges = new int[Registers];
+            void Name(int web, int register)
+            {
+                if (web >= 0) names[web] ??= ranges[register]++ == 0 ? $"r{register}" : $"r{register}.{ranges[register]}";
+            }
+            for (var register = 0; register < Registers; register++) Name(entries[register], register);
+            for (var i = 0; i < uses.Length; i++)
+            {
+                Name(uses[i], i % Registers);
+                Name(definitions[i], i % Registers);
+            }
+            return names;
         }
 
         // A web is 32 bits wide when nothing but zero is ever in its upper half, or nobody reads that half, and more

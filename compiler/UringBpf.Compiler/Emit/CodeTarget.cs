@@ -16,6 +16,11 @@ internal abstract class CodeTarget
     {
     }
 
+    /// <summary>Gives a local a name for dumps.</summary>
+    public virtual void NameLocal(LocalBuilder local, string name)
+    {
+    }
+
     /// <summary>Pushes the address of a map's header as int64.</summary>
     public abstract void LoadMap(int map);
 

@@ -107,8 +107,10 @@ internal sealed partial class FunctionEmitter
     {
         var offset = _stackSlots.OffsetOf(_registers, _slot, register) + displacement;
         if (_stackSlots.SizeAt(offset) != row.AccessBytes) return null;
-        if (!_stackLocals.TryGetValue((int)offset, out var local))
-            _stackLocals.Add((int)offset, local = _il.DeclareLocal(row.Bits == 64 ? typeof(ulong) : typeof(uint)));
+        if (_stackLocals.TryGetValue((int)offset, out var local)) return local;
+        local = _il.DeclareLocal(row.Bits == 64 ? typeof(ulong) : typeof(uint));
+        _target.NameLocal(local, $"stack{offset}");
+        _stackLocals.Add((int)offset, local);
         return local;
     }
 

@@ -72,6 +72,7 @@ internal sealed partial class FunctionEmitter
 
     private void EmitBlock(BasicBlock block)
     {
+        _target.BeginInstruction(block.Start);
         _il.MarkLabel(_labels[block.Start]);
         for (var slot = block.Start; slot < block.End; slot += _program.Slots(slot))
         {
@@ -174,7 +175,13 @@ internal sealed partial class FunctionEmitter
         }
     }
 
-    private LocalBuilder Local(int web) => _locals[web] ??= _il.DeclareLocal(_registers.Narrow[web] ? typeof(uint) : typeof(ulong));
+    private LocalBuilder Local(int web)
+    {
+        if (_locals[web] is { } known) return known;
+        var local = _locals[web] = _il.DeclareLocal(_registers.Narrow[web] ? typeof(uint) : typeof(ulong));
+        _target.NameLocal(local, _registers.Name(web));
+        return local;
+    }
 
     private void LoadState(string field)
     {
