@@ -19,7 +19,7 @@ public static class ProgramCompiler
     public static BpfProgram Compile(VerifiedProgram verified, MapSet maps, CompilerOptions? options = null)
     {
         options ??= CompilerOptions.Default;
-        var registry = options.Functions ?? new FunctionRegistry([]);
+        var registry = options.Functions ?? FunctionRegistry.BuiltIn;
         var program = new ProgramGraph(verified, registry, options);
         return new CompiledProgram(verified, maps, DynamicCode.Create(program, maps, options));
     }

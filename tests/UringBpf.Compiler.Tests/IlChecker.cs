@@ -70,7 +70,8 @@ internal static class IlChecker
                 switch (name)
                 {
                     case "nop" or "volatile." or "unaligned." or "tail.": break;
-                    case "ldc.i4" or "ldc.i4.s": Push(Kind.Int32); Assert.IsType<int>(instruction.Operand); break;
+                    case "ldc.i4": Push(Kind.Int32); Assert.IsType<int>(instruction.Operand); break;
+                    case "ldc.i4.0": Push(Kind.Int32); break;
                     case "ldc.i8": Push(Kind.Int64); break;
                     case "dup": Push(Pop()); Push(stack[^1]); break;
                     case "pop": Pop(); break;

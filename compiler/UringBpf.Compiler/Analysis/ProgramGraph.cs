@@ -13,14 +13,15 @@ internal sealed class ProgramGraph
     private const int FrameRegister = 10;
 
     private readonly OpcodeRow[] _rows;
-    private readonly bool _trustDeadCode;
+    private readonly CompilerOptions _options;
     private readonly bool _translates;
+    private readonly bool[] _inlinable;
 
     public ProgramGraph(VerifiedProgram verified, FunctionRegistry functions, CompilerOptions options)
     {
         Verified = verified;
         Registry = functions;
-        _trustDeadCode = options.SkipDeadCode;
+        _options = options;
         _translates = verified.Type.Context.Fields.Any(field => field.IsTranslated);
         Instructions = verified.Spec.Instructions;
         _rows = new OpcodeRow[Instructions.Length];
@@ -32,6 +33,7 @@ internal sealed class ProgramGraph
 
         Functions = new FunctionGraph[verified.Subprograms.Length];
         for (var i = 0; i < Functions.Length; i++) Functions[i] = new FunctionGraph(this, i, options.RegionInstructions);
+        _inlinable = FindInlinable();
         // What a call reads depends on the callee, so callees settle first: iterate until nothing changes (calls are not recursive).
         int before;
         do
@@ -56,7 +58,7 @@ internal sealed class ProgramGraph
     public ref readonly InstructionFacts Facts(int slot) => ref Verified.Facts.ItemRef(slot);
 
     /// <summary>True unless the verifier showed that no path reaches the slot.</summary>
-    public bool IsReached(int slot) => !_trustDeadCode || Facts(slot).Reached;
+    public bool IsReached(int slot) => !_options.SkipDeadCode || Facts(slot).Reached;
 
     public int Slots(int slot) => Instructions[slot].IsWide ? 2 : 1;
 
@@ -77,9 +79,9 @@ internal sealed class ProgramGraph
     /// <summary>True when control never goes to the next slot.</summary>
     public bool EndsPath(int slot) => _rows[slot].Operation is Operation.Exit or Operation.Jump || !IsReached(slot);
 
-    public bool MayJump(int slot) => IsReached(slot) && (!_trustDeadCode || !_rows[slot].IsConditionalJump || Facts(slot).MayJump);
+    public bool MayJump(int slot) => IsReached(slot) && (!_options.SkipDeadCode || !_rows[slot].IsConditionalJump || Facts(slot).MayJump);
 
-    public bool FallsThrough(int slot) => !EndsPath(slot) && (!_trustDeadCode || !_rows[slot].IsConditionalJump || Facts(slot).MayFallThrough);
+    public bool FallsThrough(int slot) => !EndsPath(slot) && (!_options.SkipDeadCode || !_rows[slot].IsConditionalJump || Facts(slot).MayFallThrough);
 
     /// <summary>The function whose first slot this is.</summary>
     public int FunctionAt(int slot)
@@ -139,16 +141,76 @@ internal sealed class ProgramGraph
     /// <summary>The prototype of the helper or kfunc a call names, or null.</summary>
     public FunctionPrototype? Prototype(int slot) => Verified.Spec.Functions.Find(_rows[slot], Instructions[slot]);
 
-    /// <summary>The code of the helper or kfunc a call names.</summary>
+    /// <summary>The code of the helper or kfunc a call names: the method for exactly its map where the map is known.</summary>
     /// <exception cref="BpfException">UB3002 when the registry has no code for it.</exception>
     public FunctionImplementation Implementation(int slot)
     {
         var prototype = Prototype(slot);
-        var found = prototype is null ? null : Registry.Find(prototype);
+        var map = Facts(slot).Map;
+        var found = prototype is null ? null
+            : _options.DirectMapCalls && map >= 0 && TakesMap(prototype) && Verified.Spec.Maps[map].InnerMap is null ? Registry.Specialize(prototype, Verified.Spec.Maps[map])
+            : Registry.Find(prototype);
         return found ?? throw new BpfException("UB3002",
             $"{Verified.Spec.Name}: the function registry has no code for {prototype?.Name ?? $"function {Instructions[slot].Immediate}"}. " +
             "Pass the registry whose prototypes the program was loaded with.", slot);
     }
+
+    /// <summary>The map of a lookup that is emitted in place, or -1.</summary>
+    public int InlinedArray(int slot)
+    {
+        if (!_options.InlineArrayLookups || _rows[slot].Operation != Operation.CallHelper || Prototype(slot) != HelperPrototypes.MapLookup) return -1;
+        var map = Facts(slot).Map;
+        return map >= 0 && Verified.Spec.Maps[map].Type == MapType.Array && Registry.Find(HelperPrototypes.MapLookup) == FunctionRegistry.BuiltIn.Find(HelperPrototypes.MapLookup) ? map : -1;
+    }
+
+    /// <summary>True when a function's calls of another are replaced by its code.</summary>
+    public bool Inlines(int caller, int callee) => _options.InlineSubprograms && !IsSplit(caller) && _inlinable[callee];
+
+    /// <summary>True for a function that is too long for one method.</summary>
+    public bool IsSplit(int function) => Functions[function].Function.Length > _options.RegionInstructions;
+
+    // Small functions, with everything they inline in turn. A tail call or packet load ends its function in a way that
+    // only a frame of its own can.
+    private bool[] FindInlinable()
+    {
+        const int maxSlots = 80, maxInlinedSlots = 600;
+        var sizes = new int[Functions.Length];
+        var inlinable = new bool[Functions.Length];
+        Array.Fill(sizes, -1);
+        var budget = maxInlinedSlots;
+        for (var i = 0; i < Functions.Length; i++) Size(i);
+        foreach (var caller in Functions)
+        {
+            foreach (var slot in Calls(caller))
+            {
+                var callee = Callee(slot);
+                if (!inlinable[callee]) continue;
+                budget -= sizes[callee];
+                // Too many calls of it: keep it a function everywhere.
+                if (budget < 0) inlinable[callee] = false;
+            }
+        }
+        return inlinable;
+
+        int Size(int function)
+        {
+            if (sizes[function] >= 0) return sizes[function];
+            // A function that is reached again while it is measured calls itself.
+            sizes[function] = int.MaxValue / 2;
+            var size = Functions[function].Function.Length;
+            foreach (var slot in Calls(Functions[function])) size = Math.Min(int.MaxValue / 2, size + Size(Callee(slot)));
+            sizes[function] = size;
+            inlinable[function] = size <= maxSlots && !Slots(Functions[function]).Any(slot =>
+                _rows[slot].Operation is Operation.LoadPacketAbsolute or Operation.LoadPacketIndirect || IsTailCall(slot));
+            return size;
+        }
+
+        IEnumerable<int> Slots(FunctionGraph function) => function.Blocks.SelectMany(block => Enumerable.Range(block.Start, block.End - block.Start)).Where(HasRow);
+
+        IEnumerable<int> Calls(FunctionGraph function) => Slots(function).Where(slot => _rows[slot].Operation == Operation.CallSubprogram && IsReached(slot));
+    }
+
+    private static bool TakesMap(FunctionPrototype prototype) => prototype.Arguments.Any(argument => argument.Kind == ArgumentKind.Map);
 
     /// <summary>Bytes between where a program sees a context field and where the host has it; 0 for other accesses.</summary>
     public int ContextShift(int slot) => TranslatedField(slot) is { } field ? field.HostOffset - field.Offset : 0;

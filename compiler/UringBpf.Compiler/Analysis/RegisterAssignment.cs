@@ -13,17 +13,19 @@ internal sealed class RegisterAssignment
     private readonly int _start;
     private readonly int[]? _uses;
     private readonly int[]? _definitions;
-    private readonly int[]? _entries;
+    private readonly int[,]? _blockStarts;
+    private readonly int[,]? _blockEnds;
     private readonly string[]? _names;
 
-    private RegisterAssignment(int start, int count, int[]? uses, int[]? definitions, int[]? entries, string[]? names, bool[] narrow)
+    private RegisterAssignment(int start, int count, int[]? uses, int[]? definitions, int[,]? blockStarts, int[,]? blockEnds, string[]? names, bool[] narrow)
     {
         _names = names;
         _start = start;
         Count = count;
         _uses = uses;
         _definitions = definitions;
-        _entries = entries;
+        _blockStarts = blockStarts;
+        _blockEnds = blockEnds;
         Narrow = narrow;
     }
 
@@ -39,21 +41,25 @@ internal sealed class RegisterAssignment
     /// <summary>The local an instruction writes a register to.</summary>
     public int Definition(int slot, int register) => _definitions is null ? register : _definitions[(slot - _start) * Registers + register];
 
-    /// <summary>The local that holds a register when the function is entered, or -1 when it is not read.</summary>
-    public int AtEntry(int register) => _entries is null ? register : _entries[register];
+    /// <summary>The local that holds a register when a block is entered, or -1 when it is not live there.</summary>
+    public int AtStart(BasicBlock block, int register) => _blockStarts is null ? register : _blockStarts[block.Index, register];
+
+    /// <summary>The local that holds a register when a block is left, or -1 when it holds nothing.</summary>
+    public int AtEnd(BasicBlock block, int register) => _blockEnds is null ? register : _blockEnds[block.Index, register];
 
     /// <summary>What dumps call a local: the register, and which of its live ranges.</summary>
     public string Name(int local) => _names?[local] ?? $"r{local}";
 
     /// <summary>One local per register.</summary>
-    public static RegisterAssignment Straight() => new(0, Registers, null, null, null, null, new bool[Registers]);
+    public static RegisterAssignment Straight() => new(0, Registers, null, null, null, null, null, new bool[Registers]);
 
-    /// <summary>One local per live range.</summary>
-    public static RegisterAssignment Split(ProgramGraph program, FunctionGraph function, bool narrow) =>
-        new Splitter(program, function).Run(narrow);
+    /// <summary>One local per live range within some blocks of a function.</summary>
+    public static RegisterAssignment Split(ProgramGraph program, FunctionGraph function, IReadOnlyList<BasicBlock> blocks, bool narrow) =>
+        new Splitter(program, function, blocks).Run(narrow);
 
-    private sealed class Splitter(ProgramGraph program, FunctionGraph function)
+    private sealed class Splitter(ProgramGraph program, FunctionGraph function, IReadOnlyList<BasicBlock> blocks)
     {
+        private readonly HashSet<BasicBlock> _inside = [.. blocks];
         private readonly int _start = function.Function.Start;
         private readonly List<int> _parent = [];
 
@@ -68,12 +74,12 @@ internal sealed class RegisterAssignment
             // A node for each register that is live into a block; one for each definition.
             var atStart = new int[function.Blocks.Count, Registers];
             var atEnd = new int[function.Blocks.Count, Registers];
-            foreach (var block in function.Blocks)
+            foreach (var block in blocks)
             {
                 for (var register = 0; register < Registers; register++)
                     atStart[block.Index, register] = (block.LiveIn >> register & 1) != 0 ? NewNode() : -1;
             }
-            foreach (var block in function.Blocks)
+            foreach (var block in blocks)
             {
                 var current = new int[Registers];
                 for (var register = 0; register < Registers; register++) current[register] = atStart[block.Index, register];
@@ -94,10 +100,11 @@ internal sealed class RegisterAssignment
                 }
                 for (var register = 0; register < Registers; register++) atEnd[block.Index, register] = current[register];
             }
-            foreach (var block in function.Blocks)
+            foreach (var block in blocks)
             {
                 foreach (var next in block.Successors)
                 {
+                    if (!_inside.Contains(next)) continue;
                     for (var register = 0; register < Registers; register++)
                     {
                         // atEnd is -1 only for a register that is not live here either: unreached by the verifier's account.
@@ -115,14 +122,21 @@ internal sealed class RegisterAssignment
                 uses[i] = Number(uses[i]);
                 definitions[i] = Number(definitions[i]);
             }
-            var entries = new int[Registers];
-            for (var register = 0; register < Registers; register++) entries[register] = Number(atStart[0, register]);
-            var assignment = new RegisterAssignment(_start, numbers.Count, uses, definitions, entries, Names(numbers.Count, uses, definitions, entries), new bool[numbers.Count]);
+            foreach (var block in blocks)
+            {
+                for (var register = 0; register < Registers; register++)
+                {
+                    atStart[block.Index, register] = Number(atStart[block.Index, register]);
+                    atEnd[block.Index, register] = Number(atEnd[block.Index, register]);
+                }
+            }
+            var assignment = new RegisterAssignment(_start, numbers.Count, uses, definitions, atStart, atEnd,
+                Names(numbers.Count, uses, definitions, atStart), new bool[numbers.Count]);
             if (narrow) FindNarrow(assignment);
             return assignment;
         }
 
-        private static string[] Names(int count, int[] uses, int[] definitions, int[] entries)
+        private string[] Names(int count, int[] uses, int[] definitions, int[,] atStart)
         {
             var names = new string[count];
             var ranges = new int[Registers];
@@ -130,11 +144,16 @@ internal sealed class RegisterAssignment
             {
                 if (web >= 0) names[web] ??= ranges[register]++ == 0 ? $"r{register}" : $"r{register}.{ranges[register]}";
             }
-            for (var register = 0; register < Registers; register++) Name(entries[register], register);
+            for (var register = 0; register < Registers; register++) Name(atStart[blocks[0].Index, register], register);
             for (var i = 0; i < uses.Length; i++)
             {
                 Name(uses[i], i % Registers);
                 Name(definitions[i], i % Registers);
+            }
+            // A register may only pass through.
+            foreach (var block in blocks)
+            {
+                for (var register = 0; register < Registers; register++) Name(atStart[block.Index, register], register);
             }
             return names;
         }
@@ -147,9 +166,16 @@ internal sealed class RegisterAssignment
             Array.Fill(zeroUpper, true);
             var uses32 = new int[assignment.Count];
             var uses64 = new int[assignment.Count];
-            for (var register = 0; register < Registers; register++)
+            // What comes from outside or goes there has 64 bits.
+            foreach (var block in blocks)
             {
-                if (assignment.AtEntry(register) is >= 0 and var web) zeroUpper[web] = false;
+                for (var register = 0; register < Registers; register++)
+                {
+                    if ((block.Index == 0 || block.Predecessors.Any(from => !_inside.Contains(from))) && assignment.AtStart(block, register) is >= 0 and var entering)
+                        zeroUpper[entering] = false;
+                    var leaves = block.Successors.Any(next => !_inside.Contains(next) && (next.LiveIn >> register & 1) != 0);
+                    if (leaves && assignment.AtEnd(block, register) is >= 0 and var leaving) uses64[leaving]++;
+                }
             }
             foreach (var (slot, register) in Accesses(program.Reads))
             {
@@ -193,7 +219,7 @@ internal sealed class RegisterAssignment
 
         private IEnumerable<(int Slot, int Register)> Accesses(Func<int, int> mask)
         {
-            foreach (var block in function.Blocks)
+            foreach (var block in blocks)
             {
                 for (var slot = block.Start; slot < block.End; slot += program.Slots(slot))
                 {

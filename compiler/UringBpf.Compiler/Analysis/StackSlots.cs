@@ -93,6 +93,16 @@ internal sealed class StackSlots
                 return true;
             }
 
+            // An inlined array lookup is a 4-byte load of the key, or none where the key is known.
+            if (program.InlinedArray(slot) >= 0)
+            {
+                var known = OffsetOf(slot, 2);
+                if (known == NotStack) return true;
+                if (known == Varies || known < -Limits.StackBytesPerFrame || known + 4 > 0) return false;
+                if (program.Facts(slot).ConstantKey < 0) accesses.Add(((int)known, 4));
+                return true;
+            }
+
             // Followed already, or harmless.
             if (row.Operation is Operation.Move or Operation.Add or Operation.Subtract && row.Width == 64) return true;
             if (row.IsJump) return true;
@@ -120,7 +130,7 @@ internal sealed class StackSlots
         var others = new bool[registers.Count];
         for (var register = 0; register < Frame; register++)
         {
-            if (registers.AtEntry(register) is >= 0 and var web) others[web] = true;
+            if (registers.AtStart(function.Blocks[0], register) is >= 0 and var web) others[web] = true;
         }
         var changed = true;
         while (changed)

@@ -6,29 +6,30 @@ namespace UringBpf.Compiler;
 internal sealed class RecordedCode
 {
     private readonly ProgramGraph _program;
-    private readonly RecordingGenerator[] _functions;
+    private readonly ProgramEmitter _emitter;
+    private readonly List<(MethodKey Key, string Name, Type[] Parameters, RecordingGenerator Code)> _methods = [];
 
-    private RecordedCode(ProgramGraph program)
+    private RecordedCode(ProgramGraph program, CompilerOptions options)
     {
         _program = program;
-        _functions = new RecordingGenerator[program.Functions.Length];
+        _emitter = new ProgramEmitter(program, options);
     }
 
     /// <summary>Translates every function.</summary>
     public static RecordedCode Create(ProgramGraph program, CompilerOptions options)
     {
-        var code = new RecordedCode(program);
-        for (var i = 0; i < code._functions.Length; i++)
+        var code = new RecordedCode(program, options);
+        code._emitter.Emit(key =>
         {
-            var generator = code._functions[i] = new RecordingGenerator();
-            var function = program.Functions[i];
-            new FunctionEmitter(program, function, new Target(code, generator), options, function.Frame()).Emit();
-        }
+            var generator = new RecordingGenerator();
+            code._methods.Add((key, code._emitter.Name(key), code._emitter.ParameterTypes(key), generator));
+            return new Target(code, generator);
+        });
         return code;
     }
 
-    /// <summary>The functions' IL in order.</summary>
-    public IReadOnlyList<RecordingGenerator> Functions => _functions;
+    /// <summary>The methods, the entry first.</summary>
+    public IReadOnlyList<(MethodKey Key, string Name, Type[] Parameters, RecordingGenerator Code)> Methods => _methods;
 
     private sealed class Target(RecordedCode code, RecordingGenerator generator) : CodeTarget
     {
@@ -45,7 +46,11 @@ internal sealed class RecordedCode
 
         public override void LoadCallback(int subprogram) => generator.EmitSymbol(OpCodes.Ldc_I8, $"callback {code._program.Functions[subprogram].MethodName}");
 
-        public override void CallFunction(int subprogram) => generator.EmitSymbol(OpCodes.Call, code._program.Functions[subprogram].MethodName);
+        protected override void Call(MethodKey method)
+        {
+            code._emitter.Need(method);
+            generator.EmitSymbol(OpCodes.Call, code._emitter.Name(method));
+        }
 
         private string MapName(int map) => code._program.Verified.Spec.Maps[map].Name;
     }

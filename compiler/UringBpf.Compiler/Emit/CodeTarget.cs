@@ -31,5 +31,11 @@ internal abstract class CodeTarget
     public abstract void LoadCallback(int subprogram);
 
     /// <summary>Calls a function made by this compiler; its arguments are on the stack.</summary>
-    public abstract void CallFunction(int subprogram);
+    public void CallFunction(int subprogram) => Call(new MethodKey(subprogram));
+
+    /// <summary>Calls a region of a split function.</summary>
+    public void CallRegion(int function, int region) => Call(new MethodKey(function, region));
+
+    /// <summary>Calls a method made by this compiler.</summary>
+    protected abstract void Call(MethodKey method);
 }

@@ -10,38 +10,40 @@ internal sealed unsafe class DynamicCode
 {
     private readonly ProgramGraph _program;
     private readonly MapSet _maps;
-    private readonly DynamicMethod[] _methods;
+    private readonly ProgramEmitter _emitter;
+    private readonly Dictionary<MethodKey, DynamicMethod> _methods = [];
 
-    private DynamicCode(ProgramGraph program, MapSet maps)
+    private DynamicCode(ProgramGraph program, MapSet maps, CompilerOptions options)
     {
         _program = program;
         _maps = maps;
-        _methods = new DynamicMethod[program.Functions.Length];
+        _emitter = new ProgramEmitter(program, options);
     }
 
     /// <summary>Translates every function and has RyuJIT compile it.</summary>
     public static DynamicCode Create(ProgramGraph program, MapSet maps, CompilerOptions options)
     {
-        var code = new DynamicCode(program, maps);
-        for (var i = 0; i < code._methods.Length; i++)
-        {
-            var function = program.Functions[i];
-            code._methods[i] = new DynamicMethod(function.MethodName, typeof(ulong), function.ParameterTypes, typeof(CompiledCode).Module, skipVisibility: true);
-        }
-        for (var i = 0; i < code._methods.Length; i++)
-            new FunctionEmitter(program, program.Functions[i], new Target(code, code._methods[i].GetILGenerator()), options, program.Functions[i].Frame()).Emit();
-        // Callees first, so that no run waits for RyuJIT.
-        for (var i = code._methods.Length - 1; i >= 0; i--) code.Compile(i);
+        var code = new DynamicCode(program, maps, options);
+        code._emitter.Emit(key => new Target(code, code.Method(key).GetILGenerator()));
+        // All of them now, so that no run waits for RyuJIT.
+        foreach (var method in code._methods.Values) RuntimeHelpers.PrepareMethod(GetMethodDescriptor(method));
         return code;
     }
 
-    /// <summary>The methods in order of function; keep them alive as long as their pointers are used.</summary>
-    public IReadOnlyList<DynamicMethod> Methods => _methods;
+    /// <summary>The methods; keep them alive as long as their pointers are used.</summary>
+    public IReadOnlyDictionary<MethodKey, DynamicMethod> Methods => _methods;
 
     /// <summary>The entry's address.</summary>
-    public nint EntryPoint => Pointer(_methods[0]);
+    public nint EntryPoint => Pointer(_methods[new MethodKey(0)]);
 
-    private void Compile(int function) => RuntimeHelpers.PrepareMethod(GetMethodDescriptor(_methods[function]));
+    private DynamicMethod Method(MethodKey key)
+    {
+        if (_methods.TryGetValue(key, out var method)) return method;
+        _emitter.Need(key);
+        method = new DynamicMethod(_emitter.Name(key), typeof(ulong), _emitter.ParameterTypes(key), typeof(CompiledCode).Module, skipVisibility: true);
+        _methods.Add(key, method);
+        return method;
+    }
 
     private static nint Pointer(DynamicMethod method) => GetMethodDescriptor(method).GetFunctionPointer();
 
@@ -61,6 +63,6 @@ internal sealed unsafe class DynamicCode
 
         public override void LoadCallback(int subprogram) => throw new Bytecode.BpfException("UB3001", "callbacks");
 
-        public override void CallFunction(int subprogram) => generator.EmitCall(OpCodes.Call, code._methods[subprogram], null);
+        protected override void Call(MethodKey method) => generator.EmitCall(OpCodes.Call, code.Method(method), null);
     }
 }

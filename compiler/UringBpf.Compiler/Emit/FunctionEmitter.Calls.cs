@@ -22,12 +22,73 @@ internal sealed partial class FunctionEmitter
 
     private void EmitFunctionCall(FunctionImplementation function)
     {
-        for (var register = 1; register <= function.Arity; register++) Load64(register);
-        if (function.TakesState) _frame.LoadState(this);
-        _il.EmitCall(OpCodes.Call, function.Method, null);
+        if (_program.InlinedArray(_slot) is >= 0 and var map)
+        {
+            EmitArrayLookup(map);
+            return;
+        }
+        Call(function);
         Store64(0);
         // A callback may have used up the budget.
         if ((function.Prototype.Traits & FunctionTraits.CallsBack) != 0) UnwindOnFault();
+    }
+
+    // Calls a helper or kfunc with the argument registers; leaves r0 as int64 on the stack.
+    private void Call(FunctionImplementation function)
+    {
+        var parameters = function.Method.GetParameters();
+        for (var register = 1; register <= function.Arity; register++)
+        {
+            Load64(register);
+            if (parameters[register - 1].ParameterType.IsPointer) _il.Emit(OpCodes.Conv_U);
+        }
+        if (function.TakesState) _frame.LoadState(this);
+        _il.EmitCall(OpCodes.Call, function.Method, null);
+        if (function.Method.ReturnType.IsPointer) _il.Emit(OpCodes.Conv_U8);
+    }
+
+    // r0 = index < max_entries ? first + index * stride : 0, with everything but the index constant.
+    private void EmitArrayLookup(int map)
+    {
+        var spec = _program.Verified.Spec.Maps[map];
+        var stride = (spec.ValueSize + 7) & ~7;
+        var constant = _program.Facts(_slot).ConstantKey;
+        if (constant >= 0 && constant < spec.MaxEntries)
+        {
+            _target.LoadMapValue(map, constant * stride);
+            Store64(0);
+            return;
+        }
+
+        var index = _il.DeclareLocal(typeof(uint));
+        var result = _il.DeclareLocal(typeof(ulong));
+        var outside = _il.DefineLabel();
+        if (StackLocal(4, 2, 0) is { } key)
+        {
+            _il.Emit(OpCodes.Ldloc, key);
+        }
+        else
+        {
+            Load64(2);
+            _il.Emit(OpCodes.Conv_U);
+            _il.Emit(OpCodes.Ldind_U4);
+        }
+        _il.Emit(OpCodes.Stloc, index);
+        LoadConstant(0, 64);
+        _il.Emit(OpCodes.Stloc, result);
+        _il.Emit(OpCodes.Ldloc, index);
+        LoadConstant(spec.MaxEntries, 32);
+        _il.Emit(OpCodes.Bge_Un, outside);
+        _target.LoadMapValue(map, 0);
+        _il.Emit(OpCodes.Ldloc, index);
+        _il.Emit(OpCodes.Conv_U8);
+        LoadConstant(stride, 64);
+        _il.Emit(OpCodes.Mul);
+        _il.Emit(OpCodes.Add);
+        _il.Emit(OpCodes.Stloc, result);
+        _il.MarkLabel(outside);
+        _il.Emit(OpCodes.Ldloc, result);
+        Store64(0);
     }
 
     private void EmitSubprogramCall()
@@ -35,6 +96,16 @@ internal sealed partial class FunctionEmitter
         var callee = _program.Functions[_program.Callee(_slot)];
         if (_metered) Charge(1);
         foreach (var register in callee.ArgumentRegisters) Load64(register);
+        if (_program.Inlines(_function.Index, callee.Index))
+        {
+            var result = _il.DeclareLocal(typeof(ulong));
+            var frame = new InlineFrame(this, _frame, callee.ArgumentRegisters, result);
+            new FunctionEmitter(_program, callee, _target, _options, frame).Emit();
+            _target.BeginInstruction(_slot);
+            _il.Emit(OpCodes.Ldloc, result);
+            Store64(0);
+            return;
+        }
         _frame.LoadStackTop(this);
         LoadConstant(Limits.StackBytesPerFrame, 64);
         _il.Emit(OpCodes.Sub);
@@ -59,9 +130,7 @@ internal sealed partial class FunctionEmitter
             Load64(instruction.Destination);
             LoadConstant(prototype.Id, 64);
             _il.Emit(OpCodes.Bne_Un, next);
-            for (var register = 1; register <= function.Arity; register++) Load64(register);
-            if (function.TakesState) _frame.LoadState(this);
-            _il.EmitCall(OpCodes.Call, function.Method, null);
+            Call(function);
             _il.Emit(OpCodes.Stloc, result);
             _il.Emit(OpCodes.Br, done);
             _il.MarkLabel(next);

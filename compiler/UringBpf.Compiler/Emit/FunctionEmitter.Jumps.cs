@@ -9,7 +9,7 @@ internal sealed partial class FunctionEmitter
 {
     private void EmitJump(OpcodeRow row, in Instruction instruction)
     {
-        var target = _labels[_program.JumpTarget(_slot)];
+        var target = Target(_block, _program.JumpTarget(_slot));
         if (row.Operation == Operation.Jump)
         {
             EmitChargedBranch(target);

@@ -79,7 +79,7 @@ internal sealed partial class FunctionEmitter
     // A slot that lives in a local is kept as it would be in memory: truncated to its size.
     private bool TryLoadStackLocal(OpcodeRow row, in Instruction instruction)
     {
-        if (StackLocal(row, instruction.Source, instruction.Offset) is not { } local) return false;
+        if (StackLocal(row.AccessBytes, instruction.Source, instruction.Offset) is not { } local) return false;
         _il.Emit(OpCodes.Ldloc, local);
         if (row.Operation == Operation.LoadSignExtend)
         {
@@ -96,19 +96,19 @@ internal sealed partial class FunctionEmitter
 
     private bool TryStoreStackLocal(OpcodeRow row, in Instruction instruction)
     {
-        if (StackLocal(row, instruction.Destination, instruction.Offset) is not { } local) return false;
+        if (StackLocal(row.AccessBytes, instruction.Destination, instruction.Offset) is not { } local) return false;
         LoadOperand(row, instruction, row.Bits == 64 ? 64 : 32);
         if (row.Bits < 32) _il.Emit(row.Bits == 8 ? OpCodes.Conv_U1 : OpCodes.Conv_U2);
         _il.Emit(OpCodes.Stloc, local);
         return true;
     }
 
-    private LocalBuilder? StackLocal(OpcodeRow row, int register, int displacement)
+    private LocalBuilder? StackLocal(int bytes, int register, int displacement)
     {
         var offset = _stackSlots.OffsetOf(_registers, _slot, register) + displacement;
-        if (_stackSlots.SizeAt(offset) != row.AccessBytes) return null;
+        if (_stackSlots.SizeAt(offset) != bytes) return null;
         if (_stackLocals.TryGetValue((int)offset, out var local)) return local;
-        local = _il.DeclareLocal(row.Bits == 64 ? typeof(ulong) : typeof(uint));
+        local = _il.DeclareLocal(bytes == 8 ? typeof(ulong) : typeof(uint));
         _target.NameLocal(local, $"stack{offset}");
         _stackLocals.Add((int)offset, local);
         return local;

@@ -15,6 +15,7 @@ internal sealed partial class FunctionEmitter
 
     private readonly ProgramGraph _program;
     private readonly FunctionGraph _function;
+    private readonly IReadOnlyList<BasicBlock> _blocks;
     private readonly CodeTarget _target;
     private readonly CompilerOptions _options;
     private readonly ILGenerator _il;
@@ -25,42 +26,65 @@ internal sealed partial class FunctionEmitter
     private readonly Dictionary<int, LocalBuilder> _stackLocals = [];
     private readonly FunctionFrame _frame;
     private readonly bool _metered;
+    private BasicBlock _block;
     private int _slot;
 
-    public FunctionEmitter(ProgramGraph program, FunctionGraph function, CodeTarget target, CompilerOptions options, FunctionFrame frame)
+    /// <summary>Prepares to write a function, or the blocks of one region of it.</summary>
+    public FunctionEmitter(ProgramGraph program, FunctionGraph function, CodeTarget target, CompilerOptions options, FunctionFrame frame, IReadOnlyList<BasicBlock>? region = null)
     {
         _program = program;
         _function = function;
+        _blocks = region ?? function.Blocks;
+        _block = _blocks[0];
         _target = target;
         _options = options;
         _il = target.Generator;
         _frame = frame;
         _metered = program.Verified.Termination == Termination.Metered;
-        _registers = options.SplitLiveRanges ? RegisterAssignment.Split(program, function, options.NarrowRegisters) : RegisterAssignment.Straight();
+        _registers = options.SplitLiveRanges ? RegisterAssignment.Split(program, function, _blocks, options.NarrowRegisters) : RegisterAssignment.Straight();
         _locals = new LocalBuilder?[_registers.Count];
-        _stackSlots = options.StackSlotsInLocals ? StackSlots.Find(program, function, _registers) : StackSlots.None;
+        _stackSlots = options.StackSlotsInLocals && region is null ? StackSlots.Find(program, function, _registers) : StackSlots.None;
     }
 
     /// <summary>Writes the whole function, entry and return included.</summary>
     public void Emit()
     {
-        foreach (var block in _function.Blocks) _labels.Add(block.Start, _il.DefineLabel());
+        foreach (var block in _blocks) _labels.Add(block.Start, _il.DefineLabel());
         _frame.EmitEntry(this);
-        foreach (var block in _function.Blocks) EmitBlock(block);
+        foreach (var block in _blocks) EmitBlock(block);
         _frame.EmitEnd(this);
+    }
+
+    /// <summary>The blocks it writes.</summary>
+    public IReadOnlyList<BasicBlock> Blocks => _blocks;
+
+    /// <summary>Where one of the blocks starts.</summary>
+    public Label LabelOf(BasicBlock block) => _labels[block.Start];
+
+    /// <summary>Pushes the value a register has at the end of a block, as int64.</summary>
+    public void LoadAtEnd(BasicBlock block, int register)
+    {
+        var web = _registers.AtEnd(block, register);
+        if (web < 0)
+        {
+            LoadConstant(0, 64);
+            return;
+        }
+        _il.Emit(OpCodes.Ldloc, Local(web));
+        if (_registers.Narrow[web]) _il.Emit(OpCodes.Conv_U8);
     }
 
     /// <summary>Where the IL goes.</summary>
     public ILGenerator IL => _il;
 
     /// <summary>True when the function or what it calls needs r10.</summary>
-    public bool UsesStack => _function.Blocks.Any(block => Enumerable.Range(block.Start, block.End - block.Start).Any(
+    public bool UsesStack => _blocks.Any(block => Enumerable.Range(block.Start, block.End - block.Start).Any(
         slot => _program.HasRow(slot) && (_program.Reads(slot) >> FrameRegister & 1) != 0));
 
-    /// <summary>Pops the value a register has when the function is entered.</summary>
-    public void StoreAtEntry(int register)
+    /// <summary>Pops the int64 a register has when a block is entered from outside.</summary>
+    public void StoreAtStart(BasicBlock block, int register)
     {
-        var web = _registers.AtEntry(register);
+        var web = _registers.AtStart(block, register);
         if (web < 0)
         {
             _il.Emit(OpCodes.Pop);
@@ -77,6 +101,7 @@ internal sealed partial class FunctionEmitter
         for (var slot = block.Start; slot < block.End; slot += _program.Slots(slot))
         {
             _slot = slot;
+            _block = block;
             _target.BeginInstruction(slot);
             if (!_program.IsReached(slot))
             {
@@ -86,9 +111,15 @@ internal sealed partial class FunctionEmitter
             }
             EmitInstruction(_program.Row(slot), _program.Instructions[slot]);
         }
+        if (!_program.FallsThrough(block.Last)) return;
         // A function's last instruction that falls through would leave it: the verifier refuses that.
-        if (_program.FallsThrough(block.Last) && block.End >= _function.Function.End) EmitReturnZero();
+        if (block.End >= _function.Function.End) EmitReturnZero();
+        else if (block == _blocks[^1]) _il.Emit(OpCodes.Br, Target(block, block.End));
     }
+
+    // The label of a slot that a block goes to; for one outside the region the way out to it.
+    private Label Target(BasicBlock from, int slot) =>
+        _labels.TryGetValue(slot, out var label) ? label : _frame.ExitTo(this, from, _function.BlockAt(slot));
 
     private void EmitInstruction(OpcodeRow row, in Instruction instruction)
     {

@@ -27,6 +27,10 @@ internal abstract class FunctionFrame
     {
     }
 
+    /// <summary>The label of code that leaves a region for a block outside it.</summary>
+    public virtual Label ExitTo(FunctionEmitter emitter, BasicBlock from, BasicBlock to) =>
+        throw new Bytecode.BpfException("UB3001", $"a jump from slot {from.Last} to slot {to.Start} leaves its function.", from.Last);
+
     /// <summary>Pushes the execution state pointer.</summary>
     public abstract void LoadState(FunctionEmitter emitter);
 
@@ -40,7 +44,7 @@ internal abstract class FunctionFrame
 /// <summary>The program's entry: (nint self, byte* context, ulong length, ExecutionState* state) → ulong.</summary>
 internal sealed class EntryFrame : FunctionFrame
 {
-    public const int ContextArgument = 1, LengthArgument = 2, StateArgument = 3;
+    public const short ContextArgument = 1, LengthArgument = 2, StateArgument = 3;
 
     private LocalBuilder? _stackTop;
 
@@ -49,11 +53,11 @@ internal sealed class EntryFrame : FunctionFrame
     public override void EmitEntry(FunctionEmitter emitter)
     {
         var il = emitter.IL;
-        il.Emit(OpCodes.Ldarg_1);
+        il.Emit(OpCodes.Ldarg, ContextArgument);
         il.Emit(OpCodes.Conv_U8);
-        emitter.StoreAtEntry(1);
-        il.Emit(OpCodes.Ldarg_2);
-        emitter.StoreAtEntry(2);
+        emitter.StoreAtStart(emitter.Blocks[0], 1);
+        il.Emit(OpCodes.Ldarg, LengthArgument);
+        emitter.StoreAtStart(emitter.Blocks[0], 2);
         if (!emitter.UsesStack) return;
         _stackTop = il.DeclareLocal(typeof(ulong));
         LoadState(emitter);
@@ -64,7 +68,7 @@ internal sealed class EntryFrame : FunctionFrame
 
     public override void EmitReturn(FunctionEmitter emitter) => emitter.IL.Emit(OpCodes.Ret);
 
-    public override void LoadState(FunctionEmitter emitter) => emitter.IL.Emit(OpCodes.Ldarg_3);
+    public override void LoadState(FunctionEmitter emitter) => emitter.IL.Emit(OpCodes.Ldarg, StateArgument);
 
     public override void LoadStackTop(FunctionEmitter emitter) => emitter.IL.Emit(OpCodes.Ldloc, _stackTop!);
 }
@@ -81,7 +85,7 @@ internal sealed class SubprogramFrame(IReadOnlyList<int> arguments) : FunctionFr
         for (var i = 0; i < arguments.Count; i++)
         {
             emitter.IL.Emit(OpCodes.Ldarg, (short)i);
-            emitter.StoreAtEntry(arguments[i]);
+            emitter.StoreAtStart(emitter.Blocks[0], arguments[i]);
         }
     }
 
@@ -90,4 +94,40 @@ internal sealed class SubprogramFrame(IReadOnlyList<int> arguments) : FunctionFr
     public override void LoadState(FunctionEmitter emitter) => emitter.IL.Emit(OpCodes.Ldarg, (short)(arguments.Count + 1));
 
     public override void LoadStackTop(FunctionEmitter emitter) => emitter.IL.Emit(OpCodes.Ldarg, (short)arguments.Count);
+}
+
+/// <summary>A subprogram written in place of its call: its arguments are on the stack, its result goes to a local.</summary>
+internal sealed class InlineFrame(FunctionEmitter caller, FunctionFrame outer, IReadOnlyList<int> arguments, LocalBuilder result) : FunctionFrame
+{
+    private readonly Label _end = caller.IL.DefineLabel();
+    private LocalBuilder? _stackTop;
+
+    public override bool IsMain => false;
+
+    public override void EmitEntry(FunctionEmitter emitter)
+    {
+        for (var i = arguments.Count - 1; i >= 0; i--) emitter.StoreAtStart(emitter.Blocks[0], arguments[i]);
+        if (!emitter.UsesStack) return;
+        _stackTop = emitter.IL.DeclareLocal(typeof(ulong));
+        outer.LoadStackTop(caller);
+        emitter.IL.Emit(OpCodes.Ldc_I4, Bytecode.Limits.StackBytesPerFrame);
+        emitter.IL.Emit(OpCodes.Conv_I8);
+        emitter.IL.Emit(OpCodes.Sub);
+        emitter.IL.Emit(OpCodes.Stloc, _stackTop);
+    }
+
+    public override void EmitReturn(FunctionEmitter emitter)
+    {
+        emitter.IL.Emit(OpCodes.Stloc, result);
+        emitter.IL.Emit(OpCodes.Br, _end);
+    }
+
+    // The run has ended: straight out of the outermost frame.
+    public override void EmitUnwind(FunctionEmitter emitter) => outer.EmitUnwind(caller);
+
+    public override void EmitEnd(FunctionEmitter emitter) => emitter.IL.MarkLabel(_end);
+
+    public override void LoadState(FunctionEmitter emitter) => outer.LoadState(caller);
+
+    public override void LoadStackTop(FunctionEmitter emitter) => emitter.IL.Emit(OpCodes.Ldloc, _stackTop!);
 }

@@ -1,0 +1,46 @@
+using UringBpf.Runtime;
+
+namespace UringBpf.Compiler;
+
+/// <summary>
+/// A function cut into regions of consecutive blocks, each small enough that RyuJIT optimises it fully. A region is a
+/// method (ulong* registers, int block, ulong stackTop, ExecutionState* state) → the block to go on at, or -1 to return.
+/// </summary>
+internal sealed unsafe class RegionPlan
+{
+    /// <summary>What a region returns when its function returns.</summary>
+    public const int Return = -1;
+
+    public static readonly Type[] ParameterTypes = [typeof(ulong*), typeof(int), typeof(ulong), typeof(ExecutionState*)];
+
+    private readonly int[] _regionOfBlock;
+
+    public RegionPlan(FunctionGraph function, int maxSlots)
+    {
+        _regionOfBlock = new int[function.Blocks.Count];
+        // Blocks have 4,000 slots at most and branches cost RyuJIT a block or two each.
+        const int maxBlocks = 600;
+        var region = new List<BasicBlock>();
+        var slots = 0;
+        foreach (var block in function.Blocks)
+        {
+            if (region.Count > 0 && (slots + block.End - block.Start > maxSlots || region.Count >= maxBlocks))
+            {
+                Regions.Add(region);
+                region = [];
+                slots = 0;
+            }
+            _regionOfBlock[block.Index] = Regions.Count;
+            region.Add(block);
+            slots += block.End - block.Start;
+        }
+        Regions.Add(region);
+    }
+
+    /// <summary>The blocks of each region.</summary>
+    public List<IReadOnlyList<BasicBlock>> Regions { get; } = [];
+
+    /// <summary>The blocks of a region that are entered from outside it: its first function's entry and targets of others' jumps.</summary>
+    public IEnumerable<BasicBlock> Entries(int region) => Regions[region].Where(block =>
+        block.Index == 0 || block.Predecessors.Any(from => _regionOfBlock[from.Index] != region));
+}

@@ -1,0 +1,60 @@
+namespace UringBpf.Compiler;
+
+/// <summary>One method the compiler makes: a function, or one region of a long function.</summary>
+/// <param name="Function">Index of the function.</param>
+/// <param name="Region">Index of the region, or -1 for the function's own method.</param>
+internal readonly record struct MethodKey(int Function, int Region)
+{
+    public MethodKey(int function)
+        : this(function, -1)
+    {
+    }
+}
+
+/// <summary>
+/// Writes every method a program needs, the entry first: functions that are inlined everywhere get none of their own.
+/// </summary>
+internal sealed class ProgramEmitter(ProgramGraph program, CompilerOptions options)
+{
+    private readonly Dictionary<int, RegionPlan> _plans = [];
+    private readonly HashSet<MethodKey> _seen = [];
+    private readonly Queue<MethodKey> _waiting = [];
+
+    /// <summary>Writes the methods.</summary>
+    /// <param name="begin">Makes a method and gives where its code goes.</param>
+    public void Emit(Func<MethodKey, CodeTarget> begin)
+    {
+        Need(new MethodKey(0));
+        while (_waiting.TryDequeue(out var key)) EmitMethod(key, begin(key));
+    }
+
+    /// <summary>Says that a method is called or its address is taken.</summary>
+    public void Need(MethodKey key)
+    {
+        if (_seen.Add(key)) _waiting.Enqueue(key);
+    }
+
+    /// <summary>The parameters of a method.</summary>
+    public Type[] ParameterTypes(MethodKey key) => key.Region >= 0 ? RegionPlan.ParameterTypes : program.Functions[key.Function].ParameterTypes;
+
+    /// <summary>The name of a method.</summary>
+    public string Name(MethodKey key)
+    {
+        var name = program.Functions[key.Function].MethodName;
+        return key.Region >= 0 ? $"{name}.region{key.Region}" : name;
+    }
+
+    private void EmitMethod(MethodKey key, CodeTarget target)
+    {
+        var function = program.Functions[key.Function];
+        if (!program.IsSplit(key.Function))
+        {
+            new FunctionEmitter(program, function, target, options, function.Frame()).Emit();
+            return;
+        }
+        if (!_plans.TryGetValue(key.Function, out var plan))
+            _plans.Add(key.Function, plan = new RegionPlan(function, options.RegionInstructions));
+        if (key.Region < 0) RegionDriver.Emit(function, plan, target);
+        else new FunctionEmitter(program, function, target, options, new RegionFrame(plan, key.Region, key.Function == 0), plan.Regions[key.Region]).Emit();
+    }
+}
