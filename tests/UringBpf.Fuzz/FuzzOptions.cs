@@ -1,0 +1,35 @@
+using System.Globalization;
+
+namespace UringBpf.Fuzz;
+
+/// <summary>What every verb takes.</summary>
+/// <param name="Count">Cases to run.</param>
+/// <param name="Seed">Case i depends on this and on i alone.</param>
+/// <param name="Seconds">Time after which no further case starts.</param>
+/// <param name="Files">The remaining arguments.</param>
+public sealed record FuzzOptions(long Count, ulong Seed, double Seconds, IReadOnlyList<string> Files)
+{
+    /// <summary>Reads arguments; null when they can't be understood.</summary>
+    public static FuzzOptions? Parse(IReadOnlyList<string> arguments)
+    {
+        var options = new FuzzOptions(10_000, 1, double.PositiveInfinity, []);
+        var files = new List<string>();
+        for (var i = 0; i < arguments.Count; i++)
+        {
+            if (!arguments[i].StartsWith("--", StringComparison.Ordinal))
+            {
+                files.Add(arguments[i]);
+                continue;
+            }
+            var value = i + 1 < arguments.Count ? arguments[i + 1] : "";
+            switch (arguments[i++])
+            {
+                case "--count" when long.TryParse(value, CultureInfo.InvariantCulture, out var count): options = options with { Count = count }; break;
+                case "--seed" when ulong.TryParse(value, CultureInfo.InvariantCulture, out var seed): options = options with { Seed = seed }; break;
+                case "--seconds" when double.TryParse(value, CultureInfo.InvariantCulture, out var seconds): options = options with { Seconds = seconds }; break;
+                default: return null;
+            }
+        }
+        return options with { Files = files };
+    }
+}

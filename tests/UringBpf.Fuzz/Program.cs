@@ -1,0 +1,18 @@
+using UringBpf.Fuzz;
+
+// The long forms of the fuzz tests. Each verb prints one summary line; exit 0 when nothing broke, 1 when something did
+// (each failure is printed with what repeats it), 2 on usage.
+return args switch
+{
+    ["objects", .. var rest] when FuzzOptions.Parse(rest) is { } options => ObjectFuzzer.Run(options),
+    _ => Usage(),
+};
+
+static int Usage()
+{
+    Console.Error.WriteLine("""
+        usage: dotnet run -c Release --project tests/UringBpf.Fuzz -- VERB [--count N] [--seed S] [--seconds T] [FILE...]
+          objects   mutated objects through the loader and the verifier; the FILEs, or the committed test objects, are the seeds
+        """);
+    return 2;
+}
