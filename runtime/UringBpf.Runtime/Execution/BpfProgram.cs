@@ -12,10 +12,15 @@ public abstract unsafe class BpfProgram : IDisposable
     private int _disposed;
 
     /// <summary>Takes the verified program and the maps it is bound to.</summary>
+    /// <exception cref="BpfException">UB4106 when a program array it tail calls through holds a program it must not enter.</exception>
     protected BpfProgram(VerifiedProgram verified, MapSet maps)
     {
         Verified = verified;
         Maps = maps;
+        foreach (var spec in verified.Spec.Maps)
+        {
+            if (spec.Type == MapType.ProgramArray) ((ProgramArrayMap)maps[spec]).AddCaller(verified);
+        }
         maps.Retain();
     }
 

@@ -10,6 +10,8 @@ internal static class SpecializedFunctions
     /// <summary>The special method, or null when there is none.</summary>
     public static FunctionImplementation? Find(FunctionPrototype prototype, MapSpec map)
     {
+        if (prototype == HelperPrototypes.MapPop) return map.Type == MapType.Queue ? Queue(prototype, nameof(QueueOps.PopQueue)) : Queue(prototype, nameof(QueueOps.PopStack));
+        if (prototype == HelperPrototypes.MapPush && map.Type != MapType.BloomFilter) return Queue(prototype, nameof(QueueOps.Push));
         var operation = prototype == HelperPrototypes.MapLookup ? "Lookup"
             : prototype == HelperPrototypes.MapUpdate ? "Update"
             : prototype == HelperPrototypes.MapDelete ? "Delete"
@@ -24,12 +26,20 @@ internal static class SpecializedFunctions
             (MapType.Hash, _) or (MapType.LruHash, "Update") => Hash(prototype, operation + size),
             (MapType.LruHash, "Lookup") => Hash(prototype, "LruLookup" + size),
             (MapType.PerCpuHash or MapType.LruPerCpuHash, _) => Hash(prototype, "PerCpu" + operation + size),
+            (MapType.ArrayOfMaps, "Lookup") => Inner(prototype, nameof(MapOfMapsOps.ArrayLookup)),
+            (MapType.HashOfMaps, "Lookup") => Inner(prototype, nameof(MapOfMapsOps.HashLookup)),
             _ => null,
         };
     }
 
+    private static FunctionImplementation Queue(FunctionPrototype prototype, string name) =>
+        Cached(prototype, name, () => BuiltInFunctions.Bind(prototype, typeof(QueueOps), name));
+
+    private static FunctionImplementation Inner(FunctionPrototype prototype, string name) =>
+        Cached(prototype, "Inner" + name, () => BuiltInFunctions.Bind(prototype, typeof(MapOfMapsOps), name));
+
     private static FunctionImplementation Array(FunctionPrototype prototype, string name) =>
-        Cached(prototype, name, () => BuiltInFunctions.Bind(prototype, typeof(ArrayOps), name));
+        Cached(prototype, "Array" + name, () => BuiltInFunctions.Bind(prototype, typeof(ArrayOps), name));
 
     private static FunctionImplementation Hash(FunctionPrototype prototype, string name) =>
         Cached(prototype, name, () => BuiltInFunctions.Bind(prototype, typeof(HashOps), name));

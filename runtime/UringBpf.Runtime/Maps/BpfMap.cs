@@ -24,6 +24,7 @@ public abstract unsafe class BpfMap : IDisposable
     private readonly MapHeader* _header;
     private int _references = 1;
     private int _disposed;
+    private int _freed;
 
     /// <summary>Allocates the native side.</summary>
     /// <param name="spec">What the map is.</param>
@@ -63,6 +64,10 @@ public abstract unsafe class BpfMap : IDisposable
         AddressSpace.Add(_header->Data, dataBytes, spec.IsFrozen);
     }
 
+    /// <summary>Creates a map that belongs to no set: an inner map of a map of maps, or one the host works with alone.</summary>
+    /// <exception cref="BpfException">UB4101..UB4103 when the spec can't be created.</exception>
+    public static BpfMap Create(MapSpec spec) => MapFactory.Create(spec);
+
     /// <summary>Maps whose native memory is allocated.</summary>
     public static int LiveCount => Volatile.Read(ref s_liveMaps);
 
@@ -81,7 +86,11 @@ public abstract unsafe class BpfMap : IDisposable
     /// <summary>Gives up the owner's reference: the host can't use the map any more; programs bound to it can.</summary>
     public void Dispose()
     {
-        if (Interlocked.Exchange(ref _disposed, 1) == 0) Release();
+        if (Interlocked.Exchange(ref _disposed, 1) == 0)
+        {
+            OnDispose();
+            Release();
+        }
         GC.KeepAlive(this);
     }
 
@@ -107,6 +116,11 @@ public abstract unsafe class BpfMap : IDisposable
     internal void Release()
     {
         if (Interlocked.Decrement(ref _references) == 0) Reclamation.Retire(Free);
+    }
+
+    /// <summary>Called once, when the host gives the map up; programs may still use it.</summary>
+    private protected virtual void OnDispose()
+    {
     }
 
     /// <summary>Called once, just before the memory goes, with every reference gone: releases what the map refers to.</summary>
@@ -165,7 +179,8 @@ public abstract unsafe class BpfMap : IDisposable
 
     private void Free()
     {
-        if (_header == null) return;
+        // The finalizers of maps that refer to each other run in any order: a late release must not free twice.
+        if (_header == null || Interlocked.Exchange(ref _freed, 1) != 0) return;
         GC.SuppressFinalize(this);
         OnFree();
         AddressSpace.Remove(_header->Data);

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using UringBpf.Bytecode;
 
 namespace UringBpf.Runtime;
@@ -24,6 +25,12 @@ public static unsafe class MapOps
                 return header->KeySize switch { 4 => HashOps.LruLookup4(map, key), 8 => HashOps.LruLookup8(map, key), _ => HashOps.LruLookup(map, key) };
             case MapType.PerCpuHash or MapType.LruPerCpuHash:
                 return HashOps.SlotValue(map, key, (uint)state->Slot);
+            case MapType.LpmTrie:
+                return (ulong)LpmTrie.Lookup((LpmTrie*)header->Data, (byte*)key, out _);
+            case MapType.ArrayOfMaps:
+                return MapOfMapsOps.ArrayLookup(map, key);
+            case MapType.HashOfMaps:
+                return MapOfMapsOps.HashLookup(map, key);
             default:
                 return 0;
         }
@@ -41,6 +48,8 @@ public static unsafe class MapOps
                 return ArrayOps.PerCpuUpdate(map, key, value, flags, state);
             case MapType.Hash or MapType.LruHash or MapType.PerCpuHash or MapType.LruPerCpuHash:
                 return HashUpdate(header, (byte*)key, (byte*)value, flags, state->Slot);
+            case MapType.LpmTrie:
+                return (ulong)LpmTrie.Update((LpmTrie*)header->Data, (byte*)key, (byte*)value, flags);
             default:
                 return Errno.Status(Errno.EINVAL);
         }
@@ -53,9 +62,47 @@ public static unsafe class MapOps
         return header->Type switch
         {
             MapType.Hash or MapType.LruHash or MapType.PerCpuHash or MapType.LruPerCpuHash => HashDelete(header, (byte*)key, null),
+            MapType.LpmTrie => (ulong)LpmTrie.Delete((LpmTrie*)header->Data, (byte*)key, null),
             _ => Errno.Status(Errno.EINVAL),
         };
     }
+
+    /// <summary>bpf_map_lookup_percpu_elem: 0 for a slot that does not exist.</summary>
+    public static ulong LookupPerCpu(ulong map, ulong key, ulong slot)
+    {
+        var header = (MapHeader*)map;
+        return header->Type switch
+        {
+            MapType.PerCpuArray => (ulong)ArrayOps.At(header, Unsafe.ReadUnaligned<uint>((void*)key), (uint)slot),
+            MapType.PerCpuHash or MapType.LruPerCpuHash => HashOps.SlotValue(map, key, (uint)slot),
+            _ => 0,
+        };
+    }
+
+    /// <summary>bpf_map_push_elem</summary>
+    public static ulong Push(ulong map, ulong value, ulong flags) => ((MapHeader*)map)->Type switch
+    {
+        MapType.Queue or MapType.Stack => QueueOps.Push(map, value, flags),
+        MapType.BloomFilter => BloomFilterOps.Push(map, value, flags),
+        _ => Errno.Status(Errno.EINVAL),
+    };
+
+    /// <summary>bpf_map_pop_elem</summary>
+    public static ulong Pop(ulong map, ulong value) => ((MapHeader*)map)->Type switch
+    {
+        MapType.Queue => QueueOps.PopQueue(map, value),
+        MapType.Stack => QueueOps.PopStack(map, value),
+        _ => Errno.Status(Errno.EINVAL),
+    };
+
+    /// <summary>bpf_map_peek_elem</summary>
+    public static ulong Peek(ulong map, ulong value) => ((MapHeader*)map)->Type switch
+    {
+        MapType.Queue => QueueOps.PeekQueue(map, value),
+        MapType.Stack => QueueOps.PeekStack(map, value),
+        MapType.BloomFilter => BloomFilterOps.Peek(map, value),
+        _ => Errno.Status(Errno.EINVAL),
+    };
 
     /// <summary>Adds or replaces in any hash map; slot -1 writes the values of all slots.</summary>
     internal static ulong HashUpdate(MapHeader* header, byte* key, byte* value, ulong flags, int slot)

@@ -29,6 +29,7 @@ public sealed class MapSet : IDisposable
         try
         {
             foreach (var spec in specs) maps[spec] = MapFactory.Create(spec);
+            foreach (var map in maps.Values.OfType<MapOfMaps>()) FillIn(map, maps.Values);
         }
         catch
         {
@@ -49,10 +50,25 @@ public sealed class MapSet : IDisposable
     /// <exception cref="KeyNotFoundException">The set has no such map.</exception>
     public BpfMap this[string name] => _maps.Values.FirstOrDefault(map => map.Name == name) ?? throw new KeyNotFoundException($"no map is named '{name}'.");
 
-    /// <summary>Gives up the owner's reference. The maps are freed once no program is bound to them and none runs.</summary>
+    /// <summary>Gives up the owner's reference. The maps are freed once no program is bound to them and none runs. Program
+    /// arrays are emptied at once: their programs may hold this set.</summary>
     public void Dispose()
     {
-        if (Interlocked.Exchange(ref _disposed, 1) == 0) Release();
+        if (Interlocked.Exchange(ref _disposed, 1) != 0) return;
+        foreach (var map in _maps.Values.OfType<ProgramArrayMap>()) map.Dispose();
+        Release();
+    }
+
+    // The inner maps that the object declares in '.values'.
+    private static void FillIn(MapOfMaps outer, IEnumerable<BpfMap> maps)
+    {
+        foreach (var (index, name) in outer.Spec.InitialEntries)
+        {
+            var inner = maps.FirstOrDefault(map => map.Name == name)
+                ?? throw new BpfException("UB4102", $"map '{outer.Name}': entry {index} names '{name}', which is no map of this set.");
+            var status = outer.Spec.KeySize == sizeof(int) ? outer.Set(index, inner) : -Errno.EINVAL;
+            if (status != 0) throw new BpfException("UB4102", $"map '{outer.Name}': entry {index} ('{name}') cannot be set, errno {-status}.");
+        }
     }
 
     /// <summary>Adds a program's reference.</summary>
