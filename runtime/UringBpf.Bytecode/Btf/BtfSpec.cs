@@ -14,18 +14,25 @@ public sealed class BtfSpec
 
     private static readonly BtfVoid s_void = new();
     private readonly Lazy<FrozenDictionary<string, ImmutableArray<BtfType>>> _byName;
+    private readonly Lazy<FrozenDictionary<string, ImmutableArray<BtfType>>> _byEssentialName;
 
     internal BtfSpec(ImmutableArray<BtfType> types)
     {
         Types = types;
-        _byName = new(() => Types
-            .Where(type => type.Id != 0 && type.Name.Length > 0)
-            .GroupBy(type => type.Name)
-            .ToFrozenDictionary(group => group.Key, group => group.ToImmutableArray()));
+        _byName = new(() => Index(type => type.Name));
+        _byEssentialName = new(() => Index(type => CoreTypes.EssentialName(type.Name)));
     }
+
+    private FrozenDictionary<string, ImmutableArray<BtfType>> Index(Func<BtfType, string> key) => Types
+        .Where(type => type.Id != 0 && type.Name.Length > 0)
+        .GroupBy(key)
+        .ToFrozenDictionary(group => group.Key, group => group.ToImmutableArray());
 
     /// <summary>No types but void.</summary>
     public static BtfSpec Empty { get; } = new([s_void]);
+
+    /// <summary>The types this library publishes for CO-RE: its context structs and <c>struct uring_op</c>, as they are in this version.</summary>
+    public static BtfSpec BuiltIn => PublishedTypes.For(ProgramTypes.All);
 
     /// <summary>Every type, by id; the first is void.</summary>
     public ImmutableArray<BtfType> Types { get; }
@@ -40,6 +47,9 @@ public sealed class BtfSpec
 
     /// <summary>The types with this name, of every kind, in order of id.</summary>
     public ImmutableArray<BtfType> Named(string name) => _byName.Value.GetValueOrDefault(name, []);
+
+    /// <summary>The types with this name when flavours (<c>___suffix</c>) are left off.</summary>
+    internal ImmutableArray<BtfType> NamedLike(string essentialName) => _byEssentialName.Value.GetValueOrDefault(essentialName, []);
 
     /// <summary>The first type of one kind with this name, or null.</summary>
     public T? Find<T>(string name) where T : BtfType => Named(name).OfType<T>().FirstOrDefault();

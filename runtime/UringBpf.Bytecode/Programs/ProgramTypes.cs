@@ -23,8 +23,8 @@ public static class ProgramTypes
             BufferWritable = true,
             Fields =
             [
-                new("user_data", 0, 8), new("res", 8, 4), new("cqe_flags", 12, 4), new("opcode", 16, 4), new("step", 20, 4),
-                new("file", 24, 4), new("buffer", 28, 4), new("offset", 32, 8),
+                new("user_data", 0, 8), new("res", 8, 4) { IsSigned = true }, new("cqe_flags", 12, 4), new("opcode", 16, 4), new("step", 20, 4),
+                new("file", 24, 4) { IsSigned = true }, new("buffer", 28, 4), new("offset", 32, 8),
                 new("data", 40, 8, BufferStart), new("data_end", 48, 8, BufferEnd),
                 new("scratch", 56, 64, FlatMemory, FieldAccess.ReadWrite),
             ],
@@ -46,7 +46,7 @@ public static class ProgramTypes
             HostSize = 32,
             Fields =
             [
-                new("opcode", 0, 4), new("flags", 4, 4), new("file", 8, 4), new("length", 12, 4), new("offset", 16, 8), new("user_data", 24, 8),
+                new("opcode", 0, 4), new("flags", 4, 4), new("file", 8, 4) { IsSigned = true }, new("length", 12, 4), new("offset", 16, 8), new("user_data", 24, 8),
             ],
         },
     };
