@@ -1,0 +1,81 @@
+namespace UringBpf.Verifier;
+
+/// <summary>
+/// One function's registers and stack. States share frames until one of them writes: <see cref="IsShared"/> says that a
+/// copy must be made first.
+/// </summary>
+internal sealed class Frame
+{
+    public const int Registers = 11;
+    public const int Slots = 64;
+
+    private readonly Value?[] _registers;
+    private StackSlot?[] _slots;
+    private bool _slotsShared;
+
+    /// <param name="function">Index of the function.</param>
+    /// <param name="callSite">The slot of the call that made it, or -1.</param>
+    /// <param name="chain">Number that stands for the whole chain of call sites.</param>
+    public Frame(int function, int callSite, int chain)
+    {
+        Function = function;
+        CallSite = callSite;
+        Chain = chain;
+        _registers = new Value?[Registers];
+        _slots = [];
+    }
+
+    private Frame(Frame other)
+    {
+        Function = other.Function;
+        CallSite = other.CallSite;
+        Chain = other.Chain;
+        Callback = other.Callback;
+        _registers = (Value?[])other._registers.Clone();
+        _slots = other._slots;
+        _slotsShared = other._slotsShared = true;
+    }
+
+    public int Function { get; }
+    public int CallSite { get; }
+    public int Chain { get; }
+
+    /// <summary>When the frame runs a callback: what called it; else null.</summary>
+    public CallbackRun? Callback { get; set; }
+
+    public bool IsShared { get; set; }
+
+    /// <summary>Slots from the frame's top that may be initialised.</summary>
+    public int UsedSlots => _slots.Length;
+
+    public Frame Copy() => new(this);
+
+    public Value? this[int register]
+    {
+        get => _registers[register];
+        set => _registers[register] = value;
+    }
+
+    /// <summary>The slot that covers the bytes at -8 × (index + 1).</summary>
+    public StackSlot? Slot(int index) => index < _slots.Length ? _slots[index] : null;
+
+    public void SetSlot(int index, StackSlot? slot)
+    {
+        if (index >= _slots.Length)
+        {
+            if (slot is null) return;
+            Array.Resize(ref _slots, index + 1);
+            _slotsShared = false;
+        }
+        else if (ReferenceEquals(_slots[index], slot))
+        {
+            return;
+        }
+        else if (_slotsShared)
+        {
+            _slots = (StackSlot?[])_slots.Clone();
+            _slotsShared = false;
+        }
+        _slots[index] = slot;
+    }
+}

@@ -1,0 +1,108 @@
+namespace UringBpf.Verifier;
+
+/// <summary>
+/// The one predicate of pruning: every concrete state of the new path is among those of the old one, so walking on
+/// finds nothing new. Ids are names: they are matched up as the values are compared.
+/// </summary>
+internal sealed class Inclusion
+{
+    private readonly List<(int Old, int New, long Shift)> _ids = [];
+    private int _nameless;
+
+    public bool Includes(MachineState old, MachineState now)
+    {
+        if (old.Depth != now.Depth || old.References.Length != now.References.Length || (old.LockId == 0) != (now.LockId == 0)
+            || !ReferenceEquals(old.LockMap, now.LockMap) || old.BufferRange > now.BufferRange)
+        {
+            return false;
+        }
+        _ids.Clear();
+        _nameless = 0;
+        for (var index = 0; index < old.References.Length; index++)
+        {
+            if (!Same(old.References[index], now.References[index])) return false;
+        }
+        if (old.LockId != 0 && !Same(old.LockId, now.LockId)) return false;
+        for (var index = old.Depth - 1; index >= 0; index--)
+        {
+            if (!ReferenceEquals(old[index], now[index]) && !Includes(old[index], now[index])) return false;
+            if (ReferenceEquals(old[index], now[index]) && !Identify(old[index])) return false;
+        }
+        return true;
+    }
+
+    private bool Includes(Frame old, Frame now)
+    {
+        if (old.Chain != now.Chain || old.Function != now.Function || !ReferenceEquals(old.Callback, now.Callback)) return false;
+        for (var register = 0; register < Frame.Registers; register++)
+        {
+            if (!Includes(old[register], now[register])) return false;
+        }
+        for (var slot = 0; slot < old.UsedSlots; slot++)
+        {
+            if (!Includes(old.Slot(slot), now.Slot(slot))) return false;
+        }
+        return true;
+    }
+
+    // A frame both share includes itself if its ids have not been matched to others already.
+    private bool Identify(Frame frame)
+    {
+        for (var register = 0; register < Frame.Registers; register++)
+        {
+            if (frame[register] is { Id: not 0 } value && !Same(value.Id, value.Id)) return false;
+        }
+        for (var slot = 0; slot < frame.UsedSlots; slot++)
+        {
+            if (frame.Slot(slot) is not { } cell) continue;
+            if (cell.Low is { Id: not 0 } low && !Same(low.Id, low.Id)) return false;
+            if (cell.High is { Id: not 0 } high && !Same(high.Id, high.Id)) return false;
+        }
+        return true;
+    }
+
+    private bool Includes(StackSlot? old, StackSlot? now)
+    {
+        if (old is null) return true;
+        if (now is null) return false;
+        if (old.HoldsPointer || now.HoldsPointer)
+            return old.HoldsPointer && now.HoldsPointer && Includes(old.Low, now.Low);
+        if ((old.Initialized & ~now.Initialized) != 0) return false;
+        return (old.Low is null || now.Load(0, old.LowSize) is { } low && Includes(old.Low, low))
+            && (old.High is null || now.Load(4, old.HighSize) is { } high && Includes(old.High, high));
+    }
+
+    private bool Includes(Value? old, Value? now)
+    {
+        // What the old path found unreadable it did not read.
+        if (old is null) return true;
+        if (now is null) return false;
+        if (old.Kind != now.Kind) return false;
+        if (old.IsNumber)
+        {
+            if (!ReferenceEquals(old, now) && !old.Number.Includes(now.Number)) return false;
+            // A link between constants says nothing that they do not say themselves. A number without a link is linked to
+            // nothing, so each one gets a name of its own.
+            return old.Id == 0 || old.Number.IsConstant || Same(old.Id, now.Id != 0 ? now.Id : --_nameless, now.Offset - old.Offset);
+        }
+        if (old.Offset != now.Offset || old.Detail != now.Detail || old.IsReadOnly != now.IsReadOnly || !ReferenceEquals(old.Map, now.Map)
+            || old.Range > now.Range || (old.Reference != 0) != (now.Reference != 0))
+        {
+            return false;
+        }
+        return (old.Reference == 0 || Same(old.Reference, now.Reference))
+            && (old.Id == now.Id && old.Id == 0 || old.Id != 0 && now.Id != 0 && Same(old.Id, now.Id))
+            && old.Number.Includes(now.Number);
+    }
+
+    // For linked numbers, the new link must be at the same distance everywhere too.
+    private bool Same(int old, int now, long shift = 0)
+    {
+        foreach (var (knownOld, knownNew, knownShift) in _ids)
+        {
+            if (knownOld == old) return knownNew == now && knownShift == shift;
+        }
+        _ids.Add((old, now, shift));
+        return true;
+    }
+}

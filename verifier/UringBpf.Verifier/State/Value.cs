@@ -1,0 +1,140 @@
+using UringBpf.Bytecode;
+
+namespace UringBpf.Verifier;
+
+/// <summary>What a register or stack cell holds.</summary>
+internal enum ValueKind : byte
+{
+    /// <summary>A number.</summary>
+    Number,
+    /// <summary>Pointer into the context.</summary>
+    Context,
+    /// <summary>Pointer into the stack of a frame.</summary>
+    Stack,
+    /// <summary>A map.</summary>
+    Map,
+    /// <summary>An inner map of a map of maps, or NULL.</summary>
+    MapOrNull,
+    /// <summary>Pointer into a value of a map.</summary>
+    MapValue,
+    /// <summary>Such a pointer, or NULL.</summary>
+    MapValueOrNull,
+    /// <summary>Pointer between (or beyond) data and data_end.</summary>
+    Buffer,
+    /// <summary>data_end.</summary>
+    BufferEnd,
+    /// <summary>Pointer into memory of a known size that a function returned.</summary>
+    Memory,
+    /// <summary>Such a pointer, or NULL.</summary>
+    MemoryOrNull,
+    /// <summary>A subprogram.</summary>
+    Function,
+    /// <summary>A started iterator: only in stack cells.</summary>
+    Iterator,
+}
+
+/// <summary>
+/// What is known of a register or stack cell. Immutable, shared between states. "Not initialised" is null.
+/// </summary>
+internal sealed record Value
+{
+    public static readonly Value Unknown = new() { Kind = ValueKind.Number, Number = Scalar.Unknown };
+    public static readonly Value Zero = Of(Scalar.Constant(0));
+
+    public required ValueKind Kind { get; init; }
+
+    /// <summary>A number's members; of a pointer, the variable part of its offset.</summary>
+    public Scalar Number { get; init; } = Scalar.Constant(0);
+
+    /// <summary>Of a pointer, the fixed part of its offset; of a number with an <see cref="Id"/>, its distance from that unknown.</summary>
+    public long Offset { get; init; }
+
+    /// <summary>
+    /// Numbers with one id differ by their <see cref="Offset"/>s only. Pointers that may be NULL with one id are all NULL
+    /// or all not. Buffer pointers with one id have the same variable part; id 0 has none. Other pointers: which object.
+    /// </summary>
+    public int Id { get; init; }
+
+    /// <summary>The reference that must be released, or 0.</summary>
+    public int Reference { get; init; }
+
+    public MapSpec? Map { get; init; }
+
+    /// <summary>Memory: bytes. Stack: the frame. Function: its first slot.</summary>
+    public int Detail { get; init; }
+
+    /// <summary>Buffer pointers: bytes from base + variable part that are known to lie before data_end; -1 for none.</summary>
+    public long Range { get; init; } = -1;
+
+    public bool IsReadOnly { get; init; }
+
+    public bool IsNumber => Kind == ValueKind.Number;
+
+    public bool IsPointer => Kind != ValueKind.Number;
+
+    public bool IsMaybeNull => Kind is ValueKind.MapOrNull or ValueKind.MapValueOrNull or ValueKind.MemoryOrNull;
+
+    public bool IsConstant(ulong value) => IsNumber && Number.IsConstant && Number.Value == value;
+
+    /// <summary>Lowest offset of a pointer from its object's start.</summary>
+    public long OffsetMin => Offset + Number.SMin;
+
+    public long OffsetMax => Offset + Number.SMax;
+
+    public static Value Of(in Scalar number) => new() { Kind = ValueKind.Number, Number = number };
+
+    public static Value Constant(long value) => value == 0 ? Zero : Of(Scalar.Constant((ulong)value));
+
+    /// <summary>The pointer it is once a test against NULL has failed.</summary>
+    public Value NotNull() => this with
+    {
+        Kind = Kind switch
+        {
+            ValueKind.MapOrNull => ValueKind.Map,
+            ValueKind.MapValueOrNull => ValueKind.MapValue,
+            ValueKind.MemoryOrNull => ValueKind.Memory,
+            _ => Kind,
+        },
+    };
+
+    /// <summary>The kind in words, for messages.</summary>
+    public string Noun => Kind switch
+    {
+        ValueKind.Number => "a number",
+        ValueKind.Context => "a context pointer",
+        ValueKind.Stack => "a stack pointer",
+        ValueKind.Map => "a map",
+        ValueKind.MapOrNull => "an inner map or NULL",
+        ValueKind.MapValue => $"a pointer into a value of map '{Map!.Name}'",
+        ValueKind.MapValueOrNull => $"a pointer to a value of map '{Map!.Name}', or NULL",
+        ValueKind.Buffer => "a data pointer",
+        ValueKind.BufferEnd => "data_end",
+        ValueKind.Memory => Reference != 0 ? "a ring-buffer record" : "a memory pointer",
+        ValueKind.MemoryOrNull => Reference != 0 ? "a ring-buffer record or NULL" : "a memory pointer or NULL",
+        ValueKind.Function => "a function",
+        _ => "an iterator",
+    };
+
+    public override string ToString()
+    {
+        if (IsNumber) return Number.ToString() + (Id != 0 ? $" #{Id}{Offset:+0;-0;+0}" : "");
+        var name = Kind switch
+        {
+            ValueKind.Context => "ctx",
+            ValueKind.Stack => $"fp[{Detail}]",
+            ValueKind.Map => $"map '{Map!.Name}'",
+            ValueKind.MapOrNull => "map?",
+            ValueKind.MapValue => $"value '{Map!.Name}'",
+            ValueKind.MapValueOrNull => $"value? '{Map!.Name}'",
+            ValueKind.Buffer => Range >= 0 ? $"data({Range} known)" : "data",
+            ValueKind.BufferEnd => "data_end",
+            ValueKind.Memory => $"mem({Detail})",
+            ValueKind.MemoryOrNull => $"mem?({Detail})",
+            ValueKind.Function => $"fn@{Detail}",
+            _ => "iterator",
+        };
+        if (Offset != 0) name += Offset.ToString("+0;-0");
+        if (!Number.IsConstant || Number.Value != 0) name += $"+({Number})";
+        return Id != 0 ? $"{name} #{Id}" : name;
+    }
+}

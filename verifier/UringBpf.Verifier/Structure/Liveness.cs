@@ -1,0 +1,185 @@
+using UringBpf.Bytecode;
+
+namespace UringBpf.Verifier;
+
+/// <summary>
+/// What can still be read after a point: registers as bits 0..10 and stack slots, slot i being the bytes at -8 × (i + 1).
+/// "Relevant" is the part on whose number some check may depend; of the rest only the kind matters.
+/// </summary>
+internal record struct LiveSet(ulong Slots, ulong RelevantSlots, ushort Registers, ushort RelevantRegisters)
+{
+    public static LiveSet operator |(LiveSet a, LiveSet b) => new(a.Slots | b.Slots, a.RelevantSlots | b.RelevantSlots,
+        (ushort)(a.Registers | b.Registers), (ushort)(a.RelevantRegisters | b.RelevantRegisters));
+}
+
+/// <summary>
+/// Backward data flow over registers and stack slots, function by function, before the walk. The walk forgets what is dead
+/// and blurs what is irrelevant where paths meet, so that more of them are alike. It continues with what it kept: a
+/// mistake here can make it refuse a program, never accept one.
+/// </summary>
+internal sealed class Liveness
+{
+    private readonly ProgramSpec _spec;
+    private readonly ProgramShape _shape;
+    private readonly StackPointers _pointers;
+    private readonly LiveSet[] _before;
+    private readonly bool _returnMatters;
+
+    public Liveness(ProgramSpec spec, ProgramShape shape, ProgramType type)
+    {
+        _spec = spec;
+        _shape = shape;
+        _pointers = new StackPointers(spec, shape);
+        _before = new LiveSet[shape.Count];
+        _returnMatters = type.ReturnMin != long.MinValue || type.ReturnMax != long.MaxValue;
+        foreach (var function in shape.Functions) Solve(function);
+    }
+
+    /// <summary>What is live just before an instruction.</summary>
+    public LiveSet Before(int slot) => _before[slot];
+
+    private void Solve(Subprogram function)
+    {
+        var predecessors = new Dictionary<int, List<int>>();
+        for (var slot = function.Start; slot < function.End; slot = _shape.Next(slot))
+        {
+            var (first, second) = _shape.Successors(slot);
+            // Straight lines need no list: the block's own sweep covers them.
+            if (first >= 0 && (first != _shape.Next(slot) || _shape.PrunePoints[first])) Add(first, slot);
+            if (second >= 0) Add(second, slot);
+        }
+
+        var visited = new bool[function.Length];
+        var pending = new Stack<int>();
+        var queued = new HashSet<int>();
+        for (var slot = function.Start; slot < function.End; slot = _shape.Next(slot))
+        {
+            var (first, second) = _shape.Successors(slot);
+            if (second >= 0 || first != _shape.Next(slot) || _shape.PrunePoints[first]) Queue(slot);
+        }
+        while (pending.TryPop(out var end))
+        {
+            queued.Remove(end);
+            for (var slot = end; ;)
+            {
+                var before = Transfer(slot, After(slot));
+                var changed = before != _before[slot] || !visited[slot - function.Start];
+                if (!changed && slot != end) break;
+                visited[slot - function.Start] = true;
+                _before[slot] = before;
+                if (changed && predecessors.TryGetValue(slot, out var sources))
+                {
+                    foreach (var source in sources) Queue(source);
+                }
+                if (slot == function.Start) break;
+                slot = _shape.IsStart(slot - 1) ? slot - 1 : slot - 2;
+                // Only falling through leads from here to where we come from.
+                if (_shape.Row(slot).Operation is Operation.Exit or Operation.Jump) break;
+                if (queued.Contains(slot)) break;
+            }
+        }
+
+        void Add(int target, int source)
+        {
+            if (!predecessors.TryGetValue(target, out var list)) predecessors.Add(target, list = []);
+            list.Add(source);
+        }
+
+        void Queue(int slot)
+        {
+            if (queued.Add(slot)) pending.Push(slot);
+        }
+    }
+
+    private LiveSet After(int slot)
+    {
+        var (first, second) = _shape.Successors(slot);
+        var after = first >= 0 ? _before[first] : default;
+        return second >= 0 ? after | _before[second] : after;
+    }
+
+    private LiveSet Transfer(int slot, LiveSet live)
+    {
+        var row = _shape.Row(slot);
+        ref readonly var instruction = ref _spec.Instructions.ItemRef(slot);
+        var (reads, writes) = Uses.Of(row, instruction, _spec);
+        int dst = 1 << instruction.Destination, src = 1 << instruction.Source;
+        var source = row.Source == OperandSource.Register ? src : 0;
+        var relevantAfter = live.RelevantRegisters;
+        live.RelevantRegisters &= (ushort)~writes;
+        live.Registers = (ushort)(live.Registers & ~writes | reads);
+
+        if (row.IsArithmetic)
+        {
+            if ((relevantAfter & dst) != 0) live.RelevantRegisters |= (ushort)(reads & (dst | source));
+        }
+        else if (row.Operation is Operation.Load or Operation.LoadSignExtend or Operation.LoadAcquire)
+        {
+            live.RelevantRegisters |= (ushort)src;
+            var touched = _pointers.Touches(slot, instruction.Source, instruction.Offset, row.AccessBytes);
+            live.Slots |= touched;
+            if ((relevantAfter & dst) != 0) live.RelevantSlots |= touched;
+        }
+        else if (row.IsMemory)
+        {
+            live.RelevantRegisters |= (ushort)dst;
+            var touched = _pointers.Touches(slot, instruction.Destination, instruction.Offset, row.AccessBytes);
+            if ((live.RelevantSlots & touched) != 0) live.RelevantRegisters |= (ushort)source;
+            if (row.Operation == Operation.Store)
+            {
+                // Only a store over the whole slot ends the life of what was there.
+                var over = _pointers.Overwrites(slot, instruction.Destination, instruction.Offset, row.AccessBytes);
+                live.Slots &= ~over;
+                live.RelevantSlots &= ~over;
+            }
+            else
+            {
+                live.Slots |= touched;
+                live.RelevantSlots |= touched;
+                live.RelevantRegisters |= (ushort)(reads & 1);
+            }
+        }
+        else if (row.IsConditionalJump)
+        {
+            live.RelevantRegisters |= (ushort)(dst | source);
+        }
+        else if (row.Operation == Operation.Exit)
+        {
+            if (_returnMatters || _shape.FunctionOf(slot) != 0) live.RelevantRegisters |= 1;
+        }
+        else if (row.Operation is Operation.LoadPacketAbsolute or Operation.LoadPacketIndirect)
+        {
+            live.RelevantRegisters |= 1 << 6;
+        }
+        else if (row.IsCall)
+        {
+            TransferCall(slot, row, instruction, reads, ref live);
+        }
+        return live;
+    }
+
+    private void TransferCall(int slot, OpcodeRow row, in Instruction instruction, int reads, ref LiveSet live)
+    {
+        var relevant = reads;
+        var prototype = _spec.Functions.Find(row, instruction);
+        if (prototype is not null && (prototype.Traits & FunctionTraits.CallsBack) == 0)
+        {
+            for (var index = 0; index < prototype.Arguments.Length; index++)
+            {
+                if (prototype.Arguments[index].Kind is ArgumentKind.Scalar or ArgumentKind.Anything) relevant &= ~(2 << index);
+            }
+        }
+        live.RelevantRegisters |= (ushort)relevant;
+        for (var register = 1; register <= 5; register++)
+        {
+            if ((reads >> register & 1) == 0) continue;
+            // A host function reads upwards from its pointer; a function of the program may do anything with the frame.
+            var touched = prototype is not null && (prototype.Traits & FunctionTraits.CallsBack) == 0
+                ? _pointers.Touches(slot, register, 0, Limits.StackBytesPerFrame)
+                : _pointers.IsStack(slot, register) ? ulong.MaxValue : 0;
+            live.Slots |= touched;
+            if (prototype is null || prototype.Arguments[register - 1].Kind is not (ArgumentKind.MapValue or ArgumentKind.ReadMemory))
+                live.RelevantSlots |= touched;
+        }
+    }
+}

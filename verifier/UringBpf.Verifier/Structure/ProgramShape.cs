@@ -1,0 +1,236 @@
+using System.Collections.Immutable;
+using UringBpf.Bytecode;
+
+namespace UringBpf.Verifier;
+
+/// <summary>
+/// The program as a graph: rows, functions, jumps, and where paths meet. Making one checks everything that can be seen
+/// without walking.
+/// </summary>
+internal sealed class ProgramShape
+{
+    private readonly ProgramSpec _spec;
+    private readonly Judge _judge;
+    private readonly OpcodeRow?[] _rows;
+    private readonly int[] _functionOf;
+
+    public ProgramShape(ProgramSpec spec, Judge judge)
+    {
+        _spec = spec;
+        _judge = judge;
+        var count = spec.Instructions.Length;
+        if (count is 0 or > Limits.InstructionsPerProgram)
+            judge.Reject(Rule.ProgramSize, 0, $"a program of {count} instructions: there must be 1 to {Limits.InstructionsPerProgram}.");
+        if (spec.Maps.Length > Limits.MapsPerProgram)
+            judge.Reject(Rule.TooManyMaps, 0, $"{spec.Maps.Length} maps: a program can use {Limits.MapsPerProgram}.");
+        _rows = new OpcodeRow?[count];
+        _functionOf = new int[count];
+        PrunePoints = new bool[count];
+        LoopHeads = new bool[count];
+        Decode();
+        Functions = FindFunctions();
+        foreach (var function in Functions.Select((function, index) => (function, index)))
+            Array.Fill(_functionOf, function.index, function.function.Start, function.function.Length);
+        CheckFlow();
+        CheckCallGraph();
+        MarkMeetingPoints();
+    }
+
+    public ImmutableArray<Instruction> Instructions => _spec.Instructions;
+
+    public int Count => _rows.Length;
+
+    /// <summary>The functions without gaps, the main one first.</summary>
+    public ImmutableArray<Subprogram> Functions { get; }
+
+    /// <summary>Where paths meet, so that comparing states pays.</summary>
+    public bool[] PrunePoints { get; }
+
+    /// <summary>Targets of jumps backwards.</summary>
+    public bool[] LoopHeads { get; }
+
+    /// <summary>The row of a slot that starts an instruction.</summary>
+    public OpcodeRow Row(int slot) => _rows[slot]!;
+
+    /// <summary>False for the second slot of a 64-bit immediate.</summary>
+    public bool IsStart(int slot) => _rows[slot] is not null;
+
+    public int FunctionOf(int slot) => _functionOf[slot];
+
+    /// <summary>The slot after an instruction.</summary>
+    public int Next(int slot) => slot + _rows[slot]!.Slots;
+
+    /// <summary>Where a jump goes.</summary>
+    public int Target(int slot)
+    {
+        ref readonly var instruction = ref _spec.Instructions.ItemRef(slot);
+        return slot + 1 + (_rows[slot]!.IsLongJump ? instruction.Immediate : instruction.Offset);
+    }
+
+    /// <summary>The index of the function a local call or function address names, or -1.</summary>
+    public int Callee(int slot)
+    {
+        var start = slot + 1L + _spec.Instructions[slot].Immediate;
+        return start >= 0 && start < Count && Functions[_functionOf[start]].Start == start ? _functionOf[start] : -1;
+    }
+
+    /// <summary>The instructions that may follow one within its function.</summary>
+    public (int First, int Second) Successors(int slot)
+    {
+        var row = _rows[slot]!;
+        if (row.Operation == Operation.Exit) return (-1, -1);
+        if (row.Operation == Operation.Jump) return (Target(slot), -1);
+        return (Next(slot), row.IsJump ? Target(slot) : -1);
+    }
+
+    private void Decode()
+    {
+        for (var slot = 0; slot < Count; slot++)
+        {
+            ref readonly var instruction = ref _spec.Instructions.ItemRef(slot);
+            if (OpcodeTable.Find(instruction) is not { } row)
+            {
+                throw _judge.Fatal(Rule.UndefinedInstruction, slot,
+                    $"opcode 0x{instruction.Opcode:x2} (source {instruction.Source}, offset {instruction.Offset}, immediate {instruction.Immediate}) is not defined.",
+                    help: "compile for -mcpu=v1..v4; see RFC 9669 for the instruction set");
+            }
+            _rows[slot] = row;
+            if (OpcodeTable.HasReservedBits(row, instruction))
+                _judge.Reject(Rule.UndefinedInstruction, slot, $"a field that opcode 0x{instruction.Opcode:x2} does not use is not zero.");
+            if ((row.Uses & OperandFields.Destination) != 0 && instruction.Destination > 10 || (row.Uses & OperandFields.Source) != 0 && instruction.Source > 10)
+                throw _judge.Fatal(Rule.InvalidRegister, slot, "a register above r10 does not exist.");
+            if (WritesDestination(row) && instruction.Destination == 10 || WritesSource(row) && instruction.Source == 10)
+                throw _judge.Fatal(Rule.InvalidRegister, slot, "r10 is the frame pointer and can't be written.");
+            if (row.Operation is Operation.ShiftLeft or Operation.ShiftRight or Operation.ShiftRightArithmetic && row.Source == OperandSource.Immediate
+                && (uint)instruction.Immediate >= row.Width)
+            {
+                _judge.Reject(Rule.ImmediateShift, slot, $"a {row.Width}-bit shift by {instruction.Immediate}: the count must be 0..{row.Width - 1}.");
+            }
+            if (!row.IsLongJump && row.Slots == 1) continue;
+            if (row.Slots == 2)
+            {
+                if (slot + 1 >= Count || _spec.Instructions[slot + 1] is var high && (high.Opcode != 0 || high.Destination != 0 || high.Source != 0 || high.Offset != 0))
+                    throw _judge.Fatal(Rule.UndefinedInstruction, slot, "a 64-bit immediate takes two slots; the second is missing or malformed.");
+                slot++;
+            }
+        }
+    }
+
+    public static bool WritesDestination(OpcodeRow row) =>
+        row.IsArithmetic || row.Operation is Operation.LoadImmediate64 or Operation.Load or Operation.LoadSignExtend or Operation.LoadAcquire;
+
+    public static bool WritesSource(OpcodeRow row) => row.Operation is >= Operation.AtomicFetchAdd and <= Operation.AtomicExchange;
+
+    private ImmutableArray<Subprogram> FindFunctions()
+    {
+        var starts = new SortedSet<int> { 0 };
+        var names = new Dictionary<int, Subprogram>();
+        foreach (var function in _spec.Subprograms)
+        {
+            if (function.Start < 0 || function.Start >= Count || !IsStart(function.Start))
+                throw _judge.Fatal(Rule.InvalidCallTarget, 0, $"function '{function.Name}' starts at {function.Start}, which is not an instruction.");
+            starts.Add(function.Start);
+            names[function.Start] = function;
+        }
+        for (var slot = 0; slot < Count; slot++)
+        {
+            if (_rows[slot] is not { } row) continue;
+            if (row.Operation != Operation.CallSubprogram && row.Wide != WideKind.Function) continue;
+            var target = slot + 1L + _spec.Instructions[slot].Immediate;
+            if (target < 0 || target >= Count || !IsStart((int)target))
+                throw _judge.Fatal(Rule.InvalidCallTarget, slot, $"the function at {target} is not in the program.");
+            starts.Add((int)target);
+        }
+        if (starts.Count > Limits.SubprogramsPerProgram)
+            _judge.Reject(Rule.TooManySubprograms, 0, $"{starts.Count} functions: a program can have {Limits.SubprogramsPerProgram}.");
+        var ordered = starts.ToArray();
+        var functions = ImmutableArray.CreateBuilder<Subprogram>(ordered.Length);
+        for (var index = 0; index < ordered.Length; index++)
+        {
+            var start = ordered[index];
+            var end = index + 1 < ordered.Length ? ordered[index + 1] : Count;
+            var named = names.GetValueOrDefault(start);
+            functions.Add(new Subprogram(named?.Name ?? (index == 0 ? _spec.Name : $"function_{start}"), start, end - start,
+                named?.IsGlobal ?? false, named?.TypeId ?? 0));
+        }
+        return functions.MoveToImmutable();
+    }
+
+    private void CheckFlow()
+    {
+        for (var slot = 0; slot < Count; slot++)
+        {
+            if (_rows[slot] is not { } row) continue;
+            var function = Functions[_functionOf[slot]];
+            if (row.IsJump)
+            {
+                var target = slot + 1L + (row.IsLongJump ? _spec.Instructions[slot].Immediate : _spec.Instructions[slot].Offset);
+                if (target < function.Start || target >= function.End || !IsStart((int)target))
+                    throw _judge.Fatal(Rule.InvalidJump, slot, $"the jump goes to {target}: outside function '{function.Name}' ({function.Start}..{function.End - 1}) or into a 64-bit immediate.");
+            }
+            if (row.Operation is not (Operation.Exit or Operation.Jump) && slot + row.Slots >= function.End)
+                throw _judge.Fatal(Rule.FallsOffEnd, slot, $"function '{function.Name}' ends without exit or jump.");
+        }
+    }
+
+    private void CheckCallGraph()
+    {
+        // Depth-first over calls; a function that is met while it is open calls itself.
+        var calls = new List<(int Callee, int Slot)>[Functions.Length];
+        for (var index = 0; index < calls.Length; index++) calls[index] = [];
+        for (var slot = 0; slot < Count; slot++)
+        {
+            if (_rows[slot] is { } row && (row.Operation == Operation.CallSubprogram || row.Wide == WideKind.Function))
+                calls[_functionOf[slot]].Add((_functionOf[slot + 1 + _spec.Instructions[slot].Immediate], slot));
+        }
+        var state = new byte[Functions.Length];
+        var stack = new Stack<(int Function, int Next)>();
+        for (var root = 0; root < state.Length; root++)
+        {
+            if (state[root] != 0) continue;
+            state[root] = 1;
+            stack.Push((root, 0));
+            while (stack.Count > 0)
+            {
+                var (function, next) = stack.Pop();
+                if (next == calls[function].Count)
+                {
+                    state[function] = 2;
+                    continue;
+                }
+                stack.Push((function, next + 1));
+                var (callee, slot) = calls[function][next];
+                if (state[callee] == 1)
+                {
+                    _judge.Reject(Rule.Recursion, slot, $"function '{Functions[callee].Name}' calls itself, directly or through others.",
+                        help: "recursion is not possible in BPF; use a loop");
+                }
+                else if (state[callee] == 0)
+                {
+                    state[callee] = 1;
+                    stack.Push((callee, 0));
+                }
+            }
+        }
+    }
+
+    private void MarkMeetingPoints()
+    {
+        var arrivals = new byte[Count];
+        for (var slot = 0; slot < Count; slot++)
+        {
+            if (_rows[slot] is null) continue;
+            var (first, second) = Successors(slot);
+            Arrive(slot, first);
+            Arrive(slot, second);
+        }
+        for (var slot = 0; slot < Count; slot++) PrunePoints[slot] = LoopHeads[slot] || arrivals[slot] > 1;
+
+        void Arrive(int from, int to)
+        {
+            if (to < 0) return;
+            if (to <= from) LoopHeads[to] = true;
+            if (arrivals[to] < 2) arrivals[to]++;
+        }
+    }
+}

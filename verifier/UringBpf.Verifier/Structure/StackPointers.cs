@@ -1,0 +1,147 @@
+using UringBpf.Bytecode;
+
+namespace UringBpf.Verifier;
+
+/// <summary>
+/// Which registers may point into the running function's own stack, and where: constants computed from r10, followed
+/// forward through each function.
+/// </summary>
+internal sealed class StackPointers
+{
+    private const int None = int.MinValue, Anywhere = int.MaxValue;
+
+    private readonly ProgramSpec _spec;
+    private readonly ProgramShape _shape;
+
+    // Offsets before each instruction that is a meeting point or function start; other instructions are found from there.
+    private readonly int[]?[] _before;
+
+    // Per function: some stack pointer is in memory or was handed to another function, so loads may bring one back.
+    private readonly bool[] _escapes;
+
+    public StackPointers(ProgramSpec spec, ProgramShape shape)
+    {
+        _spec = spec;
+        _shape = shape;
+        _before = new int[shape.Count][];
+        _escapes = new bool[shape.Functions.Length];
+        for (var index = 0; index < shape.Functions.Length; index++)
+        {
+            Solve(shape.Functions[index], index);
+            if (_escapes[index]) Solve(shape.Functions[index], index);
+        }
+    }
+
+    public bool IsStack(int slot, int register) => register == 10 || _before[slot] is { } offsets && offsets[register] != None;
+
+    /// <summary>The stack slots an access may touch.</summary>
+    public ulong Touches(int slot, int register, int displacement, int size)
+    {
+        var offset = OffsetOf(slot, register);
+        return offset == None ? 0 : offset == Anywhere ? ulong.MaxValue : Slots(offset + displacement, size);
+    }
+
+    /// <summary>The stack slots a store certainly replaces.</summary>
+    public ulong Overwrites(int slot, int register, int displacement, int size)
+    {
+        var offset = OffsetOf(slot, register);
+        return offset is None or Anywhere || size != 8 || (offset + displacement) % 8 != 0 ? 0 : Slots(offset + displacement, size);
+    }
+
+    private int OffsetOf(int slot, int register) => register == 10 ? 0 : _before[slot] is { } offsets ? offsets[register] : None;
+
+    private static ulong Slots(int offset, int size)
+    {
+        var low = Math.Max(offset, -Limits.StackBytesPerFrame);
+        var high = Math.Min(offset + size, 0);
+        if (low >= high) return 0;
+        int first = -high / 8, last = (-low - 1) / 8;
+        return (ulong.MaxValue >> (63 - last)) & (ulong.MaxValue << first);
+    }
+
+    private void Solve(Subprogram function, int index)
+    {
+        Array.Clear(_before, function.Start, function.Length);
+        var entry = new int[10];
+        Array.Fill(entry, None);
+        _before[function.Start] = entry;
+        var pending = new Stack<int>();
+        pending.Push(function.Start);
+        while (pending.TryPop(out var slot))
+        {
+            var offsets = (int[])_before[slot]!.Clone();
+            while (true)
+            {
+                Step(slot, index, offsets);
+                var (first, second) = _shape.Successors(slot);
+                if (second >= 0) Merge(second, offsets);
+                if (first < 0) break;
+                if (!Merge(first, offsets, follow: true)) break;
+                offsets = (int[])_before[first]!.Clone();
+                slot = first;
+            }
+        }
+
+        bool Merge(int target, int[] offsets, bool follow = false)
+        {
+            if (_before[target] is not { } known)
+            {
+                _before[target] = (int[])offsets.Clone();
+                if (!follow) pending.Push(target);
+                return true;
+            }
+            var changed = false;
+            for (var register = 0; register < known.Length; register++)
+            {
+                if (known[register] == offsets[register] || known[register] == Anywhere) continue;
+                known[register] = Anywhere;
+                changed = true;
+            }
+            if (changed && !follow) pending.Push(target);
+            return changed;
+        }
+    }
+
+    private void Step(int slot, int function, int[] offsets)
+    {
+        var row = _shape.Row(slot);
+        ref readonly var instruction = ref _spec.Instructions.ItemRef(slot);
+        if (row.IsArithmetic)
+        {
+            var dst = instruction.Destination;
+            var left = offsets[dst];
+            var right = row.Source != OperandSource.Register ? None : instruction.Source == 10 ? 0 : offsets[instruction.Source];
+            offsets[dst] = row.Operation switch
+            {
+                Operation.Move => row.Source == OperandSource.Register ? right : None,
+                Operation.Add when row.Source == OperandSource.Immediate && left is not (None or Anywhere) => Shift(left, instruction.Immediate),
+                Operation.Subtract when row.Source == OperandSource.Immediate && left is not (None or Anywhere) => Shift(left, -(long)instruction.Immediate),
+                _ => left == None && right == None ? None : Anywhere,
+            };
+            return;
+        }
+        if (row.Operation is Operation.Store or Operation.StoreRelease && row.Source == OperandSource.Register && Holds(instruction.Source, offsets))
+            _escapes[function] = true;
+        if (row.IsCall)
+        {
+            var own = row.Operation is Operation.CallSubprogram or Operation.CallRegister
+                || (_spec.Functions.Find(row, instruction)?.Traits & FunctionTraits.CallsBack) != 0;
+            var passed = false;
+            for (var register = 1; register <= 5; register++) passed |= Holds(register, offsets);
+            if (own && passed) _escapes[function] = true;
+            for (var register = 0; register <= 5; register++) offsets[register] = None;
+            if (own && passed) offsets[0] = Anywhere;
+            return;
+        }
+        var (_, writes) = Uses.Of(row, instruction, _spec);
+        var loads = row.IsMemory && _escapes[function];
+        for (var register = 0; register < offsets.Length; register++)
+        {
+            if ((writes >> register & 1) != 0) offsets[register] = loads ? Anywhere : None;
+        }
+    }
+
+    private static bool Holds(int register, int[] offsets) => register == 10 || offsets[register] != None;
+
+    private static int Shift(int offset, long by) => Math.Abs(offset + by) <= 4 * Limits.StackBytesPerFrame ? (int)(offset + by) : Anywhere;
+}

@@ -1,0 +1,73 @@
+namespace UringBpf.Verifier;
+
+/// <summary>A state recorded at a meeting point, and where the paths from it lead: a node of the graph of everything walked.</summary>
+internal sealed class Node(int slot, MachineState state)
+{
+    public int Slot { get; } = slot;
+    public MachineState State { get; } = state;
+
+    /// <summary>Nodes reached from here, with the most instructions on the way.</summary>
+    public List<Edge> Edges { get; } = [];
+
+    /// <summary>The most instructions from here to an end of the program without another node between; 0 when there is none.</summary>
+    public long CostToEnd { get; set; }
+
+    public int Hits { get; set; }
+    public int Misses { get; set; }
+
+    public void Reach(Node target, long cost)
+    {
+        for (var index = 0; index < Edges.Count; index++)
+        {
+            if (!ReferenceEquals(Edges[index].Target, target)) continue;
+            if (Edges[index].Cost < cost) Edges[index] = new(target, cost);
+            return;
+        }
+        Edges.Add(new(target, cost));
+    }
+}
+
+internal readonly record struct Edge(Node Target, long Cost);
+
+/// <summary>The recorded states, by instruction and chain of call sites.</summary>
+internal sealed class Explored
+{
+    // A state that keeps missing is dropped from comparison (it stays in the graph).
+    private const int ListLimit = 64, MissesAllowed = 3;
+
+    private readonly Dictionary<(int Slot, int Chain), List<Node>> _byPlace = [];
+    private readonly Inclusion _inclusion = new();
+
+    public List<Node> All { get; } = [];
+
+    /// <summary>Bytes held, roughly.</summary>
+    public long Bytes { get; private set; }
+
+    /// <summary>A recorded state that includes this one, or null.</summary>
+    public Node? Find(int slot, MachineState state)
+    {
+        if (!_byPlace.TryGetValue((slot, state.Top.Chain), out var nodes)) return null;
+        for (var index = nodes.Count - 1; index >= 0; index--)
+        {
+            var node = nodes[index];
+            if (_inclusion.Includes(node.State, state))
+            {
+                node.Hits++;
+                return node;
+            }
+            node.Misses++;
+            if (nodes.Count >= ListLimit && node.Misses > (node.Hits + 1) * MissesAllowed + ListLimit) nodes.RemoveAt(index);
+        }
+        return null;
+    }
+
+    public Node Record(int slot, MachineState state)
+    {
+        var node = new Node(slot, state.Copy());
+        All.Add(node);
+        if (!_byPlace.TryGetValue((slot, state.Top.Chain), out var nodes)) _byPlace.Add((slot, state.Top.Chain), nodes = []);
+        nodes.Add(node);
+        Bytes += 400 + 120 * state.Depth + 8 * state.Top.UsedSlots;
+        return node;
+    }
+}

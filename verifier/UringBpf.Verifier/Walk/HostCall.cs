@@ -1,0 +1,38 @@
+using UringBpf.Bytecode;
+
+namespace UringBpf.Verifier;
+
+/// <summary>What checking the arguments of one call found out.</summary>
+internal sealed class HostCall(FunctionPrototype function)
+{
+    public FunctionPrototype Function { get; } = function;
+
+    /// <summary>The map argument.</summary>
+    public MapSpec? Map { get; set; }
+
+    /// <summary>The key, when it is a known index within an array map; else -1.</summary>
+    public long ConstantKey { get; set; } = -1;
+
+    /// <summary>Bytes of memory the function returns.</summary>
+    public int AllocationSize { get; set; }
+
+    /// <summary>The record argument.</summary>
+    public Value? Record { get; set; }
+
+    /// <summary>The lock argument.</summary>
+    public Value? Lock { get; set; }
+
+    /// <summary>The first slot of the callback, or -1.</summary>
+    public int Callback { get; set; } = -1;
+
+    public Value? CallbackContext { get; set; }
+
+    /// <summary>The iterator argument.</summary>
+    public Value? Iterator { get; set; }
+
+    /// <summary>The arguments as the registers held them, by position.</summary>
+    public Value?[] Values { get; } = new Value?[5];
+
+    /// <summary>Memory the function writes: the pointer, and the least and most bytes.</summary>
+    public List<(Value Pointer, long Least, long Most)> Fills { get; } = [];
+}

@@ -1,0 +1,221 @@
+using UringBpf.Bytecode;
+
+namespace UringBpf.Verifier;
+
+/// <summary>Calls of functions, and returning from them (RFC 9669 section 4.3.1).</summary>
+internal sealed partial class Walker
+{
+    private void WalkCall(int slot, OpcodeRow row, in Instruction instruction)
+    {
+        switch (row.Operation)
+        {
+            case Operation.Exit:
+                WalkExit(slot);
+                break;
+            case Operation.CallSubprogram:
+                WalkSubprogramCall(slot);
+                break;
+            case Operation.LoadPacketAbsolute or Operation.LoadPacketIndirect:
+                WalkPacketLoad(slot, row, instruction);
+                break;
+            case Operation.CallRegister:
+                var number = Read(slot, instruction.Destination);
+                if (!number.IsNumber || !number.Number.IsConstant)
+                    throw _judge.Fatal(Rule.IndirectCall, slot, $"callx through r{instruction.Destination}, which is {number}: the helper's number must be known.");
+                WalkHostCall(slot, FunctionKind.Helper, (long)number.Number.Value);
+                break;
+            default:
+                WalkHostCall(slot, row.Operation == Operation.CallKfunc ? FunctionKind.Kfunc : FunctionKind.Helper, instruction.Immediate);
+                break;
+        }
+    }
+
+    private void WalkHostCall(int slot, FunctionKind kind, long number)
+    {
+        var function = (int)number != number ? null : kind == FunctionKind.Kfunc ? _spec.Functions.Kfunc((int)number) : _spec.Functions.Helper((int)number);
+        if (function is null) throw UnknownFunction(slot, kind, number);
+        if (!_type.Allows(function))
+        {
+            _judge.Reject(Rule.FunctionNotAllowed, slot, $"{function.Name} can't be called from a program of type {_type.Name}.",
+                function.ContextStruct.Length > 0 ? $"it works on struct {function.ContextStruct}" : "");
+        }
+        if (_state.LockId != 0 && (function.Traits & FunctionTraits.Unlocks) == 0)
+        {
+            _judge.Reject(Rule.CallUnderLock, slot, $"{function.Name} is called while a spin lock is held: only bpf_spin_unlock may be.",
+                help: "call it before taking or after releasing the lock");
+        }
+        var call = new HostCall(function);
+        for (var index = 0; index < function.Arguments.Length; index++) CheckArgument(slot, call, index);
+        if (call.Map is not null) Facts.MapArgument(slot, _firstVisit, IndexOf(call.Map), call.ConstantKey);
+        foreach (var (pointer, least, most) in call.Fills) Fill(pointer, least, most);
+        if ((function.Traits & FunctionTraits.TailCall) != 0) CheckTailCall(slot);
+        if ((function.Traits & FunctionTraits.CallsBack) != 0)
+        {
+            StartCallback(slot, call);
+            return;
+        }
+        ApplyIterator(slot, call, out var iteratorResult);
+        ApplyLock(slot, call);
+        ReleaseRecord(call);
+        var result = iteratorResult ?? Result(slot, call);
+        ForgetArguments();
+        _state.Set(0, result);
+    }
+
+    private RejectedException UnknownFunction(int slot, FunctionKind kind, long number)
+    {
+        if (kind == FunctionKind.Kfunc)
+            return _judge.Fatal(Rule.UnknownFunction, slot, $"there is no kfunc with number {number}.", help: "load the object with the functions it was written for");
+        if ((int)number == number && RefusedHelpers.Find((int)number) is var (name, reason))
+            return _judge.Fatal(Rule.UnknownFunction, slot, $"helper {number}, {name}, is not offered: it {reason}.");
+        return _judge.Fatal(Rule.UnknownFunction, slot, $"there is no helper with number {number}.", help: "`uringbpf features` lists the helpers");
+    }
+
+    private void ForgetArguments()
+    {
+        for (var register = 0; register <= 5; register++) _state.Set(register, null);
+    }
+
+    private Value? Result(int slot, HostCall call)
+    {
+        var function = call.Function;
+        switch (function.Returns)
+        {
+            case ReturnKind.Void:
+                return null;
+            case ReturnKind.MapValueOrNull:
+                if (call.Map is not { } map) return Value.Unknown;
+                return map.InnerMap is { } inner && map.Type is MapType.ArrayOfMaps or MapType.HashOfMaps
+                    ? new Value { Kind = ValueKind.MapOrNull, Map = inner, Id = NewId() }
+                    : new Value { Kind = ValueKind.MapValueOrNull, Map = map, Id = NewId() };
+            case ReturnKind.MemoryOrNull or ReturnKind.RecordOrNull:
+                var reference = 0;
+                if (function.Returns == ReturnKind.RecordOrNull)
+                {
+                    reference = NewId();
+                    _state.References = [.. _state.References, reference];
+                }
+                return new Value
+                {
+                    Kind = ValueKind.MemoryOrNull,
+                    Id = NewId(),
+                    Reference = reference,
+                    Detail = call.AllocationSize,
+                    IsReadOnly = (function.Traits & FunctionTraits.ReturnsReadOnly) != 0,
+                };
+            default:
+                return Value.Of(Scalar.FromSigned(function.ReturnMin, function.ReturnMax));
+        }
+    }
+
+    private void CheckTailCall(int slot)
+    {
+        IsMetered = true;
+        if (_state.Depth > 1)
+        {
+            _judge.Reject(Rule.TailCallPlace, slot, "a tail call from a function: it can only be made from the program itself.",
+                help: "return a value that tells the caller to make the tail call");
+        }
+        RequireNothingHeld(slot, "a tail call");
+    }
+
+    private void RequireNothingHeld(int slot, string what)
+    {
+        if (_state.References.Length > 0)
+        {
+            _judge.Reject(Rule.ReferenceLeak, slot, $"{what} while {_state.References.Length} reserved ring-buffer record{(_state.References.Length > 1 ? "s are" : " is")} neither submitted nor discarded.",
+                help: "call bpf_ringbuf_submit or bpf_ringbuf_discard on every path");
+        }
+        if (_state.LockId != 0)
+        {
+            _judge.Reject(Rule.LockLeak, slot, $"{what} while the spin lock of map '{_state.LockMap?.Name}' is held.",
+                help: "call bpf_spin_unlock on every path");
+        }
+    }
+
+    private void WalkPacketLoad(int slot, OpcodeRow row, in Instruction instruction)
+    {
+        if (!_type.HasPacket) _judge.Reject(Rule.PacketLoad, slot, $"a packet load in a program of type {_type.Name}, which has no packet.");
+        if (_state.Depth > 1) _judge.Reject(Rule.PacketLoad, slot, "a packet load in a function: it could end the program from there.");
+        var context = Read(slot, 6);
+        if (context.Kind != ValueKind.Context || context.OffsetMin != 0 || context.OffsetMax != 0)
+            _judge.Reject(Rule.PacketLoad, slot, $"a packet load needs the context pointer in r6, which holds {context.Noun}.");
+        if (row.Operation == Operation.LoadPacketIndirect) RequireNumber(slot, Read(slot, instruction.Source), "a packet load");
+        // It ends the program with 0 when the packet is too short.
+        RequireNothingHeld(slot, "a packet load may end the program");
+        RequireReturnValue(slot, Value.Zero);
+        _node.CostToEnd = Math.Max(_node.CostToEnd, _cost);
+        ForgetArguments();
+        _state.Set(0, Value.Of(Scalar.Unsigned(row.Bits)));
+    }
+
+    private void WalkSubprogramCall(int slot)
+    {
+        var callee = _shape.Callee(slot);
+        if (_state.LockId != 0)
+            _judge.Reject(Rule.CallUnderLock, slot, $"function '{_shape.Functions[callee].Name}' is called while a spin lock is held.");
+        Enter(slot, callee, [null, _state.Register(1), _state.Register(2), _state.Register(3), _state.Register(4), _state.Register(5)], null);
+    }
+
+    private void Enter(int slot, int callee, Value?[] arguments, CallbackRun? callback)
+    {
+        if (_state.Depth == Limits.Frames)
+        {
+            throw _judge.Fatal(Rule.CallDepth, slot, $"function '{_shape.Functions[callee].Name}' would be call {Limits.Frames + 1} in the chain; {Limits.Frames} are possible.",
+                help: "inline some of the functions (static inline)");
+        }
+        ForgetArguments();
+        // While the callee runs, of the caller's only what lives on or was handed over matters.
+        var after = _liveness.Before(_shape.Next(slot));
+        var at = _liveness.Before(slot);
+        Forget(_state.Depth - 1, after, at.Slots, at.RelevantSlots);
+        var frame = new Frame(callee, slot, ChainOf(_state.Top.Chain, slot)) { Callback = callback };
+        for (var register = 1; register <= 5; register++) frame[register] = arguments[register];
+        frame[10] = new Value { Kind = ValueKind.Stack, Detail = _state.Depth };
+        _state.Push(frame);
+        _slot = _shape.Functions[callee].Start;
+        StackBytes = Math.Max(StackBytes, (_state.Depth - 1) * Limits.StackBytesPerFrame);
+    }
+
+    private void WalkExit(int slot)
+    {
+        if (_state.Depth == 1)
+        {
+            RequireReturnValue(slot, Read(slot, 0));
+            RequireNothingHeld(slot, "the program ends");
+            RequireNoIterator(slot);
+            EndPath();
+            return;
+        }
+        var frame = _state.Top;
+        var result = _state.Register(0);
+        RequireNoIterator(slot);
+        if (frame.Callback is not null)
+        {
+            EndCallbackRound(slot, frame, Read(slot, 0));
+            return;
+        }
+        if (result is { Kind: ValueKind.Stack } && result.Detail == _state.Depth - 1)
+        {
+            _judge.Reject(Rule.PointerToInnerFrame, slot, "a function returns a pointer to its own stack, which ends with it.", help: "let the caller own the variable");
+            result = null;
+        }
+        _state.Pop();
+        _state.Set(0, result);
+        _slot = _shape.Next(frame.CallSite);
+    }
+
+    private void RequireReturnValue(int slot, Value result)
+    {
+        if (result.IsPointer)
+        {
+            _judge.Reject(Rule.ReturnsPointer, slot, $"the program returns {result.Noun}: that would show an address.", help: "return a number");
+            return;
+        }
+        var number = result.Number;
+        var (low, high) = _type.ReturnsInt32 ? (number.SMin32, number.SMax32) : (number.SMin, number.SMax);
+        if (low >= _type.ReturnMin && high <= _type.ReturnMax) return;
+        _judge.Reject(Rule.ReturnRange, slot, $"the program may return {low}..{high}; a program of type {_type.Name} must return {_type.ReturnMin}..{_type.ReturnMax}.",
+            help: _type.Context.StructName == "uring_completion" ? "return URING_PASS, URING_CONTINUE or a negative errno; uring_err(x) clamps a result" : "check or clamp the value before returning it");
+    }
+}

@@ -1,0 +1,227 @@
+using UringBpf.Bytecode;
+
+namespace UringBpf.Verifier;
+
+/// <summary>Jumps: what each outcome teaches (RFC 9669 section 4.3).</summary>
+internal sealed partial class Walker
+{
+    private void WalkJump(int slot, OpcodeRow row, in Instruction instruction)
+    {
+        if (row.Operation == Operation.Jump)
+        {
+            _slot = _shape.Target(slot);
+            return;
+        }
+        if (row.Operation == Operation.MayGoto)
+        {
+            IsMetered = true;
+            Fork(slot, _state.Copy());
+            Facts.Jump(slot, taken: false);
+            return;
+        }
+        var dst = Read(slot, instruction.Destination);
+        var src = Source(slot, row, instruction);
+        if (row.Source == OperandSource.Register && instruction.Source == instruction.Destination)
+            WalkSelfComparison(slot, row, dst);
+        else if (dst.IsNumber && src.IsNumber)
+            WalkNumberComparison(slot, row, instruction, dst, src);
+        else
+            WalkPointerComparison(slot, row, dst, src);
+    }
+
+    // The state becomes the one of falling through; the other outcome waits.
+    private void Fork(int slot, MachineState taken)
+    {
+        Facts.Jump(slot, taken: true);
+        _pending.Push(new(taken, _shape.Target(slot), _node, _cost));
+    }
+
+    private void Decided(int slot, bool taken)
+    {
+        Facts.Jump(slot, taken);
+        if (taken) _slot = _shape.Target(slot);
+    }
+
+    private void Undecided(int slot)
+    {
+        Fork(slot, _state.Copy());
+        Facts.Jump(slot, taken: false);
+    }
+
+    private void WalkSelfComparison(int slot, OpcodeRow row, Value value)
+    {
+        if (row.Operation != Operation.JumpSet)
+        {
+            Decided(slot, row.Operation is Operation.JumpEqual or Operation.JumpGreaterOrEqual or Operation.JumpLessOrEqual
+                or Operation.JumpSignedGreaterOrEqual or Operation.JumpSignedLessOrEqual);
+            return;
+        }
+        RequireNumber(slot, value, "a bit test");
+        Undecided(slot);
+    }
+
+    private void WalkNumberComparison(int slot, OpcodeRow row, in Instruction instruction, Value dst, Value src)
+    {
+        Scalar takenDst = dst.Number, takenSrc = src.Number, fallDst = dst.Number, fallSrc = src.Number;
+        var mayTake = Scalar.Refine(row.Operation, row.Width, true, ref takenDst, ref takenSrc);
+        var mayFall = Scalar.Refine(row.Operation, row.Width, false, ref fallDst, ref fallSrc);
+        var sourceRegister = row.Source == OperandSource.Register ? instruction.Source : -1;
+        if (mayTake && mayFall)
+        {
+            var taken = _state.Copy();
+            if (Learn(taken, instruction.Destination, dst, takenDst, sourceRegister, src, takenSrc)) Fork(slot, taken);
+            Facts.Jump(slot, taken: false);
+            if (!Learn(_state, instruction.Destination, dst, fallDst, sourceRegister, src, fallSrc)) _slot = -1;
+            return;
+        }
+        // Neither: the numbers were empty already, so this point can't be reached.
+        if (!mayTake && !mayFall) _slot = -1;
+        else Decided(slot, mayTake);
+    }
+
+    // False when the path turns out to be impossible.
+    private static bool Learn(MachineState state, int dstRegister, Value dst, in Scalar dstNumber, int srcRegister, Value src, in Scalar srcNumber) =>
+        Narrow(state, dstRegister, dst, dstNumber) && (srcRegister < 0 || Narrow(state, srcRegister, src, srcNumber));
+
+    private static bool Narrow(MachineState state, int register, Value value, in Scalar number)
+    {
+        if (number.Equals(value.Number)) return true;
+        var narrowed = value with { Number = number };
+        state.Set(register, narrowed);
+        return value.Id == 0 || NarrowLinked(state, narrowed);
+    }
+
+    private static bool NarrowLinked(MachineState state, Value known)
+    {
+        var possible = true;
+        state.Rewrite(other =>
+        {
+            if (!other.IsNumber || other.Id != known.Id || ReferenceEquals(other, known)) return other;
+            var number = other.Offset == known.Offset ? known.Number
+                : Scalar.Binary(Operation.Add, 64, known.Number, Scalar.Constant((ulong)(other.Offset - known.Offset)));
+            number = Scalar.Intersect(other.Number, number);
+            if (number.IsEmpty) possible = false;
+            return number.Equals(other.Number) ? other : other with { Number = number };
+        });
+        return possible;
+    }
+
+    private void WalkPointerComparison(int slot, OpcodeRow row, Value dst, Value src)
+    {
+        var equality = row.Operation is Operation.JumpEqual or Operation.JumpNotEqual;
+        if (row.Width == 64 && equality && dst.IsPointer && src.IsConstant(0))
+        {
+            CompareWithNull(slot, row, dst);
+            return;
+        }
+        if (row.Width == 64 && equality && src.IsPointer && dst.IsConstant(0))
+        {
+            CompareWithNull(slot, row, src);
+            return;
+        }
+        if (row.Width == 64 && dst.Kind == ValueKind.Buffer && src.Kind == ValueKind.BufferEnd)
+        {
+            CompareWithEnd(slot, row.Operation, dst);
+            return;
+        }
+        if (row.Width == 64 && dst.Kind == ValueKind.BufferEnd && src.Kind == ValueKind.Buffer)
+        {
+            CompareWithEnd(slot, Mirrored(row.Operation), src);
+            return;
+        }
+        var both = row.Width == 64 && dst.IsPointer && src.IsPointer;
+        var alike = both && dst.Kind == src.Kind && dst.Kind is ValueKind.Buffer or ValueKind.BufferEnd;
+        if (!both || !equality && !alike && !SameObject(dst, src))
+        {
+            _judge.Reject(Rule.PointerComparison, slot, $"{dst.Noun} is compared with {src.Noun}: that would show an address.",
+                help: "compare pointers with NULL, data with data_end, or pointers into one object with each other");
+        }
+        Undecided(slot);
+    }
+
+    private static bool SameObject(Value a, Value b) => a.Kind == b.Kind && a.Kind switch
+    {
+        ValueKind.Stack => a.Detail == b.Detail,
+        ValueKind.MapValue => a.Id == b.Id && ReferenceEquals(a.Map, b.Map),
+        ValueKind.Memory => a.Id == b.Id && a.Id != 0,
+        ValueKind.Context => true,
+        _ => false,
+    };
+
+    private void CompareWithNull(int slot, OpcodeRow row, Value pointer)
+    {
+        var takenWhenNull = row.Operation == Operation.JumpEqual;
+        if (!pointer.IsMaybeNull)
+        {
+            // Buffers may lie at any address, 0 included, when they are empty.
+            if (pointer.Kind is ValueKind.Buffer or ValueKind.BufferEnd) Undecided(slot);
+            else Decided(slot, !takenWhenNull);
+            return;
+        }
+        var isNull = _state.Copy();
+        BecomesNull(isNull, pointer);
+        BecomesPointer(_state, pointer);
+        if (takenWhenNull)
+        {
+            Fork(slot, isNull);
+            Facts.Jump(slot, taken: false);
+        }
+        else
+        {
+            Fork(slot, _state);
+            Facts.Jump(slot, taken: false);
+            _state = isNull;
+        }
+    }
+
+    private static void BecomesNull(MachineState state, Value pointer)
+    {
+        state.Rewrite(value => value.Kind == pointer.Kind && value.Id == pointer.Id ? Value.Zero : value);
+        if (pointer.Reference != 0) state.References = [.. state.References.Where(reference => reference != pointer.Reference)];
+    }
+
+    private static void BecomesPointer(MachineState state, Value pointer) =>
+        state.Rewrite(value => value.Kind == pointer.Kind && value.Id == pointer.Id ? value.NotNull() : value);
+
+    // pointer OP data_end.
+    private void CompareWithEnd(int slot, Operation operation, Value pointer)
+    {
+        // What each outcome proves: the bytes before the pointer lie before data_end, and with a strict one the byte at it too.
+        var (taken, fall) = operation switch
+        {
+            Operation.JumpLessOrEqual => (0, -1),
+            Operation.JumpLess => (1, -1),
+            Operation.JumpGreater => (-1, 0),
+            Operation.JumpGreaterOrEqual => (-1, 1),
+            Operation.JumpEqual => (0, pointer.Range >= pointer.Offset ? 1 : -1),
+            Operation.JumpNotEqual => (pointer.Range >= pointer.Offset ? 1 : -1, 0),
+            _ => (-2, -2),
+        };
+        if (taken == -2)
+        {
+            _judge.Reject(Rule.PointerComparison, slot, "a data pointer is compared with data_end as a signed number or bit by bit.",
+                help: "compare them as pointers: `if (p + n > data_end) return 0;`");
+        }
+        var other = _state.Copy();
+        if (taken >= 0) Proves(other, pointer, pointer.Offset + taken);
+        Fork(slot, other);
+        Facts.Jump(slot, taken: false);
+        if (fall >= 0) Proves(_state, pointer, pointer.Offset + fall);
+    }
+
+    private static void Proves(MachineState state, Value pointer, long range)
+    {
+        if (range < 0) return;
+        if (pointer.Id == 0) state.BufferRange = Math.Max(state.BufferRange, range);
+        state.Rewrite(value => value.Kind == ValueKind.Buffer && value.Id == pointer.Id && value.Range < range ? value with { Range = range } : value);
+    }
+
+    private static Operation Mirrored(Operation operation) => operation switch
+    {
+        Operation.JumpLess => Operation.JumpGreater,
+        Operation.JumpGreater => Operation.JumpLess,
+        Operation.JumpLessOrEqual => Operation.JumpGreaterOrEqual,
+        Operation.JumpGreaterOrEqual => Operation.JumpLessOrEqual,
+        _ => operation,
+    };
+}

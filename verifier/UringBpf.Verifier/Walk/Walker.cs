@@ -1,0 +1,198 @@
+using UringBpf.Bytecode;
+
+namespace UringBpf.Verifier;
+
+/// <summary>
+/// Walks every path of a program on abstract values, depth first, and stops a path where a state it meets was walked
+/// before. Each instruction family has its own part of this class.
+/// </summary>
+internal sealed partial class Walker
+{
+    // Shorter stretches between meeting points are not worth a recorded state; loop heads always are.
+    private const int StepsBetweenRecords = 8;
+
+    private readonly ProgramSpec _spec;
+    private readonly ProgramType _type;
+    private readonly VerifierOptions _options;
+    private readonly Judge _judge;
+    private readonly ProgramShape _shape;
+    private readonly Liveness _liveness;
+    private readonly Explored _explored = new();
+    private readonly Stack<Branch> _pending = new();
+    private readonly Dictionary<(int Parent, int CallSite), int> _chains = [];
+
+    // The path being walked.
+    private MachineState _state = new();
+    private Node _node = null!;
+    private long _cost;
+    private int _slot;
+    private int _lastSlot;
+    private bool _firstVisit;
+    private int _lastId;
+
+    private readonly record struct Branch(MachineState State, int Slot, Node From, long Cost);
+
+    public Walker(ProgramSpec spec, ProgramType type, VerifierOptions options, Judge judge, ProgramShape shape, Liveness liveness)
+    {
+        _spec = spec;
+        _type = type;
+        _options = options;
+        _judge = judge;
+        _shape = shape;
+        _liveness = liveness;
+        Facts = new FactRecorder(shape.Count);
+    }
+
+    public FactRecorder Facts { get; }
+
+    public int Processed { get; private set; }
+
+    public int States => _explored.All.Count;
+
+    /// <summary>True when the run is charged whatever the graph of the walk says: may_goto or a tail call was reached.</summary>
+    public bool IsMetered { get; private set; }
+
+    public bool WritesBuffers { get; private set; }
+
+    public int StackBytes { get; private set; }
+
+    /// <summary>Walks everything; the root of the graph of what was walked.</summary>
+    /// <exception cref="RejectedException">The program is not safe.</exception>
+    public Node Walk()
+    {
+        var start = InitialState();
+        var root = _explored.Record(0, start);
+        _pending.Push(new(start, 0, root, 0));
+        while (_pending.TryPop(out var branch))
+        {
+            (_state, _slot, _node, _cost) = branch;
+            if (Processed == 0) Step();
+            while (_slot >= 0 && !EndsAtMeetingPoint()) Step();
+        }
+        return root;
+    }
+
+    private MachineState InitialState()
+    {
+        var state = new MachineState();
+        var frame = new Frame(0, -1, 0);
+        frame[1] = new Value { Kind = ValueKind.Context };
+        if (_type.PassesLength) frame[2] = Value.Of(Scalar.FromRange((ulong)_options.ContextSize, int.MaxValue));
+        frame[10] = new Value { Kind = ValueKind.Stack };
+        state.Push(frame);
+        return state;
+    }
+
+    // True when the path need not be walked further: an earlier one covers it.
+    private bool EndsAtMeetingPoint()
+    {
+        if (!_shape.PrunePoints[_slot]) return false;
+        Forget(_state.Depth - 1, _liveness.Before(_slot), _liveness.Before(_slot).Slots, _liveness.Before(_slot).RelevantSlots);
+        if (!_options.Pruning) return false;
+        if (_explored.Find(_slot, _state) is { } covering)
+        {
+            _node.Reach(covering, _cost);
+            return true;
+        }
+        if (!_shape.LoopHeads[_slot] && _cost < StepsBetweenRecords) return false;
+        var node = _explored.Record(_slot, _state);
+        if (_explored.Bytes > (long)_options.MaxMemoryMiB << 20)
+        {
+            _judge.Reject(Rule.MemoryBudget, _slot, $"{States} recorded states need more than {_options.MaxMemoryMiB} MiB.",
+                help: "make the program smaller or its loops simpler, or raise VerifierOptions.MaxMemoryMiB");
+        }
+        _node.Reach(node, _cost);
+        (_node, _cost) = (node, 0);
+        return false;
+    }
+
+    // Drops what can't be read again, and the numbers no check depends on.
+    private void Forget(int index, LiveSet registers, ulong slots, ulong relevantSlots)
+    {
+        for (var register = 0; register < Frame.Registers - 1; register++)
+        {
+            if (_state[index][register] is not { } value) continue;
+            if ((registers.Registers >> register & 1) == 0) _state.Writable(index)[register] = null;
+            else if ((registers.RelevantRegisters >> register & 1) == 0 && Blurs(value)) _state.Writable(index)[register] = Value.Unknown;
+        }
+        for (var slot = 0; slot < _state[index].UsedSlots; slot++)
+        {
+            if (_state[index].Slot(slot) is not { } cell) continue;
+            if ((slots >> slot & 1) == 0)
+                _state.Writable(index).SetSlot(slot, null);
+            else if ((relevantSlots >> slot & 1) == 0 && (cell.Low is { } low && Blurs(low) || cell.High is { } high && Blurs(high)))
+                _state.Writable(index).SetSlot(slot, cell.With(null, null));
+        }
+    }
+
+    private static bool Blurs(Value value) => value.IsNumber && !ReferenceEquals(value, Value.Unknown);
+
+    private void Step()
+    {
+        if (++Processed > _options.MaxSteps)
+        {
+            throw _judge.Fatal(Rule.StepBudget, _slot, $"not decided after {_options.MaxSteps} steps.",
+                "every combination of paths that can't be shown to be alike is walked on its own",
+                "give loops a smaller constant bound, or split the program into functions");
+        }
+        if ((Processed & 0x3FF) == 0 && _options.CancellationToken.IsCancellationRequested)
+            throw _judge.Fatal(Rule.Cancelled, _slot, "verification was cancelled.");
+        if (_spec.Poisoned.Count > 0 && _spec.Poisoned.TryGetValue(_slot, out var reason))
+            _judge.Reject(Rule.UnresolvedInstruction, _slot, $"this instruction could not be completed at load time: {reason}");
+
+        var slot = _lastSlot = _slot;
+        var row = _shape.Row(slot);
+        ref readonly var instruction = ref _spec.Instructions.ItemRef(slot);
+        _options.Observer?.Invoke(slot, _state);
+        _options.Log?.WriteLine($"{slot}: {_state}");
+        _cost++;
+        _firstVisit = !Facts.IsReached(slot);
+        Facts.Operands(slot, row,
+            (row.Uses & OperandFields.Destination) != 0 ? _state.Register(instruction.Destination) : null,
+            row.Source == OperandSource.Immediate && !row.IsMemory ? Value.Constant(instruction.Immediate)
+                : (row.Uses & OperandFields.Source) != 0 ? _state.Register(instruction.Source) : null);
+
+        _slot = _shape.Next(slot);
+        if (row.IsArithmetic) WalkArithmetic(slot, row, instruction);
+        else if (row.IsMemory) WalkMemory(slot, row, instruction);
+        else if (row.IsJump) WalkJump(slot, row, instruction);
+        else if (row.Operation == Operation.LoadImmediate64) WalkWideImmediate(slot, row, instruction);
+        else WalkCall(slot, row, instruction);
+    }
+
+    private void EndPath()
+    {
+        _node.CostToEnd = Math.Max(_node.CostToEnd, _cost);
+        _slot = -1;
+    }
+
+    /// <summary>A register that is about to be read.</summary>
+    private Value Read(int slot, int register)
+    {
+        if (_state.Register(register) is { } value) return value;
+        _judge.Reject(Rule.UninitializedRegister, slot, $"r{register} is read, but nothing was written to it on this path.",
+            register is >= 1 and <= 5 ? "calls leave r1..r5 unreadable" : "",
+            "initialise the variable on every path");
+        return Value.Unknown;
+    }
+
+    private Value Source(int slot, OpcodeRow row, in Instruction instruction) =>
+        row.Source == OperandSource.Register ? Read(slot, instruction.Source) : Value.Constant(instruction.Immediate);
+
+    private int NewId() => ++_lastId;
+
+    private int ChainOf(int parent, int callSite)
+    {
+        if (!_chains.TryGetValue((parent, callSite), out var chain)) _chains.Add((parent, callSite), chain = _chains.Count + 1);
+        return chain;
+    }
+
+    private int IndexOf(MapSpec? map)
+    {
+        for (var index = 0; index < _spec.Maps.Length; index++)
+        {
+            if (ReferenceEquals(_spec.Maps[index], map)) return index;
+        }
+        return -1;
+    }
+}
