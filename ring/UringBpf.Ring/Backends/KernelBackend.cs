@@ -1,0 +1,189 @@
+using UringBpf.Bytecode;
+
+namespace UringBpf.Ring;
+
+/// <summary>The kernel's io_uring, reached with raw system calls. Created, entered and torn down by one thread.</summary>
+internal sealed unsafe class KernelBackend : RingBackend
+{
+    // Marks the completion of the read that waits for another thread's signal.
+    private const ulong WakeTag = ulong.MaxValue;
+
+    private static readonly SetupFlags[] s_preferred =
+    [
+        SetupFlags.SingleIssuer | SetupFlags.DeferTaskRun | SetupFlags.NoSqArray | SetupFlags.SubmitAll,
+        SetupFlags.SingleIssuer | SetupFlags.DeferTaskRun | SetupFlags.SubmitAll,
+        SetupFlags.CoopTaskRun | SetupFlags.SubmitAll,
+        SetupFlags.SubmitAll,
+        SetupFlags.None,
+    ];
+
+    private readonly int _fd;
+    private readonly int _enterFd;
+    private readonly uint _enterFlags;
+    private readonly nint _ring;
+    private readonly nuint _ringBytes;
+    private readonly nuint _sqeBytes;
+    private readonly int _event;
+    private readonly ulong* _eventValue;
+    private readonly bool[] _supported = new bool[256];
+    private bool _wakeArmed;
+
+    public KernelBackend(uint entries, uint completionEntries)
+    {
+        var parameters = default(IoUring.Params);
+        var fd = -Errno.Inval;
+        foreach (var flags in s_preferred)
+        {
+            parameters = new IoUring.Params
+            {
+                Flags = (uint)(flags | SetupFlags.CqSize | SetupFlags.Clamp),
+                CqEntries = completionEntries,
+            };
+            fd = IoUring.Setup(entries, &parameters);
+            // An older kernel does not know a flag: go on with fewer. Any other failure is final.
+            if (fd != -Errno.Inval) break;
+        }
+        if (fd < 0) throw Refused(fd);
+        _fd = fd;
+        const uint needed = IoUring.FeatureSingleMmap | IoUring.FeatureNoDrop | IoUring.FeatureSubmitStable;
+        if ((parameters.Features & needed) != needed)
+        {
+            IoUring.Close(fd);
+            throw new BpfException("UB4501", "io_uring: this kernel is older than 5.5, which it takes at least (features SINGLE_MMAP, NODROP, SUBMIT_STABLE).");
+        }
+
+        _ringBytes = Math.Max(parameters.Sq.Array + parameters.SqEntries * sizeof(uint), parameters.Cq.Cqes + parameters.CqEntries * (uint)sizeof(Cqe));
+        _sqeBytes = parameters.SqEntries * (nuint)sizeof(Sqe);
+        _ring = IoUring.Map(fd, _ringBytes, IoUring.OffsetSqRing);
+        var sqes = _ring < 0 ? _ring : IoUring.Map(fd, _sqeBytes, IoUring.OffsetSqes);
+        if (sqes is < 0 and > -4096)
+        {
+            if (_ring > 0) IoUring.Unmap(_ring, _ringBytes);
+            IoUring.Close(fd);
+            throw new BpfException("UB4501", $"io_uring: the queues can't be mapped ({Errno.Name(-(int)sqes)}); is RLIMIT_MEMLOCK or RLIMIT_AS too low?");
+        }
+
+        var memory = (byte*)_ring;
+        SqHead = (uint*)(memory + parameters.Sq.Head);
+        SqTail = (uint*)(memory + parameters.Sq.Tail);
+        SqEntries = parameters.SqEntries;
+        Sqes = (Sqe*)sqes;
+        CqHead = (uint*)(memory + parameters.Cq.Head);
+        CqTail = (uint*)(memory + parameters.Cq.Tail);
+        CqEntries = parameters.CqEntries;
+        Cqes = (Cqe*)(memory + parameters.Cq.Cqes);
+        var flagsGot = (SetupFlags)parameters.Flags;
+        if ((flagsGot & SetupFlags.NoSqArray) == 0)
+        {
+            var array = (uint*)(memory + parameters.Sq.Array);
+            for (uint i = 0; i < SqEntries; i++) array[i] = i;
+        }
+
+        Probe();
+        (_enterFd, _enterFlags) = RegisterRing(parameters.Features);
+        _event = IoUring.CreateEvent();
+        if (_event < 0)
+        {
+            Dispose();
+            throw new BpfException("UB4501", $"io_uring: no event descriptor ({Errno.Name(-_event)}); RLIMIT_NOFILE is used up.");
+        }
+        _eventValue = (ulong*)System.Runtime.InteropServices.NativeMemory.AllocZeroed(sizeof(ulong));
+        Features = new RingFeatures("kernel", flagsGot, _enterFlags != 0, SqEntries, CqEntries,
+            [.. Enum.GetValues<IoUringOp>().Where(op => _supported[(int)op])]);
+    }
+
+    public override string Name => "kernel";
+
+    public override RingFeatures Features { get; }
+
+    public override bool Supports(IoUringOp operation) => _supported[(int)operation];
+
+    protected override int EnterCore(uint submit, uint wait)
+    {
+        // GETEVENTS even without waiting: with DEFER_TASKRUN completions are only posted when asked for.
+        return IoUring.Enter(_enterFd, submit, wait, IoUring.EnterGetEvents | _enterFlags, null, 0);
+    }
+
+    public override void Wake() => IoUring.Signal(_event);
+
+    public override bool Absorb(in Cqe cqe)
+    {
+        if (cqe.UserData != WakeTag) return false;
+        _wakeArmed = false;
+        return true;
+    }
+
+    /// <summary>Keeps a read of the event descriptor in flight. False when the queue is full.</summary>
+    public override bool ArmWake()
+    {
+        if (_wakeArmed) return true;
+        var sqe = NextSqe();
+        if (sqe == null) return false;
+        *sqe = new Sqe { Opcode = IoUringOp.Read, Fd = _event, Address = (ulong)_eventValue, Length = sizeof(ulong), UserData = WakeTag };
+        return _wakeArmed = true;
+    }
+
+    public override int CreateFileTable(uint count)
+    {
+        var register = new IoUring.ResourceRegister { Count = count, Flags = IoUring.FilesSparse };
+        return IoUring.Register(_fd, IoUring.RegisterFiles2, &register, (uint)sizeof(IoUring.ResourceRegister));
+    }
+
+    public override int SetFile(uint slot, int fd)
+    {
+        var update = new IoUring.FilesUpdate { Offset = slot, Fds = (ulong)&fd };
+        var result = IoUring.Register(_fd, IoUring.RegisterFilesUpdate, &update, 1);
+        return result < 0 ? result : 0;
+    }
+
+    public override void Dispose()
+    {
+        if (_ring > 0)
+        {
+            IoUring.Unmap((nint)Sqes, _sqeBytes);
+            IoUring.Unmap(_ring, _ringBytes);
+        }
+        IoUring.Close(_fd);
+        if (_event > 0) IoUring.Close(_event);
+        System.Runtime.InteropServices.NativeMemory.Free(_eventValue);
+    }
+
+    private void Probe()
+    {
+        const int entries = 256, headerBytes = 16, entryBytes = 8;
+        var probe = stackalloc byte[headerBytes + entries * entryBytes];
+        new Span<byte>(probe, headerBytes + entries * entryBytes).Clear();
+        if (IoUring.Register(_fd, IoUring.RegisterProbe, probe, entries) < 0) return;
+        // struct io_uring_probe: last_op, ops_len, …, then { op, resv, flags, … } each; flag 1 is IO_URING_OP_SUPPORTED.
+        for (var i = 0; i < probe[1]; i++)
+        {
+            var entry = probe + headerBytes + i * entryBytes;
+            _supported[entry[0]] = (entry[2] & 1) != 0;
+        }
+    }
+
+    // A registered ring saves the kernel a look-up of the descriptor at every enter. The index belongs to this thread.
+    private (int Fd, uint Flags) RegisterRing(uint features)
+    {
+        if ((features & IoUring.FeatureRegisteredRing) == 0) return (_fd, 0);
+        var update = new IoUring.ResourceUpdate { Offset = uint.MaxValue, Data = (ulong)_fd };
+        var registered = IoUring.Register(_fd, IoUring.RegisterRingFds, &update, 1);
+        return registered == 1 ? ((int)update.Offset, IoUring.EnterRegisteredRing) : (_fd, 0);
+    }
+
+    private static BpfException Refused(int result)
+    {
+        var errno = -result;
+        var cause = errno switch
+        {
+            Errno.Perm => File.Exists("/proc/sys/kernel/io_uring_disabled") && File.ReadAllText("/proc/sys/kernel/io_uring_disabled").Trim() is var value and not "0"
+                ? $"sysctl kernel.io_uring_disabled is {value}; an administrator can set it to 0"
+                : "a seccomp filter refuses io_uring_setup, as most container runtimes do by default; run with a profile that allows it",
+            Errno.NoSys => "this kernel is built without io_uring, or a seccomp filter hides it",
+            Errno.NoMem => "RLIMIT_MEMLOCK is too low for the queues; raise it with `ulimit -l` or ask for smaller queues",
+            Errno.MFile => "the process has no descriptor left; raise RLIMIT_NOFILE with `ulimit -n`",
+            _ => "the requested sizes or flags are not accepted",
+        };
+        return new BpfException("UB4501", $"io_uring can't be used here: io_uring_setup failed with {Errno.Name(errno)}: {cause}.");
+    }
+}

@@ -1,0 +1,99 @@
+using System.Runtime.CompilerServices;
+
+namespace UringBpf.Ring;
+
+/// <summary>
+/// A pair of queues in memory, as io_uring defines them, and whatever carries out the submissions: the kernel, the thread
+/// pool, or a simulation. The ring above is the same for all; only entering, waking and the file table differ. Every
+/// member but <see cref="Wake"/> is for the owner thread alone.
+/// </summary>
+internal abstract unsafe class RingBackend : IDisposable
+{
+    protected uint* SqHead;
+    protected uint* SqTail;
+    protected Sqe* Sqes;
+    protected uint SqEntries;
+    protected uint* CqHead;
+    protected uint* CqTail;
+    protected Cqe* Cqes;
+    protected uint CqEntries;
+
+    // Entries handed out; the shared tail follows when they are published.
+    private uint _tail;
+    private uint _published;
+
+    /// <summary>kernel, portable or simulated.</summary>
+    public abstract string Name { get; }
+
+    /// <summary>Entries handed out and not yet submitted.</summary>
+    public uint Unsubmitted => _tail - Volatile.Read(ref *SqHead);
+
+    public uint QueueEntries => SqEntries;
+
+    public uint CompletionEntries => CqEntries;
+
+    /// <summary>True when a completion can be read without entering.</summary>
+    public bool HasCompletion
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        get => *CqHead != Volatile.Read(ref *CqTail);
+    }
+
+    /// <summary>An entry to overwrite as a whole, or null when the queue is full: enter first.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public Sqe* NextSqe()
+    {
+        if (_tail - Volatile.Read(ref *SqHead) >= SqEntries) return null;
+        return Sqes + (_tail++ & (SqEntries - 1));
+    }
+
+    /// <summary>Completions that can be read now.</summary>
+    public uint Completions => Volatile.Read(ref *CqTail) - *CqHead;
+
+    /// <summary>Takes the next completion, of which there must be one. Its place is free again at once.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public Cqe TakeCompletion()
+    {
+        var head = *CqHead;
+        var cqe = Cqes[head & (CqEntries - 1)];
+        Volatile.Write(ref *CqHead, head + 1);
+        return cqe;
+    }
+
+    /// <summary>Submits what was handed out and waits until at least <paramref name="wait"/> completions are there.</summary>
+    /// <returns>0 or more, or -errno.</returns>
+    public int Enter(uint wait)
+    {
+        if (_published != _tail)
+        {
+            Volatile.Write(ref *SqTail, _tail);
+            _published = _tail;
+        }
+        return EnterCore(Unsubmitted, wait);
+    }
+
+    protected abstract int EnterCore(uint submit, uint wait);
+
+    /// <summary>Ends a wait in <see cref="Enter"/>; from any thread.</summary>
+    public abstract void Wake();
+
+    /// <summary>Makes sure that <see cref="Wake"/> can end the next wait; false when the queue is full and must be entered first.</summary>
+    public virtual bool ArmWake() => true;
+
+    /// <summary>True when the completion is the back end's own (a wake-up) and not the ring's.</summary>
+    public virtual bool Absorb(in Cqe cqe) => false;
+
+    /// <summary>Makes a table of empty file slots. 0 or -errno.</summary>
+    public abstract int CreateFileTable(uint count);
+
+    /// <summary>Puts a descriptor into a file slot; -1 empties it. 0 or -errno.</summary>
+    public abstract int SetFile(uint slot, int fd);
+
+    /// <summary>True when the operation can be submitted.</summary>
+    public abstract bool Supports(IoUringOp operation);
+
+    /// <summary>What was set up, for people.</summary>
+    public abstract RingFeatures Features { get; }
+
+    public abstract void Dispose();
+}

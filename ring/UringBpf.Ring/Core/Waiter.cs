@@ -1,0 +1,58 @@
+using System.Threading.Tasks.Sources;
+
+namespace UringBpf.Ring;
+
+/// <summary>
+/// What a host awaits: pooled, one result, delivered on the thread pool so that the ring's thread never runs the host's
+/// code. The item is its own work item: completing allocates nothing.
+/// </summary>
+internal abstract class Waiter<TResult> : IValueTaskSource<TResult>, IThreadPoolWorkItem
+{
+    private ManualResetValueTaskSourceCore<TResult> _core;
+    private TResult _result = default!;
+    private Exception? _error;
+
+    public short Version => _core.Version;
+
+    /// <summary>Ring's thread: hands the result over.</summary>
+    public void Complete(TResult result)
+    {
+        _result = result;
+        ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
+    }
+
+    /// <summary>Ring's thread: the ring itself failed.</summary>
+    public void Fail(Exception error)
+    {
+        _error = error;
+        ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
+    }
+
+    void IThreadPoolWorkItem.Execute()
+    {
+        if (_error is { } error) _core.SetException(error);
+        else _core.SetResult(_result);
+    }
+
+    TResult IValueTaskSource<TResult>.GetResult(short token)
+    {
+        try
+        {
+            return _core.GetResult(token);
+        }
+        finally
+        {
+            _core.Reset();
+            _error = null;
+            Recycle();
+        }
+    }
+
+    ValueTaskSourceStatus IValueTaskSource<TResult>.GetStatus(short token) => _core.GetStatus(token);
+
+    void IValueTaskSource<TResult>.OnCompleted(Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags) =>
+        _core.OnCompleted(continuation, state, token, flags);
+
+    /// <summary>The result was taken: back to the pool.</summary>
+    protected abstract void Recycle();
+}

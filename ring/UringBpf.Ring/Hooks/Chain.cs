@@ -1,0 +1,141 @@
+using System.Runtime.InteropServices;
+using UringBpf.Bytecode;
+
+namespace UringBpf.Ring;
+
+/// <summary>How a chain stands.</summary>
+internal enum ChainPhase : byte
+{
+    Live,
+    /// <summary>Its result is fixed; what is in flight has been cancelled and is waited for.</summary>
+    Ending,
+    /// <summary>Nothing is in flight any more; the files it opened are being closed.</summary>
+    Closing,
+}
+
+/// <summary>
+/// A chain in native memory: the context its hook sees (scratch included, so nothing is copied between steps) and what it
+/// may still do. Owner thread only.
+/// </summary>
+[StructLayout(LayoutKind.Sequential)]
+internal unsafe struct Chain
+{
+    public const int MaxOwnFiles = 16;
+    public const int JoinCounters = 8;
+
+    /// <summary>First, so that the chain's address is the context's.</summary>
+    public UringCompletion Context;
+    public HookVersion* Hook;
+    public ulong Id;
+    public ChainPhase Phase;
+    /// <summary>The hook asked for a cancel in this step.</summary>
+    public bool CancelRequests;
+    /// <summary>Operations whose last completion is still to come.</summary>
+    public int InFlight;
+    public int FirstOperation;
+    /// <summary>Neighbours in the list of the hook's live chains.</summary>
+    public Chain* Previous, Next;
+    public uint Steps;
+    public ulong Bytes;
+    public int Result;
+    public int Verdict;
+    /// <summary>Index of the host's waiting object.</summary>
+    public int Host;
+    /// <summary>Buffers of this chain alone, in one block.</summary>
+    public byte* Memory;
+    /// <summary>Ring file slot of each of the chain's own file slots, or -1.</summary>
+    public fixed int Files[MaxOwnFiles];
+    /// <summary>Bit i: own file i is open.</summary>
+    public uint OpenFiles;
+    public fixed uint Counters[JoinCounters];
+}
+
+/// <summary>A buffer granted to a hook.</summary>
+[StructLayout(LayoutKind.Sequential)]
+internal unsafe struct GrantedBuffer
+{
+    public byte* Address;
+    public ulong Length;
+    public bool Writable;
+}
+
+/// <summary>What a path or directory grant allows.</summary>
+[StructLayout(LayoutKind.Sequential)]
+internal unsafe struct GrantedPath
+{
+    /// <summary>NUL-terminated bytes, for a path.</summary>
+    public byte* Text;
+    /// <summary>The directory's descriptor, for a directory.</summary>
+    public int Fd;
+    public bool Writable;
+}
+
+/// <summary>
+/// One program of an attachment with its grants and limits, in native memory. A chain keeps the version it started with;
+/// it is freed when its attachment has gone on and no chain uses it.
+/// </summary>
+[StructLayout(LayoutKind.Sequential)]
+internal unsafe struct HookVersion
+{
+    public delegate*<nint, byte*, ulong, Runtime.ExecutionState*, ulong> Entry;
+    public nint Self;
+    public long Budget;
+    /// <summary>GCHandle of the <see cref="HookLink"/>.</summary>
+    public nint Link;
+    /// <summary>GCHandle of the program, which must outlive its last chain.</summary>
+    public nint Program;
+    public int References;
+    public uint MaxSteps;
+    public int MaxInFlight;
+    public ulong MaxBytes;
+    public ulong AllowedOperations;
+}
+
+/// <summary>Verdicts of a completion hook (uring_bpf.h). A negative verdict is an errno.</summary>
+public static class Verdict
+{
+    /// <summary>Hand this completion to the host and end the chain.</summary>
+    public const int Pass = 0;
+    /// <summary>Swallow this completion; the chain lives on in what is in flight.</summary>
+    public const int Continue = 1;
+}
+
+/// <summary>How a chain ended.</summary>
+/// <param name="Chain">The chain's number, from 1 in each ring.</param>
+/// <param name="Result">The result of the completion that was passed on, or the errno, negative, that ended the chain.</param>
+/// <param name="Verdict">The last verdict: <see cref="UringBpf.Ring.Verdict.Pass"/> or a negative errno.</param>
+/// <param name="Steps">Completions its hook saw.</param>
+/// <param name="Bytes">Bytes its reads, writes, sends and receives moved.</param>
+public readonly record struct ChainResult(ulong Chain, int Result, int Verdict, uint Steps, ulong Bytes);
+
+/// <summary>An extra completion that a hook handed to the host with uring_emit.</summary>
+/// <param name="Chain">The chain's number.</param>
+/// <param name="Step">The step in which it was emitted.</param>
+/// <param name="UserData">What the hook gave.</param>
+/// <param name="Value">What the hook gave.</param>
+public readonly record struct Emission(ulong Chain, uint Step, ulong UserData, ulong Value);
+
+/// <summary>What a chain may use. Exceeding one gives the hook an errno, or ends the chain.</summary>
+public sealed record ChainLimits
+{
+    /// <summary>Completions a chain may see before it is ended with -EDQUOT. Default 1,048,576.</summary>
+    public uint MaxSteps { get; init; } = 1_048_576;
+    /// <summary>Operations a chain may have in flight; a submit beyond gives -EBUSY. Default 64.</summary>
+    public int MaxInFlight { get; init; } = 64;
+    /// <summary>Bytes a chain may ask to read, write, send and receive; a submit beyond gives -EDQUOT. Default unlimited.</summary>
+    public ulong MaxBytes { get; init; } = ulong.MaxValue;
+    /// <summary>File slots of its own that each chain can open files into, numbered after the granted files. 0..16, default 4.</summary>
+    public int OwnFiles { get; init; } = 4;
+    /// <summary>Buffers of its own that each chain has, numbered after the granted buffers. Default 0.</summary>
+    public int OwnBuffers { get; init; }
+    /// <summary>Bytes of each own buffer. Default 65,536.</summary>
+    public int OwnBufferBytes { get; init; } = 65_536;
+
+    internal void Validate()
+    {
+        if (OwnFiles is < 0 or > Chain.MaxOwnFiles) throw new BpfException("UB4511", $"OwnFiles is {OwnFiles}: a chain has 0 to {Chain.MaxOwnFiles} file slots of its own.");
+        if (OwnBuffers is < 0 or > 4096 || OwnBufferBytes < 0 || (long)OwnBuffers * OwnBufferBytes > 1L << 31)
+            throw new BpfException("UB4511", $"{OwnBuffers} own buffers of {OwnBufferBytes} bytes: at most 4,096 buffers and 2 GiB for each chain.");
+        if (MaxInFlight < 1) throw new BpfException("UB4511", $"MaxInFlight is {MaxInFlight}: a chain needs at least one operation.");
+    }
+}

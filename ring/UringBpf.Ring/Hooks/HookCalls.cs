@@ -1,0 +1,315 @@
+using System.Runtime.InteropServices;
+using UringBpf.Runtime;
+
+namespace UringBpf.Ring;
+
+/// <summary>
+/// What a hook's kfuncs do: the ring's side of <see cref="HookHost"/>. Every slot, bound and limit is checked here, for
+/// hooks and for the first operation of a chain alike. Ring's thread only; nothing is allocated.
+/// </summary>
+internal static unsafe class HookCalls
+{
+    /// <summary>The functions, in native memory for the life of the process.</summary>
+    public static HookHost* Table { get; } = Create();
+
+    private static HookHost* Create()
+    {
+        var table = (HookHost*)NativeMemory.AllocZeroed((nuint)sizeof(HookHost));
+        table->Submit = &Submit;
+        table->Cancel = &Cancel;
+        table->Emit = &Emit;
+        table->Buffer = &Buffer;
+        table->HoldBuffer = &HoldBuffer;
+        table->Timeout = &Timeout;
+        table->Handover = &Handover;
+        table->ReleaseBuffer = &ReleaseBuffer;
+        table->Fork = &Fork;
+        table->Join = &Join;
+        table->Message = &Message;
+        return table;
+    }
+
+    private static int Submit(ExecutionState* state, byte* op, uint size)
+    {
+        // The size is the struct's version: there is one.
+        if (size != UringOp.Size) return -Errno.Inval;
+        // Copied first: other operations may write to the memory it lies in.
+        return Submit((Chain*)state->Chain, *(UringOp*)op);
+    }
+
+    /// <summary>Queues an operation of a chain: 0 or -errno.</summary>
+    public static int Submit(Chain* chain, UringOp op)
+    {
+        if (chain->Phase != ChainPhase.Live) return -Errno.Canceled;
+        if (!op.ReservedIsZero || (op.Flags & ~UringOpFlags.PathInBuffer) != 0) return -Errno.Inval;
+        if ((uint)op.Opcode >= 64) return -Errno.OpNotSupp;
+        var hook = chain->Hook;
+        if ((hook->AllowedOperations >> (int)op.Opcode & 1) == 0) return -Errno.Access;
+        if (chain->InFlight >= hook->MaxInFlight) return -Errno.Busy;
+        var link = HookLink.Of(chain);
+        var ring = link.Ring;
+
+        var operation = ring.Operations.Take(OperationOwner.Chain);
+        if (operation == null) return -Errno.Busy;
+        operation->Opcode = op.Opcode;
+        operation->Entry.Opcode = op.Opcode;
+        operation->UserData = op.UserData;
+        var result = op.Opcode switch
+        {
+            IoUringOp.Nop => 0,
+            IoUringOp.Read or IoUringOp.Write => PrepareTransfer(chain, link, operation, op),
+            IoUringOp.FSync => PrepareFile(chain, link, operation, op, op.OpFlags & 1),
+            IoUringOp.OpenAt => PrepareOpen(chain, link, operation, op),
+            IoUringOp.Close => PrepareClose(chain, link, operation, op),
+            IoUringOp.StatX => PrepareStat(chain, link, operation, op),
+            IoUringOp.Timeout => PrepareTimeout(operation, op.Offset),
+            IoUringOp.Send or IoUringOp.Recv => PrepareTransfer(chain, link, operation, op),
+            _ => -Errno.OpNotSupp,
+        };
+        if (result < 0)
+        {
+            ring.Operations.Free(operation);
+            return result;
+        }
+        ring.Link(chain, operation);
+        ring.Send(operation);
+        return 0;
+    }
+
+    private static int PrepareTransfer(Chain* chain, HookLink link, Operation* operation, in UringOp op)
+    {
+        if (!ResolveFile(chain, link, op.File, out var slot)) return -Errno.BadF;
+        var address = ResolveBuffer(chain, link, op.Buffer, op.BufferOffset, op.Length, out var writable);
+        if (address == null) return -Errno.Fault;
+        var fills = op.Opcode is IoUringOp.Read or IoUringOp.Recv;
+        if (fills && !writable) return -Errno.Access;
+        if (op.Opcode == IoUringOp.Write && !link.Grants.AllowWrite) return -Errno.Access;
+        // What was asked for counts while it is in flight; what came counts for good.
+        if (op.Length > chain->Hook->MaxBytes - Math.Min(chain->Hook->MaxBytes, chain->Bytes)) return -Errno.DQuot;
+        operation->File = op.File;
+        operation->Buffer = op.Buffer;
+        operation->Offset = op.Offset;
+        operation->Data = fills ? address : null;
+        operation->Entry.Flags = SqeFlags.FixedFile;
+        operation->Entry.Fd = slot;
+        operation->Entry.Address = (ulong)address;
+        operation->Entry.Length = op.Length;
+        operation->Entry.OpFlags = op.OpFlags;
+        operation->Entry.Offset = op.Opcode is IoUringOp.Send or IoUringOp.Recv ? 0 : op.Offset;
+        return 0;
+    }
+
+    private static int PrepareFile(Chain* chain, HookLink link, Operation* operation, in UringOp op, uint flags)
+    {
+        if (!ResolveFile(chain, link, op.File, out var slot)) return -Errno.BadF;
+        operation->File = op.File;
+        operation->Entry.Flags = SqeFlags.FixedFile;
+        operation->Entry.Fd = slot;
+        operation->Entry.OpFlags = flags;
+        return 0;
+    }
+
+    private static int PrepareClose(Chain* chain, HookLink link, Operation* operation, in UringOp op)
+    {
+        // What the host granted is not the chain's to close.
+        var own = op.File - link.Grants.FileCount;
+        if (own < 0 || !ResolveFile(chain, link, op.File, out var slot)) return -Errno.BadF;
+        operation->File = op.File;
+        operation->Entry.FileIndex = (uint)slot + 1;
+        return 0;
+    }
+
+    private static int PrepareOpen(Chain* chain, HookLink link, Operation* operation, in UringOp op)
+    {
+        const uint accessMode = 3, create = 0x40, truncate = 0x200, append = 0x400, nonBlock = 0x800, noControllingTerminal = 0x100,
+            directory = 0x10000, noFollow = 0x20000, direct = 0x4000, synchronous = 0x101000, noAccessTime = 0x40000, exclusive = 0x80;
+        const uint known = accessMode | create | truncate | append | nonBlock | noControllingTerminal | directory | noFollow | direct | synchronous | noAccessTime | exclusive;
+        const ulong resolveBeneath = 0x08, resolveNoMagicLinks = 0x02;
+
+        var own = op.Target - link.Grants.FileCount;
+        if (own < 0 || own >= link.Limits.OwnFiles) return -Errno.BadF;
+        if ((op.OpFlags & ~known) != 0) return -Errno.Inval;
+        var writes = (op.OpFlags & accessMode) != 0 || (op.OpFlags & (create | truncate | append)) != 0;
+        if (writes && !link.Grants.AllowWrite) return -Errno.Access;
+        var result = ResolvePath(chain, link, operation, op, out var path, out var directoryFd, out var beneath);
+        if (result < 0) return result;
+        if (chain->Files[own] < 0)
+        {
+            var slot = link.Ring.TakeFileSlot();
+            if (slot < 0) return -Errno.MFile;
+            chain->Files[own] = slot;
+        }
+        operation->Target = op.Target;
+        operation->Opcode = IoUringOp.OpenAt2;
+        // O_NONBLOCK: opening a FIFO must not park a worker thread; regular files do not know it. No close-on-exec: a
+        // direct descriptor is no entry of the process's table.
+        operation->How = new IoUring.OpenHow
+        {
+            Flags = op.OpFlags | nonBlock | noControllingTerminal,
+            Mode = (op.OpFlags & create) != 0 ? op.Length & 0xFFFu : 0,
+            Resolve = beneath ? resolveBeneath | resolveNoMagicLinks : 0,
+        };
+        operation->Entry.Opcode = IoUringOp.OpenAt2;
+        operation->Entry.Fd = directoryFd;
+        operation->Entry.Address = (ulong)path;
+        operation->Entry.Length = (uint)sizeof(IoUring.OpenHow);
+        operation->Entry.Offset = (ulong)&operation->How;
+        operation->Entry.FileIndex = (uint)chain->Files[own] + 1;
+        return 0;
+    }
+
+    private static int PrepareStat(Chain* chain, HookLink link, Operation* operation, in UringOp op)
+    {
+        const uint statxBytes = 256, symlinkNoFollow = 0x100;
+        var result = ResolvePath(chain, link, operation, op, out var path, out var directoryFd, out var beneath);
+        if (result < 0) return result;
+        // statx knows no RESOLVE_BENEATH: only a bare name in the granted directory is safe.
+        if (beneath && !IsBareName(path)) return -Errno.Access;
+        var address = ResolveBuffer(chain, link, op.Buffer, op.BufferOffset, statxBytes, out var writable);
+        if (address == null) return -Errno.Fault;
+        if (!writable) return -Errno.Access;
+        operation->Buffer = op.Buffer;
+        operation->Entry.Fd = directoryFd;
+        operation->Entry.Address = (ulong)path;
+        operation->Entry.Length = op.Length;
+        operation->Entry.Offset = (ulong)address;
+        operation->Entry.OpFlags = beneath ? symlinkNoFollow : op.OpFlags & symlinkNoFollow;
+        return 0;
+    }
+
+    private static int PrepareTimeout(Operation* operation, ulong nanoseconds)
+    {
+        const ulong second = 1_000_000_000;
+        if (nanoseconds > long.MaxValue) return -Errno.Inval;
+        operation->Time = new IoUring.Timespec { Seconds = (long)(nanoseconds / second), Nanoseconds = (long)(nanoseconds % second) };
+        operation->Entry.Opcode = operation->Opcode = IoUringOp.Timeout;
+        operation->Entry.Address = (ulong)&operation->Time;
+        operation->Entry.Length = 1;
+        return 0;
+    }
+
+    // The ring's file slot of a chain's file slot: granted files first, then the chain's own, which must be open.
+    private static bool ResolveFile(Chain* chain, HookLink link, int file, out int slot)
+    {
+        slot = -1;
+        if (file < 0) return false;
+        if (file < link.Grants.FileCount)
+        {
+            slot = link.Grants.Files[file];
+            return true;
+        }
+        var own = file - link.Grants.FileCount;
+        if (own >= link.Limits.OwnFiles || (chain->OpenFiles >> own & 1) == 0) return false;
+        slot = chain->Files[own];
+        return true;
+    }
+
+    // The address of length bytes of a buffer, or null when they are not inside: granted buffers first, then the chain's own.
+    private static byte* ResolveBuffer(Chain* chain, HookLink link, uint index, ulong offset, ulong length, out bool writable)
+    {
+        writable = false;
+        if (index < (uint)link.Grants.BufferCount)
+        {
+            ref var buffer = ref link.Grants.Buffers[index];
+            if (offset > buffer.Length || length > buffer.Length - offset) return null;
+            writable = buffer.Writable;
+            return buffer.Address + offset;
+        }
+        var own = index - (uint)link.Grants.BufferCount;
+        var bytes = (ulong)link.Limits.OwnBufferBytes;
+        if (own >= (uint)link.Limits.OwnBuffers || offset > bytes || length > bytes - offset) return null;
+        writable = true;
+        return chain->Memory + own * bytes + offset;
+    }
+
+    private static int ResolvePath(Chain* chain, HookLink link, Operation* operation, in UringOp op, out byte* path, out int directoryFd, out bool beneath)
+    {
+        const int currentDirectory = -100, longestPath = 4096;
+        path = null;
+        directoryFd = currentDirectory;
+        beneath = op.Directory != UringOp.NoDirectory;
+        if (beneath)
+        {
+            if (op.Directory >= (uint)link.Grants.DirectoryCount) return -Errno.BadF;
+            directoryFd = link.Grants.Directories[op.Directory].Fd;
+        }
+        if ((op.Flags & UringOpFlags.PathInBuffer) == 0)
+        {
+            if (op.Path >= (uint)link.Grants.PathCount) return -Errno.BadF;
+            path = link.Grants.Paths[op.Path].Text;
+            return 0;
+        }
+        // A name that the hook made up may only lead beneath a granted directory. For open its length is in Path, as
+        // Length is the mode; it includes the NUL.
+        if (!beneath) return -Errno.Access;
+        if (op.Path is 0 or > longestPath) return -Errno.Inval;
+        var text = ResolveBuffer(chain, link, op.Buffer, op.BufferOffset, op.Path, out _);
+        if (text == null) return -Errno.Fault;
+        path = operation->PathCopy = (byte*)NativeMemory.Alloc(op.Path);
+        System.Buffer.MemoryCopy(text, path, op.Path, op.Path);
+        return path[op.Path - 1] == 0 ? 0 : -Errno.Inval;
+    }
+
+    private static bool IsBareName(byte* path)
+    {
+        if (path[0] == (byte)'.' && (path[1] == 0 || (path[1] == (byte)'.' && path[2] == 0))) return false;
+        for (; *path != 0; path++)
+        {
+            if (*path == (byte)'/') return false;
+        }
+        return true;
+    }
+
+    private static int Cancel(ExecutionState* state, ulong userData)
+    {
+        var chain = (Chain*)state->Chain;
+        return chain->Phase == ChainPhase.Live ? HookLink.Of(chain).Ring.RequestCancel(chain, userData) : -Errno.Canceled;
+    }
+
+    private static int Emit(ExecutionState* state, ulong userData, ulong value)
+    {
+        var chain = (Chain*)state->Chain;
+        if (chain->Phase != ChainPhase.Live) return -Errno.Canceled;
+        return HookLink.Of(chain).Emit(new Emission(chain->Id, chain->Context.Step, userData, value)) ? 0 : -Errno.NoSpc;
+    }
+
+    private static byte* Buffer(ExecutionState* state, uint index, ulong offset, ulong size)
+    {
+        var chain = (Chain*)state->Chain;
+        var address = ResolveBuffer(chain, HookLink.Of(chain), index, offset, size, out var writable);
+        // The verifier took the memory for writable unless the program never writes: read-only grants are checked at attach.
+        return address;
+    }
+
+    private static int Timeout(ExecutionState* state, ulong nanoseconds, ulong userData)
+    {
+        var op = UringOp.Nop(userData);
+        op.Opcode = IoUringOp.Timeout;
+        op.Offset = nanoseconds;
+        return Submit((Chain*)state->Chain, op);
+    }
+
+    private static int Fork(ExecutionState* state, uint counter, uint count)
+    {
+        var chain = (Chain*)state->Chain;
+        if (counter >= Chain.JoinCounters || count > int.MaxValue - chain->Counters[counter]) return -Errno.Inval;
+        chain->Counters[counter] += count;
+        return 0;
+    }
+
+    private static int Join(ExecutionState* state, uint counter)
+    {
+        var chain = (Chain*)state->Chain;
+        if (counter >= Chain.JoinCounters || chain->Counters[counter] == 0) return -Errno.Inval;
+        return (int)--chain->Counters[counter];
+    }
+
+    // Provided buffers, handing files over and messages are not part of this back end's first operations.
+    private static int HoldBuffer(ExecutionState* state) => -Errno.OpNotSupp;
+
+    private static int ReleaseBuffer(ExecutionState* state, uint buffer) => -Errno.OpNotSupp;
+
+    private static int Handover(ExecutionState* state, uint slot) => -Errno.OpNotSupp;
+
+    private static int Message(ExecutionState* state, uint target, ulong userData, ulong value) => -Errno.OpNotSupp;
+}

@@ -1,0 +1,127 @@
+using System.Runtime.InteropServices;
+using UringBpf.Bytecode;
+using UringBpf.Runtime;
+
+namespace UringBpf.Ring;
+
+/// <summary>
+/// A completion hook attached to a ring: a program, its grants and its limits. Chains are started on it. Thread-safe.
+/// Disposing detaches: chains that run are cancelled and waited for, then grants and buffers are freed.
+/// </summary>
+public sealed unsafe class HookLink : IAsyncDisposable
+{
+    private readonly Ring _ring;
+    private readonly EmissionQueue _emissions;
+    private GCHandle _self;
+    private Task? _detached;
+
+    // All below belongs to the ring's thread.
+    internal readonly GrantTable Grants;
+    internal readonly ChainLimits Limits;
+    internal HookVersion* Current;
+    internal Chain* FirstChain;
+    internal int LiveChains;
+    internal bool Detaching;
+    internal readonly Stack<nint> FreeMemory = new();
+
+    internal HookLink(Ring ring, BpfProgram program, GrantTable grants, ChainLimits limits, int emissionCapacity)
+    {
+        _ring = ring;
+        Grants = grants;
+        Limits = limits;
+        _emissions = new EmissionQueue(emissionCapacity);
+        _self = GCHandle.Alloc(this);
+        Current = NewVersion(program);
+    }
+
+    /// <summary>The ring it is attached to.</summary>
+    public Ring Ring => _ring;
+
+    /// <summary>Emissions that were lost because the queue was full.</summary>
+    public long EmissionsLost => _emissions.Lost;
+
+    /// <summary>The next emission of this hook's chains, in order. One reader at a time; never waits.</summary>
+    public bool TryReadEmission(out Emission emission) => _emissions.TryDequeue(out emission);
+
+    /// <summary>
+    /// Starts a chain with its first operation, which is checked as if the hook had submitted it. The hook runs when it
+    /// completes, and decides from there.
+    /// </summary>
+    /// <param name="first">The operation.</param>
+    /// <param name="cancellationToken">Ends the chain with -ECANCELED.</param>
+    /// <returns>How the chain ended, when nothing of it is in flight any more. An operation that is refused ends the chain
+    /// at once with the errno that a hook would have got.</returns>
+    /// <exception cref="BpfException">UB4503 when the hook is detached or the ring is shut down.</exception>
+    public ValueTask<ChainResult> StartAsync(UringOp first, CancellationToken cancellationToken = default) =>
+        StartAsync(first, [], cancellationToken);
+
+    /// <summary>As <see cref="StartAsync(UringOp, CancellationToken)"/>, with the first bytes of the chain's scratch.</summary>
+    /// <param name="first">The operation.</param>
+    /// <param name="scratch">At most 64 bytes; the rest is zero.</param>
+    /// <param name="cancellationToken">Ends the chain with -ECANCELED.</param>
+    /// <returns>How the chain ended.</returns>
+    /// <exception cref="ArgumentException">More than 64 bytes of scratch.</exception>
+    /// <exception cref="BpfException">UB4503 when the hook is detached or the ring is shut down.</exception>
+    public ValueTask<ChainResult> StartAsync(UringOp first, ReadOnlySpan<byte> scratch, CancellationToken cancellationToken = default)
+    {
+        if (scratch.Length > 64) throw new ArgumentException("A chain's scratch is 64 bytes.", nameof(scratch));
+        return _ring.StartChain(this, first, scratch, cancellationToken);
+    }
+
+    /// <summary>
+    /// Puts another program in place. Chains that run finish on the program they started with; new ones use this one. The
+    /// old program may be disposed after its last chain.
+    /// </summary>
+    /// <param name="program">A completion program.</param>
+    /// <exception cref="BpfException">UB4502 when the program is of another type or writes to read-only buffers.</exception>
+    public ValueTask UpdateAsync(BpfProgram program)
+    {
+        _ring.CheckProgram(program, Grants);
+        return _ring.RunOnOwner(() =>
+        {
+            var old = Current;
+            Current = NewVersion(program);
+            Release(old);
+        });
+    }
+
+    /// <summary>Detaches: new chains are refused, running ones are cancelled; completes when all has been freed.</summary>
+    public ValueTask DisposeAsync() => new(_detached ??= _ring.DetachAsync(this));
+
+    internal bool Emit(in Emission emission) => _emissions.TryEnqueue(emission);
+
+    internal static HookLink Of(Chain* chain) => System.Runtime.CompilerServices.Unsafe.As<HookLink>(GCHandle.FromIntPtr(chain->Hook->Link).Target!);
+
+    internal void Release(HookVersion* version)
+    {
+        if (--version->References > 0) return;
+        GCHandle.FromIntPtr(version->Program).Free();
+        NativeMemory.Free(version);
+    }
+
+    // Ring's thread, after the last chain.
+    internal void Free()
+    {
+        Release(Current);
+        Current = null;
+        while (FreeMemory.TryPop(out var memory)) NativeMemory.AlignedFree((void*)memory);
+        Grants.Dispose();
+        _self.Free();
+    }
+
+    private HookVersion* NewVersion(BpfProgram program)
+    {
+        var version = (HookVersion*)NativeMemory.AllocZeroed((nuint)sizeof(HookVersion));
+        version->Entry = program.EntryPoint;
+        version->Self = program.Self;
+        version->Budget = program.InstructionBudget;
+        version->Link = GCHandle.ToIntPtr(_self);
+        version->Program = GCHandle.ToIntPtr(GCHandle.Alloc(program));
+        version->References = 1;
+        version->MaxSteps = Limits.MaxSteps;
+        version->MaxInFlight = Limits.MaxInFlight;
+        version->MaxBytes = Limits.MaxBytes;
+        version->AllowedOperations = Grants.AllowedOperations;
+        return version;
+    }
+}

@@ -1,0 +1,101 @@
+using System.Runtime.InteropServices;
+
+namespace UringBpf.Ring;
+
+/// <summary>Flags of a <see cref="UringOp"/>.</summary>
+[Flags]
+public enum UringOpFlags : byte
+{
+    /// <summary>None.</summary>
+    None = 0,
+    /// <summary>URING_OP_PATH_IN_BUFFER: the path is a NUL-terminated string in the buffer at <see cref="UringOp.BufferOffset"/>, copied at submit.</summary>
+    PathInBuffer = 1,
+}
+
+/// <summary>
+/// One operation as a hook asks for it: <c>struct uring_op</c> of uring_bpf.h, 64 bytes. Files, directories, paths and
+/// buffers are named by slot. The same struct starts a chain from the host.
+/// </summary>
+[StructLayout(LayoutKind.Sequential, Size = 64)]
+public struct UringOp
+{
+    /// <summary>IORING_OP_*.</summary>
+    public IoUringOp Opcode;
+    /// <summary>Flags.</summary>
+    public UringOpFlags Flags;
+    /// <summary>Buffer index of the chain.</summary>
+    public ushort Buffer;
+    /// <summary>File slot of the chain, -1 for none.</summary>
+    public int File;
+    /// <summary>File offset in bytes (ulong.MaxValue: the current position); nanoseconds for a timeout.</summary>
+    public ulong Offset;
+    /// <summary>Bytes; file mode for open, mask for statx, how for shutdown.</summary>
+    public uint Length;
+    /// <summary>Offset in the buffer, in bytes.</summary>
+    public uint BufferOffset;
+    /// <summary>Flags of the operation: O_* for open, AT_* for statx, RWF_* for read and write, MSG_* for send and receive.</summary>
+    public uint OpFlags;
+    /// <summary>File slot that open and accept fill.</summary>
+    public int Target;
+    /// <summary>Granted directory, or <see cref="NoDirectory"/>.</summary>
+    public uint Directory;
+    /// <summary>Index in the path table.</summary>
+    public uint Path;
+    /// <summary>Comes back in the context of its completion.</summary>
+    public ulong UserData;
+    private readonly ulong _reserved0;
+    private readonly ulong _reserved1;
+
+    /// <summary>The path stands for itself: it was granted by the host as a whole (URING_NO_DIR).</summary>
+    public const uint NoDirectory = uint.MaxValue;
+
+    /// <summary>Bytes of the struct: its version.</summary>
+    public const int Size = 64;
+
+    /// <summary>False when a reserved field is not zero.</summary>
+    public readonly bool ReservedIsZero => (_reserved0 | _reserved1) == 0;
+
+    /// <summary>An operation that completes at once with 0.</summary>
+    public static UringOp Nop(ulong userData = 0) => new() { Opcode = IoUringOp.Nop, File = -1, Directory = NoDirectory, UserData = userData };
+
+    /// <summary>Reads from a file into a buffer.</summary>
+    public static UringOp Read(int file, ushort buffer, uint length, ulong offset, ulong userData = 0) =>
+        new() { Opcode = IoUringOp.Read, File = file, Buffer = buffer, Length = length, Offset = offset, Directory = NoDirectory, UserData = userData };
+
+    /// <summary>Writes from a buffer to a file.</summary>
+    public static UringOp Write(int file, ushort buffer, uint length, ulong offset, ulong userData = 0) =>
+        Read(file, buffer, length, offset, userData) with { Opcode = IoUringOp.Write };
+
+    /// <summary>Opens a path of the path table into a file slot of the chain.</summary>
+    /// <param name="directory">Granted directory, or <see cref="NoDirectory"/> for a path granted as a whole.</param>
+    /// <param name="path">Index in the path table.</param>
+    /// <param name="target">File slot.</param>
+    /// <param name="openFlags">O_*.</param>
+    /// <param name="mode">Permissions of a file that is created.</param>
+    /// <param name="userData">Comes back in the context.</param>
+    public static UringOp OpenAt(uint directory, uint path, int target, uint openFlags = 0, uint mode = 0, ulong userData = 0) =>
+        new() { Opcode = IoUringOp.OpenAt, File = -1, Directory = directory, Path = path, Target = target, OpFlags = openFlags, Length = mode, UserData = userData };
+
+    /// <summary>Completes with -ETIME after a time.</summary>
+    public static UringOp Timeout(TimeSpan delay, ulong userData = 0) =>
+        new() { Opcode = IoUringOp.Timeout, File = -1, Offset = (ulong)(delay.Ticks * 100), Directory = NoDirectory, UserData = userData };
+}
+
+/// <summary>
+/// What a completion hook's r1 points to: <c>struct uring_completion</c> of uring_bpf.h, 120 bytes.
+/// </summary>
+[StructLayout(LayoutKind.Sequential, Size = 120)]
+internal unsafe struct UringCompletion
+{
+    public ulong UserData;
+    public int Result;
+    public uint CqeFlags;
+    public uint Opcode;
+    public uint Step;
+    public int File;
+    public uint Buffer;
+    public ulong Offset;
+    public byte* Data;
+    public byte* DataEnd;
+    public fixed ulong Scratch[8];
+}

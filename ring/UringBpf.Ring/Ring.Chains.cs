@@ -1,0 +1,458 @@
+using System.Collections.Concurrent;
+using System.Runtime.InteropServices;
+using UringBpf.Bytecode;
+using UringBpf.Runtime;
+
+namespace UringBpf.Ring;
+
+/// <summary>Completion hooks: attaching, starting chains, running the hook at each completion, ending.</summary>
+public sealed unsafe partial class Ring
+{
+    private readonly ConcurrentBag<ChainWaiter> _chainPool = [];
+    private readonly List<ChainWaiter?> _chainWaiting = [];
+    private readonly Stack<int> _chainWaitingFree = new();
+    private readonly Stack<nint> _freeChains = new();
+    private ulong _nextChain = 1;
+
+    /// <summary>Attaches a completion hook. Chains are started on the link.</summary>
+    /// <param name="program">A program of type completion, interpreted or compiled; kept alive by the link. The caller disposes it after the link.</param>
+    /// <param name="grants">What the hook may touch.</param>
+    /// <param name="limits">What each chain may use; null for the defaults.</param>
+    /// <param name="emissionCapacity">Emissions that wait for the host at once; more are lost and counted. Default 4096.</param>
+    /// <exception cref="BpfException">UB4502 when the program is of another type, or writes to buffers that are granted read-only;
+    /// UB4503 when the ring is shut down; UB4511 when a grant or limit is out of range; UB4512 when a directory can't be opened;
+    /// UB4513 when the file table is full.</exception>
+    public HookLink Attach(BpfProgram program, Grants grants, ChainLimits? limits = null, int emissionCapacity = 4096)
+    {
+        limits ??= new ChainLimits();
+        limits.Validate();
+        if (emissionCapacity is < 1 or > 1 << 24) throw new BpfException("UB4511", $"emission capacity {emissionCapacity} is not between 1 and {1 << 24}.");
+        var table = new GrantTable(grants);
+        HookLink? link = null;
+        try
+        {
+            CheckProgram(program, table);
+            if (program.Verified.WritesBuffers && grants.ReadOnlyBuffers)
+                throw new BpfException("UB4502", $"{program.Name} writes to its buffers, which are granted read-only.");
+            var done = RunOnOwner(() =>
+            {
+                if (_stopping) throw new BpfException("UB4503", "the ring is shut down.");
+                RegisterFiles(grants, table);
+                link = new HookLink(this, program, table, limits, emissionCapacity);
+                _links.Add(link);
+            });
+            done.AsTask().GetAwaiter().GetResult();
+            return link!;
+        }
+        catch
+        {
+            if (link == null) table.Dispose();
+            throw;
+        }
+    }
+
+    internal void CheckProgram(BpfProgram program, GrantTable grants)
+    {
+        if (program.Verified.Type.Name != ProgramTypes.Completion.Name)
+            throw new BpfException("UB4502", $"{program.Name} is of type {program.Verified.Type.Name}: completion hooks are of type {ProgramTypes.Completion.Name} (SEC(\"uring/complete\")).");
+        if (program.Verified.WritesBuffers)
+        {
+            for (var i = 0; i < grants.BufferCount; i++)
+            {
+                if (!grants.Buffers[i].Writable) throw new BpfException("UB4502", $"{program.Name} writes to its buffers, and buffer {i} is granted read-only.");
+            }
+        }
+    }
+
+    private void RegisterFiles(Grants grants, GrantTable table)
+    {
+        for (var i = 0; i < grants.Files.Length; i++)
+        {
+            var slot = -1;
+            var result = -Errno.MFile;
+            if (_freeFileSlots.TryPop(out slot))
+            {
+                var file = grants.Files[i];
+                var added = false;
+                file.DangerousAddRef(ref added);
+                result = _backend.SetFile((uint)slot, (int)file.DangerousGetHandle());
+                file.DangerousRelease();
+                if (result < 0) _freeFileSlots.Push(slot);
+            }
+            if (result < 0)
+            {
+                for (var j = 0; j < i; j++) ReleaseFile(table.Files[j]);
+                throw new BpfException("UB4513", $"granted file {i} can't be put into the ring's file table: {Errno.Name(-result)}.");
+            }
+            table.Files[i] = slot;
+        }
+    }
+
+    private void ReleaseFile(int slot)
+    {
+        _backend.SetFile((uint)slot, -1);
+        _freeFileSlots.Push(slot);
+    }
+
+    internal ValueTask<ChainResult> StartChain(HookLink link, in UringOp first, ReadOnlySpan<byte> scratch, CancellationToken cancellationToken)
+    {
+        if (!_chainPool.TryTake(out var waiter)) waiter = new ChainWaiter(this);
+        waiter.Begin(link, first, scratch, cancellationToken);
+        var task = new ValueTask<ChainResult>(waiter, waiter.Version);
+        Post(waiter);
+        return task;
+    }
+
+    internal void Recycle(ChainWaiter waiter) => _chainPool.Add(waiter);
+
+    internal void Start(ChainWaiter waiter)
+    {
+        var link = waiter.Link!;
+        if (link.Detaching || waiter.CancelRequested)
+        {
+            waiter.Finish(new ChainResult(0, -Errno.Canceled, -Errno.Canceled, 0, 0));
+            _hostWakeUps++;
+            return;
+        }
+        var chain = NewChain(link);
+        if (_chainWaitingFree.TryPop(out chain->Host))
+        {
+            _chainWaiting[chain->Host] = waiter;
+        }
+        else
+        {
+            chain->Host = _chainWaiting.Count;
+            _chainWaiting.Add(waiter);
+        }
+        waiter.Chain = chain;
+        waiter.CopyScratch(new Span<byte>(chain->Context.Scratch, 64));
+        var refused = HookCalls.Submit(chain, waiter.First);
+        if (refused < 0) End(chain, refused, refused);
+    }
+
+    internal void Cancel(ChainWaiter waiter, short version)
+    {
+        if (waiter.Version != version) return;
+        if (waiter.Chain != null) End(waiter.Chain, -Errno.Canceled, -Errno.Canceled);
+        else waiter.CancelRequested = true;
+    }
+
+    private Chain* NewChain(HookLink link)
+    {
+        var chain = _freeChains.TryPop(out var free) ? (Chain*)free : (Chain*)NativeMemory.AlignedAlloc((nuint)sizeof(Chain), 64);
+        *chain = default;
+        chain->Hook = link.Current;
+        chain->Hook->References++;
+        chain->Id = _nextChain++;
+        chain->FirstOperation = -1;
+        for (var i = 0; i < Chain.MaxOwnFiles; i++) chain->Files[i] = -1;
+        chain->Next = link.FirstChain;
+        if (chain->Next != null) chain->Next->Previous = chain;
+        link.FirstChain = chain;
+        link.LiveChains++;
+        if (link.Limits.OwnBuffers > 0) chain->Memory = TakeMemory(link);
+        return chain;
+    }
+
+    // A chain's own buffers start as zeroes, so that it never sees what another left there.
+    private static byte* TakeMemory(HookLink link)
+    {
+        var bytes = (nuint)link.Limits.OwnBuffers * (nuint)link.Limits.OwnBufferBytes;
+        var memory = link.FreeMemory.TryPop(out var free) ? (byte*)free : (byte*)NativeMemory.AlignedAlloc(Math.Max(bytes, 1), 4096);
+        NativeMemory.Clear(memory, bytes);
+        return memory;
+    }
+
+    private void CompleteStep(Operation* operation, in Cqe cqe)
+    {
+        var chain = operation->Chain;
+        var context = &chain->Context;
+        var last = (cqe.Flags & CqeFlags.More) == 0;
+        var result = cqe.Result;
+        if (result >= 0)
+        {
+            switch (operation->Opcode)
+            {
+                case IoUringOp.OpenAt2 or IoUringOp.Accept:
+                    chain->OpenFiles |= 1u << (operation->Target - HookLink.Of(chain).Grants.FileCount);
+                    result = operation->Target;
+                    break;
+                case IoUringOp.Close:
+                    chain->OpenFiles &= ~(1u << (operation->File - HookLink.Of(chain).Grants.FileCount));
+                    break;
+                case IoUringOp.Read or IoUringOp.Write or IoUringOp.Send or IoUringOp.Recv:
+                    chain->Bytes += (uint)result;
+                    break;
+            }
+        }
+        context->UserData = operation->UserData;
+        context->Result = result;
+        context->CqeFlags = (uint)cqe.Flags;
+        // Hooks ask for openat; that it goes out as openat2 is how it is kept beneath its directory.
+        context->Opcode = (uint)(operation->Opcode == IoUringOp.OpenAt2 ? IoUringOp.OpenAt : operation->Opcode);
+        context->Step = chain->Steps;
+        context->File = operation->Opcode is IoUringOp.OpenAt2 or IoUringOp.Accept ? operation->Target : operation->File;
+        context->Buffer = operation->Buffer;
+        context->Offset = operation->Offset;
+        context->Data = operation->Data;
+        context->DataEnd = operation->Data != null && result > 0 ? operation->Data + result : operation->Data;
+        if (last)
+        {
+            Unlink(chain, operation);
+            _operations.Free(operation);
+        }
+        if (chain->Phase != ChainPhase.Live)
+        {
+            _lateCompletions++;
+            if (chain->InFlight == 0) CloseFiles(chain);
+            return;
+        }
+        if (chain->Steps >= chain->Hook->MaxSteps)
+        {
+            End(chain, -Errno.DQuot, -Errno.DQuot);
+            return;
+        }
+        chain->Steps++;
+
+        var state = _state;
+        state->Reset(chain->Hook->Budget);
+        state->Chain = chain;
+        state->Context = (byte*)context;
+        state->ContextLength = (ulong)sizeof(UringCompletion);
+        var verdict = (int)chain->Hook->Entry(chain->Hook->Self, (byte*)context, (ulong)sizeof(UringCompletion), state);
+        _hookRuns++;
+        if (state->Fault != RunFault.None) verdict = -Errno.Time;
+        if (chain->CancelRequests) CancelRequested(chain);
+
+        if (verdict < 0) End(chain, verdict, verdict);
+        else if (verdict == Verdict.Pass || chain->InFlight == 0) End(chain, result, Verdict.Pass);
+    }
+
+    /// <summary>Marks a chain's operations with that user_data; they are cancelled when the hook has returned.</summary>
+    internal int RequestCancel(Chain* chain, ulong userData)
+    {
+        var found = false;
+        for (var index = chain->FirstOperation; index >= 0; index = _operations[index]->ChainNext)
+        {
+            var operation = _operations[index];
+            if (operation->UserData != userData) continue;
+            operation->CancelRequested = found = true;
+        }
+        chain->CancelRequests |= found;
+        return found ? 0 : -Errno.NoEnt;
+    }
+
+    private void CancelRequested(Chain* chain)
+    {
+        chain->CancelRequests = false;
+        for (var index = chain->FirstOperation; index >= 0; index = _operations[index]->ChainNext)
+        {
+            if (_operations[index]->CancelRequested) CancelOperation(_operations[index]);
+        }
+    }
+
+    private void Unlink(Chain* chain, Operation* operation)
+    {
+        var previous = operation->ChainPrevious;
+        var next = operation->ChainNext;
+        if (previous >= 0) _operations[previous]->ChainNext = next;
+        else chain->FirstOperation = next;
+        if (next >= 0) _operations[next]->ChainPrevious = previous;
+        chain->InFlight--;
+    }
+
+    internal void Link(Chain* chain, Operation* operation)
+    {
+        var index = _operations.IndexOf(operation);
+        operation->Chain = chain;
+        operation->ChainPrevious = -1;
+        operation->ChainNext = chain->FirstOperation;
+        if (chain->FirstOperation >= 0) _operations[chain->FirstOperation]->ChainPrevious = index;
+        chain->FirstOperation = index;
+        chain->InFlight++;
+    }
+
+    internal OperationTable Operations => _operations;
+
+    internal int TakeFileSlot() => _freeFileSlots.TryPop(out var slot) ? slot : -1;
+
+    // Fixes the result and cancels what is in flight; the host hears of it when nothing is.
+    private void End(Chain* chain, int result, int verdict)
+    {
+        if (chain->Phase != ChainPhase.Live) return;
+        chain->Phase = ChainPhase.Ending;
+        chain->Result = result;
+        chain->Verdict = verdict;
+        for (var index = chain->FirstOperation; index >= 0; index = _operations[index]->ChainNext) CancelOperation(_operations[index]);
+        if (chain->InFlight == 0) CloseFiles(chain);
+    }
+
+    internal void CancelChains(HookLink link)
+    {
+        // Ending one may free it and unlink it from the list.
+        for (var chain = link.FirstChain; chain != null;)
+        {
+            var next = chain->Next;
+            End(chain, -Errno.Canceled, -Errno.Canceled);
+            chain = next;
+        }
+    }
+
+    private void CloseFiles(Chain* chain)
+    {
+        if (chain->Phase == ChainPhase.Ending)
+        {
+            chain->Phase = ChainPhase.Closing;
+            for (var i = 0; i < Chain.MaxOwnFiles; i++)
+            {
+                if ((chain->OpenFiles >> i & 1) == 0) continue;
+                var operation = _operations.Take(OperationOwner.Closing);
+                if (operation == null)
+                {
+                    // No slot for a close in the queue: do it at once.
+                    _backend.SetFile((uint)chain->Files[i], -1);
+                    continue;
+                }
+                operation->Entry.Opcode = operation->Opcode = IoUringOp.Close;
+                operation->Entry.FileIndex = (uint)chain->Files[i] + 1;
+                Link(chain, operation);
+                Send(operation);
+            }
+            chain->OpenFiles = 0;
+        }
+        if (chain->InFlight == 0) Finish(chain);
+    }
+
+    private void CompleteClosing(Operation* operation)
+    {
+        var chain = operation->Chain;
+        Unlink(chain, operation);
+        _operations.Free(operation);
+        if (chain->InFlight == 0) Finish(chain);
+    }
+
+    private void Finish(Chain* chain)
+    {
+        var link = HookLink.Of(chain);
+        for (var i = 0; i < Chain.MaxOwnFiles; i++)
+        {
+            if (chain->Files[i] >= 0) _freeFileSlots.Push(chain->Files[i]);
+        }
+        if (chain->Memory != null) link.FreeMemory.Push((nint)chain->Memory);
+        if (chain->Previous != null) chain->Previous->Next = chain->Next;
+        else link.FirstChain = chain->Next;
+        if (chain->Next != null) chain->Next->Previous = chain->Previous;
+        link.LiveChains--;
+        var result = new ChainResult(chain->Id, chain->Result, chain->Verdict, chain->Steps, chain->Bytes);
+        var host = chain->Host;
+        link.Release(chain->Hook);
+        _freeChains.Push((nint)chain);
+
+        var waiter = _chainWaiting[host]!;
+        _chainWaiting[host] = null;
+        _chainWaitingFree.Push(host);
+        waiter.Chain = null;
+        waiter.Finish(result);
+        _hostWakeUps++;
+        if (link.Detaching) FinishDetached();
+    }
+
+    internal Task DetachAsync(HookLink link)
+    {
+        var freed = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        Post(new DetachCommand(link, freed));
+        return freed.Task;
+    }
+
+    internal void Detach(HookLink link, TaskCompletionSource freed)
+    {
+        if (!_links.Contains(link))
+        {
+            freed.TrySetResult();
+            return;
+        }
+        _detaching[link] = freed;
+        link.Detaching = true;
+        CancelChains(link);
+        FinishDetached();
+    }
+
+    private readonly Dictionary<HookLink, TaskCompletionSource> _detaching = [];
+
+    private void FinishDetached()
+    {
+        foreach (var link in _links.Where(link => link is { Detaching: true, LiveChains: 0 }).ToArray())
+        {
+            _links.Remove(link);
+            for (var i = 0; i < link.Grants.FileCount; i++) ReleaseFile(link.Grants.Files[i]);
+            link.Free();
+            if (_detaching.Remove(link, out var freed)) freed.SetResult();
+        }
+        if (_stopping && _links.Count == 0)
+        {
+            while (_freeChains.TryPop(out var chain)) NativeMemory.AlignedFree((void*)chain);
+        }
+    }
+
+    private void FailChains(HookLink link, Exception error)
+    {
+        for (var chain = link.FirstChain; chain != null; chain = chain->Next) _chainWaiting[chain->Host]?.Fail(error);
+        if (_detaching.Remove(link, out var freed)) freed.SetException(error);
+    }
+}
+
+/// <summary>Detaches a hook; done at once when the ring is shut down, which has freed it.</summary>
+internal sealed class DetachCommand(HookLink link, TaskCompletionSource freed) : IRingCommand
+{
+    public void Run(Ring ring) => ring.Detach(link, freed);
+
+    public void Refuse(Ring ring, int result) => freed.TrySetResult();
+}
+
+/// <summary>Whoever waits for a chain: pooled, one result.</summary>
+internal sealed unsafe class ChainWaiter(Ring ring) : Waiter<ChainResult>, IRingCommand
+{
+    private static readonly Action<object?, CancellationToken> s_cancel = static (state, _) => ((ChainWaiter)state!).RequestCancel();
+
+    private readonly byte[] _scratch = new byte[64];
+    private CancellationTokenRegistration _registration;
+
+    public HookLink? Link { get; private set; }
+    public UringOp First { get; private set; }
+    /// <summary>The chain while it lives; ring's thread.</summary>
+    public Chain* Chain;
+    /// <summary>Cancelled before it was started.</summary>
+    public bool CancelRequested;
+
+    public void Begin(HookLink link, in UringOp first, ReadOnlySpan<byte> scratch, CancellationToken cancellationToken)
+    {
+        Link = link;
+        First = first;
+        CancelRequested = false;
+        scratch.CopyTo(_scratch);
+        _scratch.AsSpan(scratch.Length).Clear();
+        if (cancellationToken.CanBeCanceled) _registration = cancellationToken.UnsafeRegister(s_cancel, this);
+    }
+
+    public void CopyScratch(Span<byte> scratch) => _scratch.CopyTo(scratch);
+
+    public void Run(Ring owner) => owner.Start(this);
+
+    public void Refuse(Ring owner, int result) => Finish(new ChainResult(0, result, result, 0, 0));
+
+    public void Finish(in ChainResult result)
+    {
+        _registration.Dispose();
+        _registration = default;
+        Link = null;
+        Complete(result);
+    }
+
+    protected override void Recycle() => ring.Recycle(this);
+
+    private void RequestCancel()
+    {
+        var version = Version;
+        ring.Post(new DelegateCommand(owner => owner.Cancel(this, version), null));
+    }
+}

@@ -1,0 +1,344 @@
+using System.Collections.Concurrent;
+using UringBpf.Bytecode;
+using UringBpf.Runtime;
+
+namespace UringBpf.Ring;
+
+/// <summary>
+/// One io_uring and the thread that owns it. The owner creates the ring, submits, runs hooks and tears it down; every
+/// public member may be called from any thread. Results are delivered on the thread pool, never on the owner.
+/// </summary>
+/// <remarks>
+/// Operations give a non-negative result or -errno; no exception is thrown for a completion, and nothing is allocated for
+/// one. Disposing cancels what is in flight and waits for it: memory under an operation is released only after the
+/// operation's last completion.
+/// </remarks>
+public sealed unsafe partial class Ring : IAsyncDisposable
+{
+    // Completions of cancel requests carry no slot.
+    private const ulong NoSlot = ulong.MaxValue - 1;
+
+    private readonly RingBackend _backend;
+    private readonly OperationTable _operations;
+    private readonly Thread _thread;
+    private readonly ConcurrentQueue<IRingCommand> _inbox = new();
+    private readonly Queue<IRingCommand> _backlog = new();
+    private readonly TaskCompletionSource _stopped = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly Stack<int> _freeFileSlots = new();
+    private readonly HashSet<HookLink> _links = [];
+
+    private ExecutionState* _state;
+    private int _sleeping;
+    private bool _stopping;
+    private volatile bool _closed;
+    private int _pendingFirst = -1;
+    private int _pendingLast = -1;
+    private long _hostWakeUps;
+    private long _completions;
+    private long _hookRuns;
+    private long _lateCompletions;
+    private long _enters;
+
+    private Ring(RingBackend backend, RingOptions options, Thread thread)
+    {
+        _backend = backend;
+        _thread = thread;
+        _operations = new OperationTable(options.MaxOperations);
+        for (var slot = options.FileSlots - 1; slot >= 0; slot--) _freeFileSlots.Push(slot);
+    }
+
+    /// <summary>Creates a ring and its owner thread.</summary>
+    /// <param name="options">null for the defaults.</param>
+    /// <exception cref="BpfException">UB4501 when io_uring is refused or missing, with the cause; UB4511 when an option is out of range.</exception>
+    public static Ring Create(RingOptions? options = null)
+    {
+        options ??= new RingOptions();
+        if (options.QueueEntries is < 1 or > 32768 || options.CompletionEntries is < 1 or > 65536 || options.MaxOperations is < 1 or > 1 << 20 || options.FileSlots is < 1 or > 32768)
+            throw new BpfException("UB4511", $"ring options out of range: {options}.");
+        var started = new TaskCompletionSource<Ring>(TaskCreationOptions.RunContinuationsAsynchronously);
+        Thread? thread = null;
+        thread = new Thread(() =>
+        {
+            Ring ring;
+            try
+            {
+                // On this thread: a ring belongs to the task that made it.
+                var backend = new KernelBackend((uint)options.QueueEntries, (uint)options.CompletionEntries);
+                var files = backend.CreateFileTable((uint)options.FileSlots);
+                if (files < 0)
+                {
+                    backend.Dispose();
+                    throw new BpfException("UB4501", $"io_uring: a table of {options.FileSlots} files is refused ({Errno.Name(-files)}); RLIMIT_NOFILE must be at least that, or ask for fewer FileSlots.");
+                }
+                ring = new Ring(backend, options, thread!);
+            }
+            catch (Exception error)
+            {
+                started.SetException(error);
+                return;
+            }
+            started.SetResult(ring);
+            ring.Run();
+        })
+        { IsBackground = true, Name = options.ThreadName };
+        thread.Start();
+        return started.Task.GetAwaiter().GetResult();
+    }
+
+    /// <summary>What the ring got: back end, flags, sizes, operations.</summary>
+    public RingFeatures Features => _backend.Features;
+
+    /// <summary>Results handed to the host so far: what a host that awaits each was woken for.</summary>
+    public long HostWakeUps => Volatile.Read(ref _hostWakeUps);
+
+    /// <summary>Completions taken from the completion queue so far.</summary>
+    public long Completions => Volatile.Read(ref _completions);
+
+    /// <summary>Times a completion hook ran.</summary>
+    public long HookRuns => Volatile.Read(ref _hookRuns);
+
+    /// <summary>Completions that came after their chain's result was fixed, and ran no hook.</summary>
+    public long LateCompletions => Volatile.Read(ref _lateCompletions);
+
+    /// <summary>System calls made to submit and wait.</summary>
+    public long Enters => Volatile.Read(ref _enters);
+
+    /// <summary>Cancels everything in flight, waits for it, and frees the ring. May be called more than once.</summary>
+    /// <exception cref="BpfException">UB4505 when the ring had failed.</exception>
+    public ValueTask DisposeAsync()
+    {
+        Post(new DelegateCommand(ring => ring._stopping = true, null));
+        return new ValueTask(_stopped.Task);
+    }
+
+    internal int OperationsInFlight => _operations.InFlight;
+
+    /// <summary>Hands a command to the owner; it runs there before the owner waits again.</summary>
+    internal void Post(IRingCommand command)
+    {
+        _inbox.Enqueue(command);
+        // The owner says that it sleeps before it looks into the inbox a last time.
+        Interlocked.MemoryBarrier();
+        if (_sleeping != 0 && Interlocked.Exchange(ref _sleeping, 0) != 0) _backend.Wake();
+        if (_closed) RefuseInbox();
+    }
+
+    internal ValueTask RunOnOwner(Action action)
+    {
+        var done = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        Post(new DelegateCommand(_ => action(), done));
+        return new ValueTask(done.Task);
+    }
+
+    private void Run()
+    {
+        _state = ExecutionSlot.Current;
+        _state->Host = HookCalls.Table;
+        try
+        {
+            while (true)
+            {
+                RunCommands();
+                FlushPending();
+                if (_stopping && Stop()) break;
+                Wait();
+                while (_backend.HasCompletion)
+                {
+                    // A snapshot at a time: what hooks submit now is sent before their completions are looked at.
+                    for (var count = _backend.Completions; count > 0; count--) Complete(_backend.TakeCompletion());
+                    FlushPending();
+                    if (_backend.Unsubmitted > 0) break;
+                }
+            }
+            Shutdown(null);
+        }
+        catch (Exception error)
+        {
+            Shutdown(error);
+        }
+    }
+
+    private void Wait()
+    {
+        uint wait = 0;
+        if (_backend.ArmWake() && !_backend.HasCompletion && _pendingFirst < 0)
+        {
+            Volatile.Write(ref _sleeping, 1);
+            Interlocked.MemoryBarrier();
+            if (_inbox.IsEmpty) wait = 1;
+        }
+        // With completions at hand and nothing to send there is no reason for a system call.
+        if (wait != 0 || _backend.Unsubmitted > 0) Enter(wait);
+        Volatile.Write(ref _sleeping, 0);
+    }
+
+    private void Enter(uint wait)
+    {
+        _enters++;
+        var result = _backend.Enter(wait);
+        // EINTR: a signal. EAGAIN, EBUSY: completions must be taken first, or memory is short for a moment.
+        if (result >= 0 || -result is Errno.Intr or Errno.Again or Errno.Busy) return;
+        throw new BpfException("UB4505", $"io_uring_enter failed with {Errno.Name(-result)}: the ring can't go on.");
+    }
+
+    private void RunCommands()
+    {
+        while (_backlog.Count > 0 && _operations.Available > 0)
+        {
+            _backlog.Dequeue().Run(this);
+        }
+        // Those that came while others wait for a slot queue behind them.
+        while (_inbox.TryDequeue(out var command))
+        {
+            if (_backlog.Count > 0 && command is HostOperation) _backlog.Enqueue(command);
+            else command.Run(this);
+        }
+    }
+
+    // A queue entry for the owner itself, outside of hooks: enters when the queue is full.
+    private Sqe* MakeRoom()
+    {
+        for (var attempt = 0; ; attempt++)
+        {
+            var sqe = _backend.NextSqe();
+            if (sqe != null) return sqe;
+            Enter(0);
+            if (attempt > 100_000) throw new BpfException("UB4505", "the submission queue does not drain: the ring can't go on.");
+            if (attempt > 100) Thread.Yield();
+        }
+    }
+
+    // Sends an operation, or queues it where the submission queue is full: a hook may be running, and nothing reaches the
+    // kernel before it returns.
+    internal void Send(Operation* operation)
+    {
+        var sqe = _pendingFirst < 0 ? _backend.NextSqe() : null;
+        if (sqe != null)
+        {
+            *sqe = operation->Entry;
+            return;
+        }
+        var index = _operations.IndexOf(operation);
+        operation->Next = -1;
+        if (_pendingFirst < 0) _pendingFirst = index;
+        else _operations[_pendingLast]->Next = index;
+        _pendingLast = index;
+    }
+
+    private void FlushPending()
+    {
+        while (_pendingFirst >= 0)
+        {
+            var operation = _operations[_pendingFirst];
+            *MakeRoom() = operation->Entry;
+            _pendingFirst = operation->Next;
+            operation->Next = -1;
+        }
+    }
+
+    private void Complete(in Cqe cqe)
+    {
+        if (_backend.Absorb(cqe)) return;
+        if (cqe.UserData == NoSlot) return;
+        _completions++;
+        var operation = _operations.Find(cqe.UserData);
+        if (operation == null)
+        {
+            _lateCompletions++;
+            return;
+        }
+        switch (operation->Owner)
+        {
+            case OperationOwner.Host:
+                CompleteHost(operation, cqe);
+                break;
+            case OperationOwner.Chain:
+                CompleteStep(operation, cqe);
+                break;
+            default:
+                CompleteClosing(operation);
+                break;
+        }
+    }
+
+    // Asks the kernel to cancel an operation; its own completion will tell how that went.
+    private void CancelOperation(Operation* operation)
+    {
+        if (operation->Cancelling) return;
+        operation->Cancelling = true;
+        // A request that still waits for room goes first, so that the kernel knows it.
+        FlushPending();
+        *MakeRoom() = new Sqe { Opcode = IoUringOp.AsyncCancel, Fd = -1, Address = operation->Entry.UserData, UserData = NoSlot };
+    }
+
+    // True when nothing is left that holds memory of ours.
+    private bool Stop()
+    {
+        foreach (var link in _links)
+        {
+            if (link.Detaching) continue;
+            link.Detaching = true;
+            CancelChains(link);
+        }
+        foreach (var host in _hostWaiting)
+        {
+            if (host is { Operation: >= 0 }) CancelOperation(_operations[host.Operation]);
+        }
+        while (_backlog.TryDequeue(out var command)) command.Refuse(this, -Errno.Canceled);
+        FinishDetached();
+        return _operations.InFlight == 0 && _links.Count == 0;
+    }
+
+    private void Shutdown(Exception? error)
+    {
+        _closed = true;
+        _backend.Dispose();
+        if (error != null)
+        {
+            // The kernel may still write to memory of operations in flight: it is left to the process.
+            foreach (var host in _hostWaiting) host?.Fail(error);
+            foreach (var link in _links) FailChains(link, error);
+        }
+        else
+        {
+            _operations.Dispose();
+        }
+        _state->Host = null;
+        RefuseInbox();
+        _stopped.SetResult();
+    }
+
+    private void RefuseInbox()
+    {
+        while (_inbox.TryDequeue(out var command)) command.Refuse(this, -Errno.Canceled);
+    }
+}
+
+/// <summary>Something the owner thread is asked to do.</summary>
+internal interface IRingCommand
+{
+    /// <summary>On the owner thread.</summary>
+    void Run(Ring ring);
+
+    /// <summary>The ring is shut down: the command will not run.</summary>
+    void Refuse(Ring ring, int result);
+}
+
+/// <summary>A rare command, such as attaching: allocates.</summary>
+internal sealed class DelegateCommand(Action<Ring> action, TaskCompletionSource? done) : IRingCommand
+{
+    public void Run(Ring ring)
+    {
+        try
+        {
+            action(ring);
+            done?.SetResult();
+        }
+        catch (BpfException error) when (done != null)
+        {
+            done.SetException(error);
+        }
+    }
+
+    public void Refuse(Ring ring, int result) => done?.TrySetException(new BpfException("UB4503", "the ring is shut down."));
+}

@@ -1,0 +1,20 @@
+namespace UringBpf.Ring;
+
+/// <summary>How a ring is made. Validated by <see cref="Ring.Create"/>.</summary>
+public sealed record RingOptions
+{
+    /// <summary>Submission queue entries, 1..32768, rounded up to a power of two by the kernel. Default 256.</summary>
+    public int QueueEntries { get; init; } = 256;
+
+    /// <summary>Completion queue entries, 1..65536, at least twice <see cref="QueueEntries"/> advised. Default 4096.</summary>
+    public int CompletionEntries { get; init; } = 4096;
+
+    /// <summary>Operations in flight at once, host's and hooks' together, 1..1048576. Default 4096.</summary>
+    public int MaxOperations { get; init; } = 4096;
+
+    /// <summary>Slots in the ring's file table, 1..32768: granted files and files that chains open. Default 1024.</summary>
+    public int FileSlots { get; init; } = 1024;
+
+    /// <summary>Name of the owner thread.</summary>
+    public string ThreadName { get; init; } = "UringBpf ring";
+}
