@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * uring_bpf.h: what a completion hook is written against.
+ *
+ * A hook is a BPF program that runs when an io_uring operation completes. It sees the result in its context, may submit
+ * more operations, hand extra completions to the host, and returns a verdict: go on, hand over, or abort.
+ *
+ *     #include "uring_bpf.h"
+ *
+ *     SEC("uring/complete")
+ *     int hook(struct uring_completion *ctx)
+ *     {
+ *         if (ctx->res < 0)
+ *             return uring_err(ctx->res);
+ *         return URING_PASS;
+ *     }
+ *
+ *     char _license[] SEC("license") = "MIT";
+ *
+ * Compile with: clang -O2 -g -target bpf -mcpu=v3 -I DIRECTORY_OF_THIS_HEADER -c hook.bpf.c -o hook.bpf.o
+ *
+ * The header needs nothing else: no kernel headers, no libbpf. The layout of the structs is the ABI; it grows at the end
+ * only, and the size argument of uring_submit() tells which version a hook was compiled against.
+ */
+#ifndef URING_BPF_H
+#define URING_BPF_H
+
+#define URING_BPF_VERSION 1
+
+typedef unsigned char __u8;
+typedef unsigned short __u16;
+typedef unsigned int __u32;
+typedef unsigned long long __u64;
+typedef signed char __s8;
+typedef short __s16;
+typedef int __s32;
+typedef long long __s64;
+
+#define SEC(name) __attribute__((section(name), used))
+#define __ksym __attribute__((section(".ksyms")))
+#define __weak __attribute__((weak))
+#define __always_inline inline __attribute__((always_inline))
+#define __noinline __attribute__((noinline))
+#ifndef NULL
+#define NULL ((void *)0)
+#endif
+
+/* Maps: struct { __uint(type, BPF_MAP_TYPE_HASH); __type(key, __u32); ... } name SEC(".maps"); */
+#define __uint(name, val) int (*name)[val]
+#define __type(name, val) typeof(val) *name
+#define __array(name, val) typeof(val) *name[]
+
+enum {
+    BPF_MAP_TYPE_HASH = 1,
+    BPF_MAP_TYPE_ARRAY = 2,
+    BPF_MAP_TYPE_PROG_ARRAY = 3,
+    BPF_MAP_TYPE_PERCPU_HASH = 5,
+    BPF_MAP_TYPE_PERCPU_ARRAY = 6,
+    BPF_MAP_TYPE_LRU_HASH = 9,
+    BPF_MAP_TYPE_LRU_PERCPU_HASH = 10,
+    BPF_MAP_TYPE_LPM_TRIE = 11,
+    BPF_MAP_TYPE_ARRAY_OF_MAPS = 12,
+    BPF_MAP_TYPE_HASH_OF_MAPS = 13,
+    BPF_MAP_TYPE_QUEUE = 22,
+    BPF_MAP_TYPE_STACK = 23,
+    BPF_MAP_TYPE_RINGBUF = 27,
+    BPF_MAP_TYPE_BLOOM_FILTER = 30,
+};
+enum { BPF_ANY = 0, BPF_NOEXIST = 1, BPF_EXIST = 2, BPF_F_LOCK = 4 };
+enum { BPF_F_NO_PREALLOC = 1, BPF_F_RDONLY_PROG = 1 << 7, BPF_F_WRONLY_PROG = 1 << 8, BPF_F_MMAPABLE = 1 << 10 };
+
+struct bpf_spin_lock {
+    __u32 val;
+};
+
+/* ---- The context of a completion hook: SEC("uring/complete") ---- */
+
+struct uring_completion {
+    __u64 user_data; /* what the submitter attached                              */
+    __s32 res;       /* the result: bytes, a file slot, or -errno                */
+    __u32 cqe_flags; /* IORING_CQE_F_*                                           */
+    __u32 opcode;    /* IORING_OP_* that completed                               */
+    __u32 step;      /* completions this chain has seen before this one          */
+    __s32 file;      /* the file slot it worked on, -1 if none                   */
+    __u32 buffer;    /* the buffer it worked on                                  */
+    __u64 offset;    /* the file offset it was submitted with                    */
+    void *data;      /* the bytes it moved: data_end - data == max(res, 0)       */
+    void *data_end;  /* for reads and receives, else empty                       */
+    __u64 scratch[8]; /* this chain's own memory, zero when the chain starts     */
+};
+
+/* Verdicts: the low 32 bits of the result, signed. */
+#define URING_CONTINUE 1 /* swallow this completion; the chain lives on in what is in flight */
+#define URING_PASS 0     /* hand this completion to the host and end the chain               */
+                         /* -errno: end the chain with that error                            */
+
+/* A result as an error verdict: what is no errno becomes -EIO. */
+static __always_inline int uring_err(__s32 res)
+{
+    return res >= -4095 && res < 0 ? res : -5;
+}
+
+/* ---- The context of a policy hook: SEC("uring/submit"); 0 allows, -errno refuses ---- */
+
+struct uring_submission {
+    __u32 opcode;
+    __u32 flags;
+    __s32 file;
+    __u32 length;
+    __u64 offset;
+    __u64 user_data;
+};
+
+/* ---- Operations ---- */
+
+struct uring_op { /* reserved fields must be zero; size is the version */
+    __u8 opcode, flags;
+    __u16 buffer;
+    __s32 file;
+    __u64 offset;
+    __u32 len, buf_offset, op_flags;
+    __s32 target;
+    __u32 dir, path;
+    __u64 user_data;
+    __u64 reserved[2];
+};
+
+enum {
+    IORING_OP_NOP = 0,
+    IORING_OP_FSYNC = 3,
+    IORING_OP_TIMEOUT = 11,
+    IORING_OP_ACCEPT = 13,
+    IORING_OP_CONNECT = 16,
+    IORING_OP_OPENAT = 18,
+    IORING_OP_CLOSE = 19,
+    IORING_OP_STATX = 21,
+    IORING_OP_READ = 22,
+    IORING_OP_WRITE = 23,
+    IORING_OP_SEND = 26,
+    IORING_OP_RECV = 27,
+    IORING_OP_SPLICE = 30,
+    IORING_OP_SHUTDOWN = 34,
+};
+
+enum {
+    IORING_CQE_F_BUFFER = 1,
+    IORING_CQE_F_MORE = 2,
+    IORING_CQE_F_SOCK_NONEMPTY = 4,
+    IORING_CQE_F_NOTIF = 8,
+    IORING_CQE_F_BUF_MORE = 16,
+};
+
+#define URING_OP_PATH_IN_BUFFER 1 /* the path is in the buffer: buffer, buf_offset; its length with the NUL in .path */
+#define URING_NO_DIR 0xffffffffU  /* .dir: the path was granted as a whole                                          */
+#define URING_CURRENT_OFFSET (~0ULL)
+
+#define O_RDONLY 0
+#define O_WRONLY 1
+#define O_RDWR 2
+#define O_CREAT 0100
+#define O_EXCL 0200
+#define O_TRUNC 01000
+#define O_APPEND 02000
+#define O_DIRECT 040000
+#define O_DIRECTORY 0200000
+#define O_NOFOLLOW 0400000
+
+#define EPERM 1
+#define ENOENT 2
+#define EINTR 4
+#define EIO 5
+#define EBADF 9
+#define EAGAIN 11
+#define ENOMEM 12
+#define EACCES 13
+#define EFAULT 14
+#define EBUSY 16
+#define EEXIST 17
+#define ENOTDIR 20
+#define EISDIR 21
+#define EINVAL 22
+#define ENOSPC 28
+#define EPIPE 32
+#define ERANGE 34
+#define ETIME 62
+#define EPROTO 71
+#define EBADMSG 74
+#define EOPNOTSUPP 95
+#define ETIMEDOUT 110
+#define ECANCELED 125
+
+static __always_inline void uring_prep_rw(struct uring_op *op, __u8 opcode, __s32 file, __u16 buffer, __u32 len, __u64 offset)
+{
+    op->opcode = opcode;
+    op->flags = 0;
+    op->buffer = buffer;
+    op->file = file;
+    op->offset = offset;
+    op->len = len;
+    op->buf_offset = 0;
+    op->op_flags = 0;
+    op->target = 0;
+    op->dir = URING_NO_DIR;
+    op->path = 0;
+    op->user_data = 0;
+    op->reserved[0] = 0;
+    op->reserved[1] = 0;
+}
+
+static __always_inline void uring_prep_nop(struct uring_op *op)
+{
+    uring_prep_rw(op, IORING_OP_NOP, -1, 0, 0, 0);
+}
+
+/* Reads len bytes at offset of a file slot into a buffer. Short reads happen: look at res. */
+static __always_inline void uring_prep_read(struct uring_op *op, __s32 file, __u16 buffer, __u32 len, __u64 offset)
+{
+    uring_prep_rw(op, IORING_OP_READ, file, buffer, len, offset);
+}
+
+static __always_inline void uring_prep_write(struct uring_op *op, __s32 file, __u16 buffer, __u32 len, __u64 offset)
+{
+    uring_prep_rw(op, IORING_OP_WRITE, file, buffer, len, offset);
+}
+
+#define IORING_FSYNC_DATASYNC 1
+static __always_inline void uring_prep_fsync(struct uring_op *op, __s32 file, __u32 fsync_flags)
+{
+    uring_prep_rw(op, IORING_OP_FSYNC, file, 0, 0, 0);
+    op->op_flags = fsync_flags;
+}
+
+/* Opens path of the path table into file slot target: dir is a granted directory, or URING_NO_DIR. */
+static __always_inline void uring_prep_openat(struct uring_op *op, __u32 dir, __u32 path, __u32 open_flags, __u32 mode, __s32 target)
+{
+    uring_prep_rw(op, IORING_OP_OPENAT, -1, 0, mode, 0);
+    op->dir = dir;
+    op->path = path;
+    op->op_flags = open_flags;
+    op->target = target;
+}
+
+/* As uring_prep_openat, for a name in a buffer: len bytes with the NUL, copied at submit. Needs a granted directory. */
+static __always_inline void uring_prep_openat_name(struct uring_op *op, __u32 dir, __u16 buffer, __u32 buf_offset, __u32 len,
+                                                   __u32 open_flags, __u32 mode, __s32 target)
+{
+    uring_prep_openat(op, dir, len, open_flags, mode, target);
+    op->flags = URING_OP_PATH_IN_BUFFER;
+    op->buffer = buffer;
+    op->buf_offset = buf_offset;
+}
+
+/* Closes a file slot that this chain opened. */
+static __always_inline void uring_prep_close(struct uring_op *op, __s32 file)
+{
+    uring_prep_rw(op, IORING_OP_CLOSE, file, 0, 0, 0);
+}
+
+/* Writes a 256-byte struct statx of path to buffer at buf_offset. */
+static __always_inline void uring_prep_statx(struct uring_op *op, __u32 dir, __u32 path, __u32 mask, __u16 buffer, __u32 buf_offset)
+{
+    uring_prep_rw(op, IORING_OP_STATX, -1, buffer, mask, 0);
+    op->dir = dir;
+    op->path = path;
+    op->buf_offset = buf_offset;
+}
+
+/* Completes with -ETIME after so many nanoseconds. */
+static __always_inline void uring_prep_timeout(struct uring_op *op, __u64 nanoseconds)
+{
+    uring_prep_rw(op, IORING_OP_TIMEOUT, -1, 0, 0, nanoseconds);
+}
+
+static __always_inline void uring_prep_send(struct uring_op *op, __s32 file, __u16 buffer, __u32 len, __u32 msg_flags)
+{
+    uring_prep_rw(op, IORING_OP_SEND, file, buffer, len, 0);
+    op->op_flags = msg_flags;
+}
+
+static __always_inline void uring_prep_recv(struct uring_op *op, __s32 file, __u16 buffer, __u32 len, __u32 msg_flags)
+{
+    uring_prep_rw(op, IORING_OP_RECV, file, buffer, len, 0);
+    op->op_flags = msg_flags;
+}
+
+/* ---- What a hook asks of the ring. Results: 0, or
+ *   -EINVAL malformed   -EBADF slot not granted   -EFAULT out of a buffer's bounds   -EACCES not allowed
+ *   -EBUSY too many in flight   -EDQUOT byte limit   -ECANCELED the chain is ending   -EOPNOTSUPP not on this back end ---- */
+
+/* Queues an operation of this chain. It is sent when the hook has returned. */
+extern int uring_submit(struct uring_completion *ctx, const struct uring_op *op, __u32 size) __ksym;
+/* Cancels this chain's operations with that user_data; -ENOENT if there is none. Their completions still come. */
+extern int uring_cancel(struct uring_completion *ctx, __u64 user_data) __ksym;
+/* Hands an extra completion to the host; -ENOSPC when the host's queue is full. */
+extern int uring_emit(struct uring_completion *ctx, __u64 user_data, __u64 value) __ksym;
+/* size bytes at offset of a buffer, valid until the hook returns, or NULL. size must be a constant. */
+extern void *uring_buffer(struct uring_completion *ctx, __u32 index, __u64 offset, __u64 size) __ksym;
+extern int uring_hold_buffer(struct uring_completion *ctx) __ksym;
+extern int uring_release_buffer(struct uring_completion *ctx, __u32 buffer) __ksym;
+/* A timer that completes with -ETIME. */
+extern int uring_timeout(struct uring_completion *ctx, __u64 nanoseconds, __u64 user_data) __ksym;
+/* CRC-32C of len bytes at offset of this completion's data; bytes past data_end are left out. */
+extern __u32 uring_crc32c(struct uring_completion *ctx, __u32 offset, __u32 len) __ksym;
+/* Continues a CRC-32C. */
+extern __u32 uring_crc32c_update(struct uring_completion *ctx, __u32 crc, __u32 offset, __u32 len) __ksym;
+/* Gives a file this chain opened to the host. */
+extern int uring_handover(struct uring_completion *ctx, __u32 slot) __ksym;
+/* Join counters, 8 for each chain: fork adds, join takes one and gives what is left. */
+extern int uring_fork(struct uring_completion *ctx, __u32 counter, __u32 count) __ksym;
+extern int uring_join(struct uring_completion *ctx, __u32 counter) __ksym;
+/* Posts a completion to a granted ring. */
+extern int uring_message(struct uring_completion *ctx, __u32 target, __u64 user_data, __u64 value) __ksym;
+
+/* uring_submit with the size filled in. */
+#define uring_submit_op(ctx, op) uring_submit(ctx, op, sizeof(struct uring_op))
+
+/* ---- Helpers, by the numbers of the Linux ABI (man 7 bpf-helpers) ---- */
+
+static void *(*const bpf_map_lookup_elem)(void *map, const void *key) = (void *)1;
+static long (*const bpf_map_update_elem)(void *map, const void *key, const void *value, __u64 flags) = (void *)2;
+static long (*const bpf_map_delete_elem)(void *map, const void *key) = (void *)3;
+static __u64 (*const bpf_ktime_get_ns)(void) = (void *)5;
+static long (*const bpf_trace_printk)(const char *fmt, __u32 fmt_size, ...) = (void *)6;
+static __u32 (*const bpf_get_prandom_u32)(void) = (void *)7;
+static __u32 (*const bpf_get_smp_processor_id)(void) = (void *)8;
+static long (*const bpf_tail_call)(void *ctx, void *prog_array_map, __u32 index) = (void *)12;
+static long (*const bpf_map_push_elem)(void *map, const void *value, __u64 flags) = (void *)87;
+static long (*const bpf_map_pop_elem)(void *map, void *value) = (void *)88;
+static long (*const bpf_map_peek_elem)(void *map, void *value) = (void *)89;
+static long (*const bpf_spin_lock)(struct bpf_spin_lock *lock) = (void *)93;
+static long (*const bpf_spin_unlock)(struct bpf_spin_lock *lock) = (void *)94;
+static long (*const bpf_strtol)(const char *buf, unsigned long buf_len, __u64 flags, long *res) = (void *)105;
+static long (*const bpf_strtoul)(const char *buf, unsigned long buf_len, __u64 flags, unsigned long *res) = (void *)106;
+static __u64 (*const bpf_jiffies64)(void) = (void *)118;
+static __u64 (*const bpf_ktime_get_boot_ns)(void) = (void *)125;
+static long (*const bpf_ringbuf_output)(void *ringbuf, void *data, __u64 size, __u64 flags) = (void *)130;
+static void *(*const bpf_ringbuf_reserve)(void *ringbuf, __u64 size, __u64 flags) = (void *)131;
+static void (*const bpf_ringbuf_submit)(void *data, __u64 flags) = (void *)132;
+static void (*const bpf_ringbuf_discard)(void *data, __u64 flags) = (void *)133;
+static __u64 (*const bpf_ringbuf_query)(void *ringbuf, __u64 flags) = (void *)134;
+static long (*const bpf_for_each_map_elem)(void *map, void *callback_fn, void *callback_ctx, __u64 flags) = (void *)164;
+static long (*const bpf_snprintf)(char *str, __u32 str_size, const char *fmt, __u64 *data, __u32 data_len) = (void *)165;
+static long (*const bpf_loop)(__u32 nr_loops, void *callback_fn, void *callback_ctx, __u64 flags) = (void *)181;
+static long (*const bpf_strncmp)(const char *s1, __u32 s1_sz, const char *s2) = (void *)182;
+
+/* Prints a line to the engine's trace sink. At most three arguments. */
+#define bpf_printk(fmt, args...)                                  \
+    ({                                                            \
+        static const char ____fmt[] = fmt;                        \
+        bpf_trace_printk(____fmt, sizeof(____fmt), ##args);       \
+    })
+
+#endif
