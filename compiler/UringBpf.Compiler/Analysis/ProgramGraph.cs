@@ -218,6 +218,9 @@ internal sealed class ProgramGraph
     /// <summary>True for the load of a 32-bit context field that is a 64-bit pointer in the host's layout.</summary>
     public bool IsTranslatedPointer(int slot) => TranslatedField(slot) is { Kind: ContextFieldKind.BufferStart or ContextFieldKind.BufferEnd };
 
+    /// <summary>True for an access to the memory its address register says, with the size it says.</summary>
+    public bool IsPlainAccess(int slot) => TranslatedField(slot) is null;
+
     // The context field an access is to, where the program's view is not the host's.
     private ContextField? TranslatedField(int slot)
     {

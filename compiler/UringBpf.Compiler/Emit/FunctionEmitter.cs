@@ -50,6 +50,7 @@ internal sealed partial class FunctionEmitter
     public void Emit()
     {
         foreach (var block in _blocks) _labels.Add(block.Start, _il.DefineLabel());
+        FindLoops();
         _frame.EmitEntry(this);
         foreach (var block in _blocks) EmitBlock(block);
         _frame.EmitEnd(this);
@@ -58,8 +59,8 @@ internal sealed partial class FunctionEmitter
     /// <summary>The blocks it writes.</summary>
     public IReadOnlyList<BasicBlock> Blocks => _blocks;
 
-    /// <summary>Where one of the blocks starts.</summary>
-    public Label LabelOf(BasicBlock block) => _labels[block.Start];
+    /// <summary>Where one of the blocks is entered from outside.</summary>
+    public Label LabelOf(BasicBlock block) => _loops.TryGetValue(block, out var loop) ? loop.Before : _labels[block.Start];
 
     /// <summary>Pushes the value a register has at the end of a block, as int64.</summary>
     public void LoadAtEnd(BasicBlock block, int register)
@@ -97,6 +98,11 @@ internal sealed partial class FunctionEmitter
     private void EmitBlock(BasicBlock block)
     {
         _target.BeginInstruction(block.Start);
+        if (_loops.TryGetValue(block, out var loop))
+        {
+            _il.MarkLabel(loop.Before);
+            EmitVectorRounds(loop.Plan);
+        }
         _il.MarkLabel(_labels[block.Start]);
         for (var slot = block.Start; slot < block.End; slot += _program.Slots(slot))
         {
@@ -118,8 +124,12 @@ internal sealed partial class FunctionEmitter
     }
 
     // The label of a slot that a block goes to; for one outside the region the way out to it.
-    private Label Target(BasicBlock from, int slot) =>
-        _labels.TryGetValue(slot, out var label) ? label : _frame.ExitTo(this, from, _function.BlockAt(slot));
+    private Label Target(BasicBlock from, int slot)
+    {
+        if (!_labels.TryGetValue(slot, out var label)) return _frame.ExitTo(this, from, _function.BlockAt(slot));
+        var entersLoop = _loops.TryGetValue(_function.BlockAt(slot), out var loop) && from != loop.Plan.Header && from != loop.Plan.Latch;
+        return entersLoop ? loop.Before : label;
+    }
 
     private void EmitInstruction(OpcodeRow row, in Instruction instruction)
     {

@@ -1,0 +1,10 @@
+using UringBpf.Perf;
+
+if (args is ["engines", ..])
+{
+    var rounds = args.Contains("--quick") ? 15 : 101;
+    var only = args[1..].Where(argument => !argument.StartsWith("--", StringComparison.Ordinal)).ToArray();
+    return EngineComparison.Run(Path.Combine("perf", "results"), rounds, only);
+}
+BenchmarkDotNet.Running.BenchmarkSwitcher.FromAssembly(typeof(Kernel).Assembly).Run(args);
+return 0;

@@ -1,0 +1,80 @@
+using System.Globalization;
+using System.Text;
+
+namespace UringBpf.Perf;
+
+/// <summary>Writes timings as Markdown (ratios first), CSV and a bar chart.</summary>
+internal static class Report
+{
+    public static void Write(string folder, IReadOnlyList<(Kernel Kernel, IReadOnlyList<Timing> Timings)> rows, string baseline)
+    {
+        Directory.CreateDirectory(folder);
+        var engines = rows[0].Timings.Select(timing => timing.Name).ToList();
+        File.WriteAllText(Path.Combine(folder, "engines.md"), Markdown(rows, engines, baseline));
+        File.WriteAllText(Path.Combine(folder, "engines.csv"), Csv(rows));
+        if (engines.Contains(baseline)) Chart(Path.Combine(folder, "engines.svg"), rows, engines, baseline);
+        Console.WriteLine($"wrote {Path.Combine(folder, "engines.md")}, .csv, .svg");
+    }
+
+    /// <summary>The geometric mean over the kernels of an engine's median to the baseline's.</summary>
+    public static double GeometricMean(IReadOnlyList<(Kernel Kernel, IReadOnlyList<Timing> Timings)> rows, string engine, string baseline) =>
+        Math.Exp(rows.Average(row => Math.Log(Ratio(row.Timings, engine, baseline))));
+
+    private static double Ratio(IReadOnlyList<Timing> timings, string engine, string baseline) =>
+        timings.Single(t => t.Name == engine).MedianNs / timings.Single(t => t.Name == baseline).MedianNs;
+
+    private static string Markdown(IReadOnlyList<(Kernel Kernel, IReadOnlyList<Timing> Timings)> rows, List<string> engines, string baseline)
+    {
+        var text = new StringBuilder("# Engines on the thirteen kernels\n\n");
+        if (engines.Contains(baseline))
+        {
+            text.Append(CultureInfo.InvariantCulture, $"Median time per run relative to {baseline}; interleaved rounds.\n\n| kernel | {string.Join(" | ", engines)} |\n|---|{string.Concat(engines.Select(_ => "---:|"))}\n");
+            foreach (var (kernel, timings) in rows)
+                text.Append(CultureInfo.InvariantCulture, $"| {kernel.Title} | {string.Join(" | ", engines.Select(engine => Number(Ratio(timings, engine, baseline))))} |\n");
+            text.Append(CultureInfo.InvariantCulture, $"| **geometric mean** | {string.Join(" | ", engines.Select(engine => $"**{Number(GeometricMean(rows, engine, baseline))}**"))} |\n\n");
+        }
+        text.Append(CultureInfo.InvariantCulture, $"Nanoseconds per run: median (minimum).\n\n| kernel | {string.Join(" | ", engines)} |\n|---|{string.Concat(engines.Select(_ => "---:|"))}\n");
+        foreach (var (kernel, timings) in rows)
+            text.Append(CultureInfo.InvariantCulture, $"| {kernel.Title} | {string.Join(" | ", timings.Select(t => $"{Nanoseconds(t.MedianNs)} ({Nanoseconds(t.MinNs)})"))} |\n");
+        return text.ToString();
+    }
+
+    private static string Csv(IReadOnlyList<(Kernel Kernel, IReadOnlyList<Timing> Timings)> rows)
+    {
+        var text = new StringBuilder("kernel,engine,median_ns,min_ns\n");
+        foreach (var (kernel, timings) in rows)
+        {
+            foreach (var timing in timings)
+                text.Append(CultureInfo.InvariantCulture, $"{kernel.Name},\"{timing.Name}\",{timing.MedianNs:0.00},{timing.MinNs:0.00}\n");
+        }
+        return text.ToString();
+    }
+
+    private static void Chart(string file, IReadOnlyList<(Kernel Kernel, IReadOnlyList<Timing> Timings)> rows, List<string> engines, string baseline)
+    {
+        // Interpreters are off the scale of native code: one logarithmic axis shows all.
+        using var plot = new ScottPlot.Plot();
+        var width = 0.8 / engines.Count;
+        for (var e = 0; e < engines.Count; e++)
+        {
+            var bars = rows.Select((row, k) => new ScottPlot.Bar
+            {
+                Position = k + e * width,
+                Size = width,
+                ValueBase = 0,
+                Value = Math.Log2(Ratio(row.Timings, engines[e], baseline)),
+            }).ToList();
+            plot.Add.Bars(bars).LegendText = engines[e];
+        }
+        plot.Axes.Bottom.SetTicks([.. rows.Select((_, k) => k + 0.4)], [.. rows.Select(row => row.Kernel.Name)]);
+        var ticks = Enumerable.Range(-5, 14).ToArray();
+        plot.Axes.Left.SetTicks([.. ticks.Select(t => (double)t)], [.. ticks.Select(t => t >= 0 ? $"{1 << t}×" : $"1/{1 << -t}×")]);
+        plot.Title($"time per run relative to {baseline} (lower is better)");
+        plot.ShowLegend(ScottPlot.Edge.Bottom);
+        plot.SaveSvg(file, 1200, 600);
+    }
+
+    private static string Number(double value) => value.ToString("0.00", CultureInfo.InvariantCulture);
+
+    private static string Nanoseconds(double value) => value.ToString(value < 100 ? "0.0" : "0", CultureInfo.InvariantCulture);
+}
