@@ -51,6 +51,13 @@ public unsafe struct ExecutionState
     /// programs) is not freed meanwhile, even if the host disposes or replaces it.</summary>
     public Activity Activity;
 
+    /// <summary>r10 of the frame that calls a function with <see cref="Bytecode.FunctionTraits.CallsBack"/>: engines set it before
+    /// such a call, every time; the function hands it to <see cref="CallbackTarget.Invoke"/>.</summary>
+    public byte* CallerFrame;
+    /// <summary>Keys that bpf_for_each_map_elem shows to callbacks, one per nesting depth: a pointer to one stays readable.</summary>
+    internal fixed ulong CallbackKeys[Bytecode.Limits.Frames];
+    internal int CallbackDepth;
+
     /// <summary>Prepares for a run. Every run begins with it: it also holds off the freeing of maps and programs.</summary>
     /// <param name="budget">Instructions a metered program may use.</param>
     public void Reset(long budget)
@@ -58,6 +65,7 @@ public unsafe struct ExecutionState
         Activity.Enter();
         Budget = budget;
         TailCalls = 0;
+        CallbackDepth = 0;
         Fault = RunFault.None;
         LoopRounds = Bytecode.Limits.LoopRounds;
     }

@@ -22,6 +22,9 @@ internal static class BuiltInFunctions
         Bind(RingbufDiscard, typeof(RingBufferOps), nameof(RingBufferOps.Discard)),
         Bind(RingbufQuery, typeof(RingBufferOps), nameof(RingBufferOps.Query)),
 
+        Bind(Loop, typeof(CallbackFunctions), nameof(CallbackFunctions.Loop)),
+        Bind(ForEachMapElem, typeof(CallbackFunctions), nameof(CallbackFunctions.ForEachMapElement)),
+
         Bind(SpinLockAcquire, typeof(SystemFunctions), nameof(SystemFunctions.SpinLock)),
         Bind(SpinLockRelease, typeof(SystemFunctions), nameof(SystemFunctions.SpinUnlock)),
         Bind(KtimeGetNs, typeof(SystemFunctions), nameof(SystemFunctions.KtimeGetNs)),
