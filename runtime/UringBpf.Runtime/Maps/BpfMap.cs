@@ -100,6 +100,9 @@ public abstract unsafe class BpfMap : IDisposable
     /// <inheritdoc />
     public override string ToString() => $"{Name} ({Spec.Type})";
 
+    /// <summary>True once the native memory is gone.</summary>
+    internal bool IsFreed => Volatile.Read(ref _freed) != 0;
+
     /// <summary>Adds a reference.</summary>
     internal void Retain()
     {

@@ -49,15 +49,19 @@ public sealed unsafe class MapOfMaps : BpfMap
         if (inner != null) CheckInner(inner.Spec);
         fixed (byte* k = key)
         {
+            int status;
             Enter();
             try
             {
-                lock (_gate) return Exchange(k, inner);
+                lock (_gate) status = Exchange(k, inner);
             }
             finally
             {
                 Leave();
             }
+            // What was replaced waited for this very call.
+            Reclamation.Collect();
+            return status;
         }
     }
 

@@ -67,6 +67,8 @@ public sealed unsafe class ProgramArrayMap : BpfMap
         {
             Leave();
         }
+        // What was replaced waited for this very call.
+        Reclamation.Collect();
     }
 
     /// <summary>Notes a program that can tail call through this map.</summary>

@@ -68,12 +68,4 @@ public sealed class MapDeclarationTests
         Assert.Equal("UB4102", Assert.Throws<BpfException>(() =>
             BpfMap.Create(MapSpecs.Spec(MapType.Array, 4, 4, 1) with { InitialValue = [1, 2] })).Code);
     }
-
-    [Fact]
-    public void A_set_is_made_whole_or_not_at_all()
-    {
-        var before = BpfMap.LiveCount;
-        Assert.Throws<BpfException>(() => MapSet.Create([MapSpecs.Spec(MapType.Array, 4, 8, 1), MapSpecs.Spec(MapType.Queue, 4, 8, 1)]));
-        Assert.Equal(before, BpfMap.LiveCount);
-    }
 }
