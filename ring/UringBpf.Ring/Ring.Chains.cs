@@ -220,6 +220,7 @@ public sealed unsafe partial class Ring
         state->Context = (byte*)context;
         state->ContextLength = (ulong)sizeof(UringCompletion);
         var verdict = (int)chain->Hook->Entry(chain->Hook->Self, (byte*)context, (ulong)sizeof(UringCompletion), state);
+        state->Leave();
         _hookRuns++;
         if (state->Fault != RunFault.None) verdict = -Errno.Time;
         if (chain->CancelRequests) CancelRequested(chain);

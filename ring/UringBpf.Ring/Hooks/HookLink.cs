@@ -95,7 +95,9 @@ public sealed unsafe class HookLink : IAsyncDisposable
     internal void Release(HookVersion* version)
     {
         if (--version->References > 0) return;
-        GCHandle.FromIntPtr(version->Program).Free();
+        var program = GCHandle.FromIntPtr(version->Program);
+        ((BpfProgram)program.Target!).Release();
+        program.Free();
         NativeMemory.Free(version);
     }
 
@@ -111,6 +113,8 @@ public sealed unsafe class HookLink : IAsyncDisposable
 
     private HookVersion* NewVersion(BpfProgram program)
     {
+        // The entry point below stays callable though the host disposes the program.
+        program.Retain();
         var version = (HookVersion*)NativeMemory.AllocZeroed((nuint)sizeof(HookVersion));
         version->Entry = program.EntryPoint;
         version->Self = program.Self;

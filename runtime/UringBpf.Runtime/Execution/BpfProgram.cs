@@ -96,9 +96,10 @@ public abstract unsafe class BpfProgram : IDisposable
     {
     }
 
-    /// <summary>Adds a reference: a program array's.</summary>
+    /// <summary>Adds a reference, to be taken away with <see cref="Release"/>: for whoever keeps <see cref="EntryPoint"/> (a ring's
+    /// hook, a program array). Until then disposing frees nothing.</summary>
     /// <exception cref="ObjectDisposedException">The program was disposed.</exception>
-    internal void Retain()
+    public void Retain()
     {
         int references;
         do
@@ -109,8 +110,8 @@ public abstract unsafe class BpfProgram : IDisposable
         while (Interlocked.CompareExchange(ref _references, references + 1, references) != references);
     }
 
-    /// <summary>Takes a reference away.</summary>
-    internal void Release()
+    /// <summary>Takes a reference away that <see cref="Retain"/> added.</summary>
+    public void Release()
     {
         if (Interlocked.Decrement(ref _references) != 0) return;
         Reclamation.Retire(() =>
