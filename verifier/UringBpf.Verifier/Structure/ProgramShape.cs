@@ -26,13 +26,13 @@ internal sealed class ProgramShape
         _rows = new OpcodeRow?[count];
         _functionOf = new int[count];
         PrunePoints = new bool[count];
-        LoopHeads = new bool[count];
         Decode();
         Functions = FindFunctions();
         foreach (var function in Functions.Select((function, index) => (function, index)))
             Array.Fill(_functionOf, function.index, function.function.Start, function.function.Length);
         CheckFlow();
         CheckCallGraph();
+        Loops = new LoopForest(this);
         MarkMeetingPoints();
     }
 
@@ -46,8 +46,7 @@ internal sealed class ProgramShape
     /// <summary>Where paths meet, so that comparing states pays.</summary>
     public bool[] PrunePoints { get; }
 
-    /// <summary>Targets of jumps backwards.</summary>
-    public bool[] LoopHeads { get; }
+    public LoopForest Loops { get; }
 
     /// <summary>The row of a slot that starts an instruction.</summary>
     public OpcodeRow Row(int slot) => _rows[slot]!;
@@ -221,16 +220,14 @@ internal sealed class ProgramShape
         {
             if (_rows[slot] is null) continue;
             var (first, second) = Successors(slot);
-            Arrive(slot, first);
-            Arrive(slot, second);
+            Arrive(first);
+            Arrive(second);
         }
-        for (var slot = 0; slot < Count; slot++) PrunePoints[slot] = LoopHeads[slot] || arrivals[slot] > 1;
+        for (var slot = 0; slot < Count; slot++) PrunePoints[slot] = Loops.Heads[slot] || arrivals[slot] > 1;
 
-        void Arrive(int from, int to)
+        void Arrive(int to)
         {
-            if (to < 0) return;
-            if (to <= from) LoopHeads[to] = true;
-            if (arrivals[to] < 2) arrivals[to]++;
+            if (to >= 0 && arrivals[to] < 2) arrivals[to]++;
         }
     }
 }

@@ -1,12 +1,17 @@
 namespace UringBpf.Verifier;
 
 /// <summary>A state recorded at a meeting point, and where the paths from it lead: a node of the graph of everything walked.</summary>
-internal sealed class Node(int slot, MachineState state)
+internal sealed class Node(int index, int slot, MachineState state, bool isGeneral)
 {
+    /// <summary>Its number, in order of recording.</summary>
+    public int Index { get; } = index;
     public int Slot { get; } = slot;
     public MachineState State { get; } = state;
 
-    /// <summary>Nodes reached from here, with the most instructions on the way.</summary>
+    /// <summary>True when the state covers rounds of a loop that were not walked.</summary>
+    public bool IsGeneral { get; } = isGeneral;
+
+    /// <summary>Nodes reached from here.</summary>
     public List<Edge> Edges { get; } = [];
 
     /// <summary>The most instructions from here to an end of the program without another node between; 0 when there is none.</summary>
@@ -14,20 +19,13 @@ internal sealed class Node(int slot, MachineState state)
 
     public int Hits { get; set; }
     public int Misses { get; set; }
-
-    public void Reach(Node target, long cost)
-    {
-        for (var index = 0; index < Edges.Count; index++)
-        {
-            if (!ReferenceEquals(Edges[index].Target, target)) continue;
-            if (Edges[index].Cost < cost) Edges[index] = new(target, cost);
-            return;
-        }
-        Edges.Add(new(target, cost));
-    }
 }
 
-internal readonly record struct Edge(Node Target, long Cost);
+/// <summary>A way from one node to another.</summary>
+/// <param name="Target">Where it leads.</param>
+/// <param name="Cost">Instructions on it.</param>
+/// <param name="Arrival">The state that arrived, when the target had been recorded from another path; else null.</param>
+internal readonly record struct Edge(Node Target, long Cost, MachineState? Arrival);
 
 /// <summary>The recorded states, by instruction and chain of call sites.</summary>
 internal sealed class Explored
@@ -61,9 +59,9 @@ internal sealed class Explored
         return null;
     }
 
-    public Node Record(int slot, MachineState state)
+    public Node Record(int slot, MachineState state, bool isGeneral = false)
     {
-        var node = new Node(slot, state.Copy());
+        var node = new Node(All.Count, slot, state.Copy(), isGeneral);
         All.Add(node);
         if (!_byPlace.TryGetValue((slot, state.Top.Chain), out var nodes)) _byPlace.Add((slot, state.Top.Chain), nodes = []);
         nodes.Add(node);

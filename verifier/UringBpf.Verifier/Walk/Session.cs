@@ -2,14 +2,18 @@ using UringBpf.Bytecode;
 
 namespace UringBpf.Verifier;
 
-/// <summary>One verification: the steps in order.</summary>
+/// <summary>
+/// One verification: the checks that need no walk, then attempts at walking. An attempt that fails where a loop was
+/// generalised is repeated with that loop walked round by round; what it costs counts against one budget.
+/// </summary>
 internal sealed class Session(ProgramSpec spec, VerifierOptions options)
 {
-    private Walker? _walker;
+    // Steps spent on walking loops round by round only to prove that they end.
+    private const int ProofSteps = 100_000;
 
-    public int Processed => _walker?.Processed ?? 0;
+    public int Processed { get; private set; }
 
-    public int States => _walker?.States ?? 0;
+    public int States { get; private set; }
 
     public VerifiedProgram Run()
     {
@@ -21,19 +25,93 @@ internal sealed class Session(ProgramSpec spec, VerifierOptions options)
         }
         var shape = new ProgramShape(spec, judge);
         var liveness = new Liveness(spec, shape, type);
-        _walker = new Walker(spec, type, options, judge, shape, liveness);
-        var root = _walker.Walk();
+        var thresholds = new LoopThresholds(spec, shape);
+        var plan = new LoopPlan();
+        var (walker, proof, worst) = WalkSafely();
 
-        var worst = _walker.IsMetered ? null : TerminationProof.LongestPath(root);
+        if (worst is null && !walker.IsMetered && options.Widening && proof.Unproved.Count > 0 && Processed + ProofSteps <= options.MaxSteps)
+            TryRoundByRound();
+        if (proof.Endless() is { } endless)
+        {
+            judge.Reject(Rule.EndlessLoop, endless.Slot, "from here the program never ends: no path leads out of this loop.",
+                help: "give the loop a condition that becomes false");
+        }
+        if (worst is null && (walker.IsMetered ? null : proof.Holder) is { } holder)
+        {
+            judge.Reject(Rule.LoopHoldsResource, holder.Slot, "this loop is not proved to end, and it holds a lock or a ring-buffer record.",
+                "a run that takes too long is ended, which may not happen here", "give the loop a constant bound, or release before it");
+        }
         var proved = worst <= options.MaxInstructionsPerRun;
         if (!proved && options.RequireTerminationProof)
         {
-            judge.Reject(Rule.ProofRequired, 0, worst is { } count
+            judge.Reject(Rule.ProofRequired, walker.Nodes[^1].Slot, worst is { } count
                 ? $"a run may take {count} instructions; {options.MaxInstructionsPerRun} are allowed."
                 : "the program is not proved to end.", help: "give every loop a constant bound");
         }
-        return new VerifiedProgram(spec, type, options.ContextSize, shape.Functions, _walker.Facts.ToImmutable(),
-            proved ? Termination.Proved : Termination.Metered, proved ? worst!.Value : long.MaxValue, _walker.StackBytes,
-            _walker.WritesBuffers, _walker.Processed);
+        return new VerifiedProgram(spec, type, options.ContextSize, shape.Functions, walker.Facts.ToImmutable(),
+            proved ? Termination.Proved : Termination.Metered, proved ? worst!.Value : long.MaxValue, walker.StackBytes,
+            walker.WritesBuffers, Processed);
+
+        (Walker, TerminationProof, long?) WalkSafely()
+        {
+            RejectedException? first = null;
+            while (true)
+            {
+                var attempt = new Walker(spec, type, options, judge, shape, liveness, thresholds, plan, Processed, options.MaxSteps);
+                try
+                {
+                    attempt.Walk();
+                    return Prove(attempt);
+                }
+                catch (RejectedException rejected) when (attempt.InnermostGeneral is { } general && rejected.Rejection.Code is not ("UB2901" or "UB2902" or "UB2903"))
+                {
+                    first ??= rejected;
+                    plan.WalkRoundByRound(general.Slot);
+                }
+                catch (RejectedException rejected) when (first is not null && rejected.Rejection.Code == "UB2901")
+                {
+                    // What stopped the general round tells more than that its rounds are too many.
+                    throw new RejectedException(first.Rejection with
+                    {
+                        Why = $"{first.Rejection.Why}{(first.Rejection.Why.Length > 0 ? "; " : "")}this holds for a loop in general, and walking its rounds one by one takes more than {options.MaxSteps} steps",
+                    });
+                }
+                finally
+                {
+                    Account(attempt);
+                }
+            }
+        }
+
+        (Walker, TerminationProof, long?) Prove(Walker attempt)
+        {
+            var found = new TerminationProof(attempt.Nodes);
+            return (attempt, found, attempt.IsMetered ? null : found.WorstCase());
+        }
+
+        void TryRoundByRound()
+        {
+            foreach (var head in proof.Unproved) plan.WalkRoundByRound(head);
+            var attempt = new Walker(spec, type, options, judge, shape, liveness, thresholds, plan, Processed, Processed + ProofSteps);
+            try
+            {
+                attempt.Walk();
+                if (Prove(attempt) is (_, var better, { } bound)) (walker, proof, worst) = (attempt, better, bound);
+            }
+            catch (RejectedException rejected) when (rejected.Rejection.Code != "UB2903")
+            {
+                // The program is safe, as the first walk showed; that this one gave up only leaves it metered.
+            }
+            finally
+            {
+                Account(attempt);
+            }
+        }
+
+        void Account(Walker attempt)
+        {
+            Processed = Math.Min(attempt.Processed, options.MaxSteps);
+            States += attempt.States;
+        }
     }
 }

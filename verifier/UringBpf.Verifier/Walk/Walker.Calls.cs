@@ -169,7 +169,7 @@ internal sealed partial class Walker
         var after = _liveness.Before(_shape.Next(slot));
         var at = _liveness.Before(slot);
         Forget(_state.Depth - 1, after, at.Slots, at.RelevantSlots);
-        var frame = new Frame(callee, slot, ChainOf(_state.Top.Chain, slot)) { Callback = callback };
+        var frame = new Frame(callee, slot, ChainOf(_state.Top.Chain, slot, callee)) { Callback = callback };
         for (var register = 1; register <= 5; register++) frame[register] = arguments[register];
         frame[10] = new Value { Kind = ValueKind.Stack, Detail = _state.Depth };
         _state.Push(frame);

@@ -213,7 +213,11 @@ internal sealed partial class Walker
     {
         if (range < 0) return;
         if (pointer.Id == 0) state.BufferRange = Math.Max(state.BufferRange, range);
-        state.Rewrite(value => value.Kind == ValueKind.Buffer && value.Id == pointer.Id && value.Range < range ? value with { Range = range } : value);
+        var number = Scalar.Intersect(pointer.Number, Scalar.FromSigned(-BufferOffsetLimit, LargestBuffer - range));
+        // Empty: that much data can't exist, so the path is impossible; it is harmless to walk it with what was known.
+        if (number.IsEmpty) number = pointer.Number;
+        state.Rewrite(value => value.Kind == ValueKind.Buffer && value.Id == pointer.Id && (value.Range < range || !value.Number.Equals(number))
+            ? value with { Range = Math.Max(value.Range, range), Number = number } : value);
     }
 
     private static Operation Mirrored(Operation operation) => operation switch

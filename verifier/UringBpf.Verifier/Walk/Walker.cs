@@ -19,7 +19,7 @@ internal sealed partial class Walker
     private readonly Liveness _liveness;
     private readonly Explored _explored = new();
     private readonly Stack<Branch> _pending = new();
-    private readonly Dictionary<(int Parent, int CallSite), int> _chains = [];
+    private readonly Dictionary<(int Parent, int CallSite, int Callee), int> _chains = [];
 
     // The path being walked.
     private MachineState _state = new();
@@ -29,11 +29,17 @@ internal sealed partial class Walker
     private int _lastSlot;
     private bool _firstVisit;
     private int _lastId;
+    private readonly int _stepLimit;
 
     private readonly record struct Branch(MachineState State, int Slot, Node From, long Cost);
 
-    public Walker(ProgramSpec spec, ProgramType type, VerifierOptions options, Judge judge, ProgramShape shape, Liveness liveness)
+    public Walker(ProgramSpec spec, ProgramType type, VerifierOptions options, Judge judge, ProgramShape shape, Liveness liveness,
+        LoopThresholds thresholds, LoopPlan plan, int stepsTaken, int stepLimit)
     {
+        _stepLimit = stepLimit;
+        _thresholds = thresholds;
+        _plan = plan;
+        Processed = stepsTaken;
         _spec = spec;
         _type = type;
         _options = options;
@@ -46,6 +52,8 @@ internal sealed partial class Walker
     public FactRecorder Facts { get; }
 
     public int Processed { get; private set; }
+
+    public IReadOnlyList<Node> Nodes => _explored.All;
 
     public int States => _explored.All.Count;
 
@@ -65,8 +73,9 @@ internal sealed partial class Walker
         _pending.Push(new(start, 0, root, 0));
         while (_pending.TryPop(out var branch))
         {
+            Close(_pending.Count);
             (_state, _slot, _node, _cost) = branch;
-            if (Processed == 0) Step();
+            if (ReferenceEquals(_node, root) && _cost == 0) Step();
             while (_slot >= 0 && !EndsAtMeetingPoint()) Step();
         }
         return root;
@@ -87,21 +96,26 @@ internal sealed partial class Walker
     private bool EndsAtMeetingPoint()
     {
         if (!_shape.PrunePoints[_slot]) return false;
-        Forget(_state.Depth - 1, _liveness.Before(_slot), _liveness.Before(_slot).Slots, _liveness.Before(_slot).RelevantSlots);
+        var live = _liveness.Before(_slot);
+        Forget(_state.Depth - 1, live, live.Slots, live.RelevantSlots);
         if (!_options.Pruning) return false;
         if (_explored.Find(_slot, _state) is { } covering)
         {
-            _node.Reach(covering, _cost);
+            _node.Edges.Add(new(covering, _cost, _generalNodes > 0 ? _state : null));
             return true;
         }
-        if (!_shape.LoopHeads[_slot] && _cost < StepsBetweenRecords) return false;
-        var node = _explored.Record(_slot, _state);
+        var isHead = _shape.Loops.Heads[_slot];
+        if (!isHead && _cost < StepsBetweenRecords) return false;
+        var isGeneral = isHead && Generalise();
+        var node = _explored.Record(_slot, _state, isGeneral);
+        if (isGeneral) _generalNodes++;
+        if (isHead) Open(node);
         if (_explored.Bytes > (long)_options.MaxMemoryMiB << 20)
         {
             _judge.Reject(Rule.MemoryBudget, _slot, $"{States} recorded states need more than {_options.MaxMemoryMiB} MiB.",
                 help: "make the program smaller or its loops simpler, or raise VerifierOptions.MaxMemoryMiB");
         }
-        _node.Reach(node, _cost);
+        _node.Edges.Add(new(node, _cost, null));
         (_node, _cost) = (node, 0);
         return false;
     }
@@ -129,9 +143,9 @@ internal sealed partial class Walker
 
     private void Step()
     {
-        if (++Processed > _options.MaxSteps)
+        if (++Processed > _stepLimit)
         {
-            throw _judge.Fatal(Rule.StepBudget, _slot, $"not decided after {_options.MaxSteps} steps.",
+            throw _judge.Fatal(Rule.StepBudget, _slot, $"not decided after {_stepLimit} steps.",
                 "every combination of paths that can't be shown to be alike is walked on its own",
                 "give loops a smaller constant bound, or split the program into functions");
         }
@@ -181,9 +195,9 @@ internal sealed partial class Walker
 
     private int NewId() => ++_lastId;
 
-    private int ChainOf(int parent, int callSite)
+    private int ChainOf(int parent, int callSite, int callee)
     {
-        if (!_chains.TryGetValue((parent, callSite), out var chain)) _chains.Add((parent, callSite), chain = _chains.Count + 1);
+        if (!_chains.TryGetValue((parent, callSite, callee), out var chain)) _chains.Add((parent, callSite, callee), chain = _chains.Count + 1);
         return chain;
     }
 

@@ -1,0 +1,103 @@
+using UringBpf.Bytecode;
+
+namespace UringBpf.Verifier;
+
+/// <summary>
+/// A state that covers two rounds of a loop, and probably the ones to come: bounds that moved go on to the next threshold.
+/// Each number that changes from round to round gets an id of its own, by which the termination proof recognises it.
+/// </summary>
+internal sealed class Generalisation(ulong[] thresholds, Func<int> newId)
+{
+    private readonly Dictionary<(int, int, long), int> _ids = [];
+    private readonly Dictionary<(int, int, long), Value> _buffers = [];
+
+    /// <summary>The general state, or null when the two differ in what they hold (locks, records, iterators).</summary>
+    public MachineState? Of(MachineState old, MachineState now)
+    {
+        if (old.Depth != now.Depth || old.LockId != now.LockId || !old.References.AsSpan().SequenceEqual(now.References)) return null;
+        _ids.Clear();
+        _buffers.Clear();
+        var general = now.Copy();
+        general.BufferRange = Math.Min(old.BufferRange, now.BufferRange);
+        for (var index = 0; index < old.Depth; index++)
+        {
+            if (ReferenceEquals(old[index], now[index])) continue;
+            if (old[index].Chain != now[index].Chain || !ReferenceEquals(old[index].Callback, now[index].Callback)) return null;
+            var frame = general.Writable(index);
+            for (var register = 0; register < Frame.Registers; register++)
+                frame[register] = Join(old[index][register], now[index][register]);
+            for (var slot = 0; slot < frame.UsedSlots; slot++)
+                frame.SetSlot(slot, old[index].Slot(slot) is { } a && now[index].Slot(slot) is { } b ? StackSlot.Join(a, b, Join) : null);
+        }
+        return general;
+    }
+
+    private Value? Join(Value? old, Value? now)
+    {
+        if (old is null || now is null) return null;
+        if (ReferenceEquals(old, now)) return now;
+        if (old.IsNumber && now.IsNumber) return JoinNumbers(old, now);
+        if (old.Kind != now.Kind || old.Detail != now.Detail || old.Reference != now.Reference || old.IsReadOnly != now.IsReadOnly || !ReferenceEquals(old.Map, now.Map))
+            return null;
+        if (old.Kind == ValueKind.Buffer) return JoinBuffers(old, now);
+        if (old.IsMaybeNull)
+        {
+            if (old.Offset != now.Offset || !old.Number.Equals(now.Number)) return null;
+            return now with { Id = Pair(old.Id, now.Id, 0) };
+        }
+        if (old.Kind is ValueKind.Stack or ValueKind.Context or ValueKind.MapValue or ValueKind.Memory or ValueKind.Iterator)
+        {
+            var id = old.Id == now.Id ? now.Id : Pair(old.Id, now.Id, 0);
+            if (old.Offset == now.Offset && old.Number.Equals(now.Number)) return now with { Id = id };
+            if (old.Kind == ValueKind.Iterator) return null;
+            return now with { Id = id, Offset = 0, Number = Scalar.Widen(OffsetOf(old), OffsetOf(now), thresholds) };
+        }
+        return old.Equals(now) ? now : null;
+    }
+
+    private Value JoinNumbers(Value old, Value now)
+    {
+        var number = Scalar.Widen(old.Number, now.Number, thresholds);
+        if (number.IsConstant) return Value.Of(number);
+        // The same unknown in both rounds: it did not change.
+        if (old.Id != 0 && old.Id == now.Id && old.Offset == now.Offset)
+            return now with { Number = number };
+        var linked = old.Id != 0 && now.Id != 0;
+        return new Value
+        {
+            Kind = ValueKind.Number,
+            Number = number,
+            Id = linked ? Pair(old.Id, now.Id, now.Offset - old.Offset) : newId(),
+            Offset = linked ? old.Offset : 0,
+        };
+    }
+
+    // Data pointers with one id in both rounds keep one: the first of them becomes the common variable part.
+    private Value JoinBuffers(Value old, Value now)
+    {
+        var shift = now.Offset - old.Offset;
+        if (old.Id == now.Id && shift == 0)
+            return now with { Range = Math.Min(old.Range, now.Range), Number = Scalar.Widen(old.Number, now.Number, thresholds) };
+        if (!_buffers.TryGetValue((old.Id, now.Id, shift), out var first))
+        {
+            // What is proved of both: how far beyond the common part the data reaches.
+            var known = old.Range >= old.Offset && now.Range >= now.Offset ? Math.Min(old.Range - old.Offset, now.Range - now.Offset) : -1;
+            var number = Scalar.Widen(OffsetOf(old), OffsetOf(now), thresholds);
+            var most = known >= 0 ? Walker.LargestBuffer : Walker.BufferOffsetLimit;
+            number = Scalar.Intersect(number, Scalar.FromSigned(-Walker.BufferOffsetLimit, most));
+            first = now with { Id = newId(), Offset = old.Offset, Number = number, Range = known };
+            _buffers.Add((old.Id, now.Id, shift), first);
+        }
+        return first with { Offset = old.Offset - first.Offset };
+    }
+
+    private static Scalar OffsetOf(Value pointer) =>
+        Scalar.Binary(Operation.Add, 64, pointer.Number, Scalar.Constant((ulong)pointer.Offset));
+
+    // What was one unknown in both rounds is one unknown in general.
+    private int Pair(int old, int now, long shift)
+    {
+        if (!_ids.TryGetValue((old, now, shift), out var id)) _ids.Add((old, now, shift), id = newId());
+        return id;
+    }
+}

@@ -1,0 +1,121 @@
+using UringBpf.Bytecode;
+
+namespace UringBpf.Verifier;
+
+/// <summary>
+/// The loops of a program and how they nest: Havlak's algorithm ("Nesting of reducible and irreducible loops", 1997), one
+/// depth-first walk per function. A head is the target of an edge that goes back along the walk; every cycle has one.
+/// </summary>
+internal sealed class LoopForest
+{
+    private readonly int[] _innermost;
+
+    /// <param name="shape">The program.</param>
+    public LoopForest(ProgramShape shape)
+    {
+        Heads = new bool[shape.Count];
+        _innermost = new int[shape.Count];
+        Array.Fill(_innermost, -1);
+        foreach (var function in shape.Functions) Find(shape, function);
+    }
+
+    /// <summary>True for the slots that head a loop.</summary>
+    public bool[] Heads { get; }
+
+    /// <summary>The head of the innermost loop around an instruction (a head's own loop does not count as around it), or -1.</summary>
+    public int Around(int slot) => _innermost[slot];
+
+    /// <summary>The head of the innermost loop an instruction is in, itself included, or -1.</summary>
+    public int InnermostOf(int slot) => Heads[slot] ? slot : _innermost[slot];
+
+    private void Find(ProgramShape shape, Subprogram function)
+    {
+        var start = function.Start;
+        var number = new int[function.Length];   // Preorder, 0 for unreached.
+        var last = new int[function.Length];     // The last preorder number below it.
+        var order = new List<int> { -1 };
+        var back = new Dictionary<int, List<int>>();
+        var forward = new Dictionary<int, List<int>>();
+        Walk();
+
+        // From the inside out: what reaches a head backwards from its back edges, without leaving through the head, is its loop.
+        var representative = new int[order.Count];
+        for (var index = 0; index < representative.Length; index++) representative[index] = index;
+        for (var index = order.Count - 1; index > 0; index--)
+        {
+            var head = order[index];
+            if (!back.TryGetValue(head, out var sources)) continue;
+            Heads[head] = true;
+            var body = new HashSet<int>();
+            var pending = new Stack<int>();
+            foreach (var source in sources) Include(Representative(number[source - start]));
+            while (pending.TryPop(out var member))
+            {
+                foreach (var predecessor in forward.GetValueOrDefault(order[member], []))
+                {
+                    var from = Representative(number[predecessor - start]);
+                    // An entry beside the head (irreducible): it stays outside.
+                    if (from >= index && from <= last[head - start]) Include(from);
+                }
+            }
+            foreach (var member in body)
+            {
+                representative[member] = index;
+                _innermost[order[member]] = head;
+            }
+
+            void Include(int member)
+            {
+                if (member != index && body.Add(member)) pending.Push(member);
+            }
+        }
+
+        // Instructions that were swallowed with an inner loop's head are in that loop already; the others were set above.
+        int Representative(int index)
+        {
+            while (representative[index] != index)
+            {
+                representative[index] = representative[representative[index]];
+                index = representative[index];
+            }
+            return index;
+        }
+
+        void Walk()
+        {
+            var stack = new Stack<(int Slot, int Next)>();
+            number[0] = 1;
+            order.Add(start);
+            stack.Push((start, 0));
+            while (stack.TryPop(out var top))
+            {
+                var (slot, next) = top;
+                if (next == 2)
+                {
+                    last[slot - start] = order.Count - 1;
+                    continue;
+                }
+                stack.Push((slot, next + 1));
+                var successors = shape.Successors(slot);
+                var target = next == 0 ? successors.First : successors.Second;
+                if (target < 0) continue;
+                var known = number[target - start];
+                if (known == 0)
+                {
+                    number[target - start] = order.Count;
+                    order.Add(target);
+                    stack.Push((target, 0));
+                }
+                // A node without a last number yet is still open: the edge goes back to it.
+                var goesBack = known != 0 && known <= number[slot - start] && last[target - start] == 0;
+                Add(goesBack ? back : forward, target, slot);
+            }
+        }
+
+        static void Add(Dictionary<int, List<int>> edges, int target, int source)
+        {
+            if (!edges.TryGetValue(target, out var list)) edges.Add(target, list = []);
+            list.Add(source);
+        }
+    }
+}
