@@ -14,16 +14,15 @@ internal sealed class LoopThresholds(ProgramSpec spec, ProgramShape shape)
     private readonly Dictionary<int, SortedSet<ulong>> _ofLoop = [];
     private bool _collected;
 
-    /// <summary>The thresholds of a loop, with the constants its registers hold, ascending.</summary>
-    public ulong[] Of(int head, MachineState state)
+    /// <summary>The thresholds of a loop, with the bounds of what stayed the same for a round, ascending.</summary>
+    public ulong[] Of(int head, MachineState before, MachineState now)
     {
         if (!_collected) Collect();
         var all = new SortedSet<ulong>(_ofLoop.GetValueOrDefault(head, [])) { 0 };
         for (var register = 0; register < Frame.Registers; register++)
         {
-            if (state.Register(register) is not { IsNumber: true } value) continue;
-            if (value.Number.IsConstant) Add(all, value.Number.Value);
-            else if (value.Number.UMax < uint.MaxValue) Add(all, value.Number.UMax);
+            if (now.Register(register) is not { IsNumber: true } value || before.Register(register) is not { IsNumber: true } old) continue;
+            if (value.Number.Equals(old.Number) && value.Number.UMax < uint.MaxValue) Add(all, value.Number.UMax);
         }
         return [.. all];
     }

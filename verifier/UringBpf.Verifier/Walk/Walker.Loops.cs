@@ -55,7 +55,7 @@ internal sealed partial class Walker
             if (count > GeneralisationsWithThresholds + RoundsBefore) break;
         }
         if (count < RoundsBefore) return false;
-        var thresholds = general < GeneralisationsWithThresholds ? _thresholds.Of(_slot, _state) : [];
+        var thresholds = general < GeneralisationsWithThresholds ? _thresholds.Of(_slot, rounds[^1].State, _state) : [];
         if (new Generalisation(thresholds, NewId).Of(rounds[^1].State, _state) is not { } state) return false;
         // All that follows rests on this one: look again.
         if (!new Inclusion().Includes(state, _state)) return false;
