@@ -87,7 +87,7 @@ public static class Disassembler
         for (var slot = 0; slot < program.Instructions.Length; slot++)
         {
             if (starts.TryGetValue(slot, out var name)) text.Append(name).Append(":\n");
-            if (source && program.LineOf(slot) is { } line && !ReferenceEquals(line, shown))
+            if (source && program.LineOf(slot) is { } line && (line.Line, line.File) != (shown?.Line, shown?.File))
             {
                 shown = line;
                 text.Append("; ").Append(line.File).Append(':').Append(line.Line).Append(": ").Append(line.Text.Trim()).Append('\n');

@@ -1,0 +1,100 @@
+using System.CommandLine;
+using System.CommandLine.Parsing;
+using UringBpf.Bytecode;
+using UringBpf.Verifier;
+
+namespace UringBpf.Cli;
+
+/// <summary>The options that say which program is meant; the same for every verb that verifies or runs one.</summary>
+internal sealed class ProgramInput
+{
+    public Option<string?> Program { get; } = new("--program", "-p") { Description = "The program's name; not needed where the object has one.", HelpName = "NAME" };
+    public Option<bool> Raw { get; } = new("--raw") { Description = "The file is headerless bytecode, not an ELF object." };
+    public Option<string?> Type { get; } = new("--type", "-t")
+    {
+        Description = $"Treat the program as this type, whatever its section says: {string.Join(", ", ProgramTypes.All.Select(type => type.Name))}.",
+        HelpName = "TYPE",
+    };
+
+    public void AddTo(Command command)
+    {
+        command.Options.Add(Program);
+        command.Options.Add(Raw);
+        command.Options.Add(Type);
+    }
+
+    /// <summary>Reads a file; raw bytecode becomes an object with one program, named after the file.</summary>
+    /// <exception cref="BadInputException">It can't be read.</exception>
+    /// <exception cref="BpfException">It can't be loaded.</exception>
+    public (IReadOnlyList<ProgramSpec> Programs, IReadOnlyList<MapSpec> Maps) Load(ParseResult parsed, string file)
+    {
+        var bytes = Read(file);
+        if (!parsed.GetValue(Raw))
+        {
+            var spec = ObjectSpec.Load(bytes, file);
+            return (Retype(parsed, spec.Programs), spec.Maps);
+        }
+        return (Retype(parsed, [ProgramSpec.FromBytes(Path.GetFileNameWithoutExtension(file), bytes)]), []);
+    }
+
+    /// <summary>The one program that is meant.</summary>
+    /// <exception cref="UsageException">There is none, or more than one.</exception>
+    public ProgramSpec Pick(ParseResult parsed, IReadOnlyList<ProgramSpec> programs, string file)
+    {
+        var picked = Filter(parsed, programs, file);
+        return picked.Count == 1
+            ? picked[0]
+            : throw new UsageException($"{file} has {picked.Count} programs; name one with --program: {string.Join(", ", picked.Select(program => program.Name))}.");
+    }
+
+    /// <summary>The named program, or all.</summary>
+    /// <exception cref="UsageException">There is none with that name.</exception>
+    public IReadOnlyList<ProgramSpec> Filter(ParseResult parsed, IReadOnlyList<ProgramSpec> programs, string file)
+    {
+        if (parsed.GetValue(Program) is not { } name) return programs;
+        var named = programs.Where(program => program.Name == name).ToArray();
+        if (named.Length > 0) return named;
+        var near = Usage.Nearest(name, programs.Select(program => program.Name));
+        throw new UsageException($"{file} has no program named '{name}'{(near == null ? "" : $"; did you mean '{near}'?")} It has: {string.Join(", ", programs.Select(program => program.Name))}.");
+    }
+
+    /// <summary>The program, proved.</summary>
+    /// <exception cref="BpfException">UB2xxx: rejected, with the whole explanation.</exception>
+    /// <exception cref="UsageException">Its section stands for no program type.</exception>
+    public static VerifiedProgram Verify(ProgramSpec program, int contextSize)
+    {
+        RequireType(program);
+        return ProgramVerifier.VerifyOrThrow(program, VerifierOptions.Default with { ContextSize = contextSize });
+    }
+
+    /// <exception cref="BpfException">UB4004: the section stands for no program type.</exception>
+    public static void RequireType(ProgramSpec program)
+    {
+        if (program.Type == null)
+            throw new BpfException("UB4004", $"program '{program.Name}' is in section '{program.Section}', which stands for no program type; say which with --type.");
+    }
+
+    public static byte[] Read(string file)
+    {
+        try
+        {
+            return File.ReadAllBytes(file);
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            throw new BadInputException(Directory.Exists(file) ? $"{file} is a directory." : error.Message);
+        }
+    }
+
+    private IReadOnlyList<ProgramSpec> Retype(ParseResult parsed, IReadOnlyList<ProgramSpec> programs)
+    {
+        if (parsed.GetValue(Type) is not { } name) return programs;
+        var type = ProgramTypes.Find(name);
+        if (type == null)
+        {
+            var near = Usage.Nearest(name, ProgramTypes.All.Select(known => known.Name));
+            throw new UsageException($"there is no program type '{name}'{(near == null ? "" : $"; did you mean '{near}'?")} Types: {string.Join(", ", ProgramTypes.All.Select(known => known.Name))}.");
+        }
+        return [.. programs.Select(program => program with { Type = type })];
+    }
+}

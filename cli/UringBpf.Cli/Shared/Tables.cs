@@ -1,0 +1,30 @@
+using Spectre.Console;
+
+namespace UringBpf.Cli;
+
+/// <summary>Tables on standard output: drawn to a terminal's width, plain columns into a pipe.</summary>
+internal static class Tables
+{
+    public static void Print(string[] headers, IEnumerable<string[]> rows, int[]? right = null)
+    {
+        right ??= [];
+        var lines = rows.ToArray();
+        if (Console.IsOutputRedirected)
+        {
+            var widths = headers.Select((header, i) => lines.Select(line => line[i].Length).Append(header.Length).Max()).ToArray();
+            foreach (var line in lines.Prepend(headers))
+            {
+                Console.Out.WriteLine(string.Join("  ", line.Select((cell, i) => right.Contains(i) ? cell.PadLeft(widths[i]) : cell.PadRight(widths[i]))).TrimEnd());
+            }
+            return;
+        }
+        var table = new Table { Border = TableBorder.Simple };
+        for (var i = 0; i < headers.Length; i++)
+        {
+            var column = new TableColumn(Markup.Escape(headers[i]));
+            table.AddColumn(right.Contains(i) ? column.RightAligned() : column);
+        }
+        foreach (var line in lines) table.AddRow(line.Select(Markup.Escape).ToArray());
+        AnsiConsole.Write(table);
+    }
+}

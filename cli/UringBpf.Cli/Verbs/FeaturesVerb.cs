@@ -1,0 +1,58 @@
+using System.CommandLine;
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using UringBpf.Bytecode;
+using UringBpf.Ring;
+
+namespace UringBpf.Cli;
+
+/// <summary>uringbpf features: what this machine offers.</summary>
+internal static class FeaturesVerb
+{
+    public static Command Create()
+    {
+        var json = new Option<bool>("--json") { Description = "Print one JSON object." };
+        var command = new Command("features", Usage.WithExamples("Says what this machine offers: io_uring, dynamic code.", "features", "features --json")) { json };
+        command.SetAction(async (parsed, _) =>
+        {
+            var (ring, refusal) = await Probe();
+            var dynamicCode = RuntimeFeature.IsDynamicCodeCompiled;
+            if (parsed.GetValue(json))
+            {
+                JsonLine.Write(
+                    ("system", RuntimeInformation.OSDescription),
+                    ("architecture", RuntimeInformation.ProcessArchitecture.ToString().ToLowerInvariant()),
+                    ("runtime", RuntimeInformation.FrameworkDescription),
+                    ("dynamic_code", dynamicCode),
+                    ("io_uring", ring != null),
+                    ("io_uring_refusal", refusal),
+                    ("setup_flags", ring?.Setup.ToString().Split(", ")),
+                    ("registered_ring", ring?.RegisteredRing),
+                    ("operations", ring?.Operations.Select(operation => (object?)operation.ToString())));
+            }
+            else
+            {
+                Console.Out.WriteLine($"system        {RuntimeInformation.OSDescription} ({RuntimeInformation.ProcessArchitecture})");
+                Console.Out.WriteLine($"runtime       {RuntimeInformation.FrameworkDescription}");
+                Console.Out.WriteLine($"engine        {(dynamicCode ? "jit and interpreter" : "interpreter: this host has no dynamic code")}");
+                Console.Out.WriteLine(ring == null ? $"io_uring      no: {refusal}" : $"io_uring      yes: {ring.Setup}{(ring.RegisteredRing ? ", registered ring" : "")}");
+                if (ring != null) Console.Out.WriteLine($"operations    {ring.Operations.Length}: {string.Join(", ", ring.Operations)}");
+            }
+            return ExitCode.Fine;
+        });
+        return command;
+    }
+
+    private static async Task<(RingFeatures? Ring, string? Refusal)> Probe()
+    {
+        try
+        {
+            await using var ring = UringBpf.Ring.Ring.Create(new RingOptions { QueueEntries = 8, CompletionEntries = 16, MaxOperations = 8, FileSlots = 8 });
+            return (ring.Features, null);
+        }
+        catch (BpfException error)
+        {
+            return (null, error.Reason);
+        }
+    }
+}
