@@ -111,7 +111,7 @@ internal sealed class ProgramGraph
             Operation.LoadPacketIndirect => source,
             Operation.AtomicCompareExchange => destination | source | 1,
             Operation.Exit => 1,
-            Operation.CallHelper or Operation.CallKfunc => ArgumentMask(IsTailCall(slot) ? 3 : Implementation(slot).Arity),
+            Operation.CallHelper or Operation.CallKfunc => FunctionReads(slot),
             Operation.CallRegister => destination | ArgumentMask(5),
             // The null test: graphs are made one after the other.
             Operation.CallSubprogram => (Functions[Callee(slot)]?.LiveAtEntry ?? 0) | (1 << FrameRegister),
@@ -230,6 +230,14 @@ internal sealed class ProgramGraph
         if (facts.OffsetMin != facts.OffsetMax)
             throw new BpfException("UB3001", $"{Verified.Spec.Name}: a context access without a constant offset reached the compiler.", slot);
         return context.Find(facts.OffsetMin, _rows[slot].AccessBytes) is { IsTranslated: true } field ? field : null;
+    }
+
+    private int FunctionReads(int slot)
+    {
+        if (IsTailCall(slot)) return ArgumentMask(3);
+        var function = Implementation(slot);
+        var frame = (function.Prototype.Traits & FunctionTraits.CallsBack) != 0 ? 1 << FrameRegister : 0;
+        return ArgumentMask(function.Arity) | frame;
     }
 
     private static int ArgumentMask(int arity) => ((1 << arity) - 1) << 1;

@@ -110,7 +110,8 @@ internal sealed class StackSlots
             for (var register = 0; register < RegisterAssignment.Registers; register++)
             {
                 if ((reads >> register & 1) == 0) continue;
-                if (row.Operation == Operation.CallSubprogram && register == Frame) continue;
+                // Calls read r10 only to find the callee's frame.
+                if (register == Frame) continue;
                 var known = OffsetOf(slot, register);
                 if (known == NotStack) continue;
                 var helper = row.Operation is Operation.CallHelper or Operation.CallKfunc;

@@ -44,7 +44,11 @@ internal sealed class RecordedCode
         public override void LoadMapValue(int map, long offset) =>
             generator.EmitSymbol(OpCodes.Ldc_I8, offset == 0 ? $"value {MapName(map)}" : $"value {MapName(map)} + {offset}");
 
-        public override void LoadCallback(int subprogram) => generator.EmitSymbol(OpCodes.Ldc_I8, $"callback {code._program.Functions[subprogram].MethodName}");
+        public override void LoadCallback(int subprogram)
+        {
+            code._emitter.Need(new MethodKey(subprogram, MethodKind.Callback));
+            generator.EmitSymbol(OpCodes.Ldc_I8, $"callback {code._program.Functions[subprogram].MethodName}");
+        }
 
         protected override void Call(MethodKey method)
         {

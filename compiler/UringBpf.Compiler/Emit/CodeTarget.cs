@@ -34,7 +34,7 @@ internal abstract class CodeTarget
     public void CallFunction(int subprogram) => Call(new MethodKey(subprogram));
 
     /// <summary>Calls a region of a split function.</summary>
-    public void CallRegion(int function, int region) => Call(new MethodKey(function, region));
+    public void CallRegion(int function, int region) => Call(new MethodKey(function, MethodKind.Region, region));
 
     /// <summary>Calls a method made by this compiler.</summary>
     protected abstract void Call(MethodKey method);

@@ -1,4 +1,3 @@
-using System.Reflection;
 using System.Reflection.Emit;
 using System.Runtime.CompilerServices;
 using UringBpf.Runtime;
@@ -12,12 +11,16 @@ internal sealed unsafe class DynamicCode
     private readonly MapSet _maps;
     private readonly ProgramEmitter _emitter;
     private readonly Dictionary<MethodKey, DynamicMethod> _methods = [];
+    private readonly Dictionary<int, int> _callbacks = [];
+    // Pinned, and as long-lived as the code that has their addresses in it.
+    private readonly CallbackTarget[] _callbackTargets;
 
     private DynamicCode(ProgramGraph program, MapSet maps, CompilerOptions options)
     {
         _program = program;
         _maps = maps;
         _emitter = new ProgramEmitter(program, options);
+        _callbackTargets = GC.AllocateArray<CallbackTarget>(program.Functions.Length, pinned: true);
     }
 
     /// <summary>Translates every function and has RyuJIT compile it.</summary>
@@ -27,6 +30,11 @@ internal sealed unsafe class DynamicCode
         code._emitter.Emit(key => new Target(code, code.Method(key).GetILGenerator()));
         // All of them now, so that no run waits for RyuJIT.
         foreach (var method in code._methods.Values) RuntimeHelpers.PrepareMethod(GetMethodDescriptor(method));
+        foreach (var (subprogram, index) in code._callbacks)
+        {
+            code._callbackTargets[index].Invoke =
+                (delegate*<nint, ulong, ulong, ulong, ulong, byte*, ExecutionState*, ulong>)Pointer(code._methods[new MethodKey(subprogram, MethodKind.Callback)]);
+        }
         return code;
     }
 
@@ -35,6 +43,14 @@ internal sealed unsafe class DynamicCode
 
     /// <summary>The entry's address.</summary>
     public nint EntryPoint => Pointer(_methods[new MethodKey(0)]);
+
+    // The address of a subprogram's callback target; what it invokes is filled in when the code is ready.
+    private long Callback(int subprogram)
+    {
+        Method(new MethodKey(subprogram, MethodKind.Callback));
+        if (!_callbacks.TryGetValue(subprogram, out var index)) _callbacks.Add(subprogram, index = _callbacks.Count);
+        return (long)(CallbackTarget*)System.Runtime.InteropServices.Marshal.UnsafeAddrOfPinnedArrayElement(_callbackTargets, index);
+    }
 
     private DynamicMethod Method(MethodKey key)
     {
@@ -61,7 +77,7 @@ internal sealed unsafe class DynamicCode
         public override void LoadMapValue(int map, long offset) =>
             generator.Emit(OpCodes.Ldc_I8, (long)code._maps[code._program.Verified.Spec.Maps[map]].Header->Data + offset);
 
-        public override void LoadCallback(int subprogram) => throw new Bytecode.BpfException("UB3001", "callbacks");
+        public override void LoadCallback(int subprogram) => generator.Emit(OpCodes.Ldc_I8, code.Callback(subprogram));
 
         protected override void Call(MethodKey method) => generator.EmitCall(OpCodes.Call, code.Method(method), null);
     }

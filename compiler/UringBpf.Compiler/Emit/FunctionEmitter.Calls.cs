@@ -5,7 +5,7 @@ using UringBpf.Runtime;
 namespace UringBpf.Compiler;
 
 /// <summary>Calls of helpers, kfuncs and subprograms, and tail calls (RFC 9669 section 4.3.1).</summary>
-internal sealed partial class FunctionEmitter
+internal sealed unsafe partial class FunctionEmitter
 {
     private void EmitCall(OpcodeRow row, in Instruction instruction)
     {
@@ -26,6 +26,13 @@ internal sealed partial class FunctionEmitter
         {
             EmitArrayLookup(map);
             return;
+        }
+        if ((function.Prototype.Traits & FunctionTraits.CallsBack) != 0)
+        {
+            _frame.LoadState(this);
+            _frame.LoadStackTop(this);
+            _il.Emit(OpCodes.Conv_U);
+            _il.Emit(OpCodes.Stfld, StateField(nameof(ExecutionState.CallerFrame)));
         }
         Call(function);
         Store64(0);
@@ -115,7 +122,37 @@ internal sealed partial class FunctionEmitter
         UnwindOnFault();
     }
 
-    private void EmitTailCall() => throw new BpfException("UB3001", "tail call");
+    // Goes on in another program on the context this run was started with; falls through when there is none.
+    private void EmitTailCall()
+    {
+        if (_metered) Charge(1);
+        var entry = _il.DeclareLocal(typeof(ProgramArrayEntry*));
+        var failed = _il.DefineLabel();
+        Load64(2);
+        Load64(3);
+        _frame.LoadState(this);
+        CallSupport(nameof(CompiledCode.TailCallTarget));
+        _il.Emit(OpCodes.Stloc, entry);
+        _il.Emit(OpCodes.Ldloc, entry);
+        _il.Emit(OpCodes.Brfalse, failed);
+
+        _il.Emit(OpCodes.Ldloc, entry);
+        _il.Emit(OpCodes.Ldfld, typeof(ProgramArrayEntry).GetField(nameof(ProgramArrayEntry.Self))!);
+        LoadState(nameof(ExecutionState.Context));
+        LoadState(nameof(ExecutionState.ContextLength));
+        _frame.LoadState(this);
+        _il.Emit(OpCodes.Ldloc, entry);
+        _il.Emit(OpCodes.Ldfld, typeof(ProgramArrayEntry).GetField(nameof(ProgramArrayEntry.EntryPoint))!);
+        // The entry has the target's signature, so the call can become a jump.
+        if (_frame is EntryFrame) _il.Emit(OpCodes.Tailcall);
+        _il.EmitCalli(OpCodes.Calli, System.Reflection.CallingConventions.Standard, typeof(ulong),
+            [typeof(nint), typeof(byte*), typeof(ulong), typeof(ExecutionState*)], null);
+        _frame.EmitReturn(this);
+
+        _il.MarkLabel(failed);
+        LoadConstant(-22, 64);
+        Store64(0);
+    }
 
     // callx: the helper's number is in a register. The verifier only lets a number through that it knows.
     private void EmitRegisterCall(in Instruction instruction)

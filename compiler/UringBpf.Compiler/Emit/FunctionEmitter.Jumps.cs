@@ -81,6 +81,12 @@ internal sealed partial class FunctionEmitter
         _ => OpCodes.Ble,
     };
 
+    /// <summary>Pays for a callback.</summary>
+    public void ChargeEntry()
+    {
+        if (_metered) Charge(1);
+    }
+
     // Takes from the budget; ends the run when it is used up.
     private void Charge(long instructions)
     {

@@ -131,3 +131,60 @@ internal sealed class InlineFrame(FunctionEmitter caller, FunctionFrame outer, I
 
     public override void LoadStackTop(FunctionEmitter emitter) => emitter.IL.Emit(OpCodes.Ldloc, _stackTop!);
 }
+
+/// <summary>
+/// A subprogram as helpers call it back: (nint self, ulong r1, ulong r2, ulong r3, ulong r4, byte* caller's r10,
+/// ExecutionState* state) → ulong. See <see cref="Runtime.CallbackTarget"/>.
+/// </summary>
+internal sealed unsafe class CallbackFrame : FunctionFrame
+{
+    private const short CallerFrameArgument = 5, StateArgument = 6;
+
+    private LocalBuilder? _stackTop;
+
+    public static readonly Type[] ParameterTypes =
+        [typeof(nint), typeof(ulong), typeof(ulong), typeof(ulong), typeof(ulong), typeof(byte*), typeof(Runtime.ExecutionState*)];
+
+    public override bool IsMain => false;
+
+    public override void EmitEntry(FunctionEmitter emitter)
+    {
+        for (short register = 1; register <= 4; register++)
+        {
+            emitter.IL.Emit(OpCodes.Ldarg, register);
+            emitter.StoreAtStart(emitter.Blocks[0], register);
+        }
+        if (emitter.UsesStack)
+        {
+            _stackTop = emitter.IL.DeclareLocal(typeof(ulong));
+            LoadCalleeFrame(emitter.IL);
+            emitter.IL.Emit(OpCodes.Stloc, _stackTop);
+        }
+        emitter.ChargeEntry();
+    }
+
+    /// <summary>Writes a method that passes its arguments on to the subprogram's own: for subprograms made of regions.</summary>
+    public static void EmitForward(FunctionGraph function, CodeTarget target)
+    {
+        foreach (var register in function.ArgumentRegisters) target.Generator.Emit(OpCodes.Ldarg, (short)register);
+        LoadCalleeFrame(target.Generator);
+        target.Generator.Emit(OpCodes.Ldarg, StateArgument);
+        target.CallFunction(function.Index);
+        target.Generator.Emit(OpCodes.Ret);
+    }
+
+    public override void EmitReturn(FunctionEmitter emitter) => emitter.IL.Emit(OpCodes.Ret);
+
+    public override void LoadState(FunctionEmitter emitter) => emitter.IL.Emit(OpCodes.Ldarg, StateArgument);
+
+    public override void LoadStackTop(FunctionEmitter emitter) => emitter.IL.Emit(OpCodes.Ldloc, _stackTop!);
+
+    private static void LoadCalleeFrame(ILGenerator il)
+    {
+        il.Emit(OpCodes.Ldarg, CallerFrameArgument);
+        il.Emit(OpCodes.Conv_U8);
+        il.Emit(OpCodes.Ldc_I4, Bytecode.Limits.StackBytesPerFrame);
+        il.Emit(OpCodes.Conv_I8);
+        il.Emit(OpCodes.Sub);
+    }
+}

@@ -2,13 +2,19 @@ namespace UringBpf.Compiler;
 
 /// <summary>One method the compiler makes: a function, or one region of a long function.</summary>
 /// <param name="Function">Index of the function.</param>
-/// <param name="Region">Index of the region, or -1 for the function's own method.</param>
-internal readonly record struct MethodKey(int Function, int Region)
+/// <param name="Kind">What of the function it is.</param>
+/// <param name="Region">Index of the region.</param>
+internal readonly record struct MethodKey(int Function, MethodKind Kind = MethodKind.Function, int Region = 0);
+
+/// <summary>Kinds of methods.</summary>
+internal enum MethodKind
 {
-    public MethodKey(int function)
-        : this(function, -1)
-    {
-    }
+    /// <summary>The function: the program's entry, or what its callers call.</summary>
+    Function,
+    /// <summary>One region of a long function.</summary>
+    Region,
+    /// <summary>The function as helpers call it back.</summary>
+    Callback,
 }
 
 /// <summary>
@@ -35,13 +41,23 @@ internal sealed class ProgramEmitter(ProgramGraph program, CompilerOptions optio
     }
 
     /// <summary>The parameters of a method.</summary>
-    public Type[] ParameterTypes(MethodKey key) => key.Region >= 0 ? RegionPlan.ParameterTypes : program.Functions[key.Function].ParameterTypes;
+    public Type[] ParameterTypes(MethodKey key) => key.Kind switch
+    {
+        MethodKind.Region => RegionPlan.ParameterTypes,
+        MethodKind.Callback => CallbackFrame.ParameterTypes,
+        _ => program.Functions[key.Function].ParameterTypes,
+    };
 
     /// <summary>The name of a method.</summary>
     public string Name(MethodKey key)
     {
         var name = program.Functions[key.Function].MethodName;
-        return key.Region >= 0 ? $"{name}.region{key.Region}" : name;
+        return key.Kind switch
+        {
+            MethodKind.Region => $"{name}.region{key.Region}",
+            MethodKind.Callback => $"{name}.callback",
+            _ => name,
+        };
     }
 
     private void EmitMethod(MethodKey key, CodeTarget target)
@@ -49,12 +65,17 @@ internal sealed class ProgramEmitter(ProgramGraph program, CompilerOptions optio
         var function = program.Functions[key.Function];
         if (!program.IsSplit(key.Function))
         {
-            new FunctionEmitter(program, function, target, options, function.Frame()).Emit();
+            new FunctionEmitter(program, function, target, options, key.Kind == MethodKind.Callback ? new CallbackFrame() : function.Frame()).Emit();
+            return;
+        }
+        if (key.Kind == MethodKind.Callback)
+        {
+            CallbackFrame.EmitForward(function, target);
             return;
         }
         if (!_plans.TryGetValue(key.Function, out var plan))
             _plans.Add(key.Function, plan = new RegionPlan(function, options.RegionInstructions));
-        if (key.Region < 0) RegionDriver.Emit(function, plan, target);
+        if (key.Kind == MethodKind.Function) RegionDriver.Emit(function, plan, target);
         else new FunctionEmitter(program, function, target, options, new RegionFrame(plan, key.Region, key.Function == 0), plan.Regions[key.Region]).Emit();
     }
 }
