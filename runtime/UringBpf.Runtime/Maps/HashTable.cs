@@ -182,7 +182,7 @@ internal unsafe struct HashTable
                 if (table->Referenced != null && Volatile.Read(ref table->Count) > table->Capacity) Evict<TKey>(table, link);
                 return 0;
             }
-            ValueMemory.CopyIn(element + table->ValueOffset, value, table->ValueSize, table->SpinLockOffset);
+            WriteNew(table, element, value, slot);
             Volatile.Write(ref *(ulong*)element, *(ulong*)Element(table, at));
             Replace(bucket, head, place, link);
             Give(table, at);
@@ -203,7 +203,12 @@ internal unsafe struct HashTable
         }
         var element = Element(table, at);
         if (value != null)
-            ValueMemory.CopyOut(value, element + table->ValueOffset, ValueBytes(table), table->SpinLockOffset);
+        {
+            var source = element + table->ValueOffset;
+            if (table->SpinLockOffset >= 0) ValueMemory.Acquire((int*)(source + table->SpinLockOffset));
+            ValueMemory.CopyOut(value, source, ValueBytes(table), table->SpinLockOffset);
+            if (table->SpinLockOffset >= 0) ValueMemory.Release((int*)(source + table->SpinLockOffset));
+        }
         Replace(bucket, head, place, *(ulong*)element);
         Give(table, at);
         Interlocked.Decrement(ref table->Count);
@@ -314,15 +319,10 @@ internal unsafe struct HashTable
 
     private static void WriteNew(HashTable* table, byte* element, byte* value, int slot)
     {
-        var target = element + table->ValueOffset;
-        if (table->SlotStride == 0)
-        {
-            ValueMemory.CopyIn(target, value, table->ValueSize, table->SpinLockOffset);
-            return;
-        }
         // A new entry of a per-CPU table starts at zero in the other slots.
-        if (slot >= 0) NativeMemory.Clear(target, ValueBytes(table));
-        WriteInPlace(table, element, value, slot, locked: false);
+        if (table->SlotStride != 0 && slot >= 0) NativeMemory.Clear(element + table->ValueOffset, ValueBytes(table));
+        // A program may hold the lock of the key that the element was for: it must not write into the middle of the copy.
+        WriteInPlace(table, element, value, slot, locked: table->SpinLockOffset >= 0);
     }
 
     // Takes an element from the pool and gives it a new generation: its link, or 0 when there is none at the moment.
