@@ -5,6 +5,7 @@ using UringBpf.Fuzz;
 return args switch
 {
     ["objects", .. var rest] when FuzzOptions.Parse(rest) is { } options => ObjectFuzzer.Run(options),
+    ["maps", .. var rest] when FuzzOptions.Parse(rest) is { } options => MapFuzzer.Run(options),
     _ => Usage(),
 };
 
@@ -13,6 +14,7 @@ static int Usage()
     Console.Error.WriteLine("""
         usage: dotnet run -c Release --project tests/UringBpf.Fuzz -- VERB [--count N] [--seed S] [--seconds T] [FILE...]
           objects   mutated objects through the loader and the verifier; the FILEs, or the committed test objects, are the seeds
+          maps      four host threads against a program on every kind of map, for --seconds (30)
         """);
     return 2;
 }
