@@ -171,7 +171,8 @@ internal sealed unsafe class KernelBackend : RingBackend
         return registered == 1 ? ((int)update.Offset, IoUring.EnterRegisteredRing) : (_fd, 0);
     }
 
-    private static BpfException Refused(int result)
+    /// <summary>Says why io_uring_setup failed, and what can be done.</summary>
+    internal static BpfException Refused(int result)
     {
         var errno = -result;
         var cause = errno switch

@@ -56,7 +56,7 @@ internal static unsafe class HookCalls
         operation->UserData = op.UserData;
         var result = op.Opcode switch
         {
-            IoUringOp.Nop => 0,
+            IoUringOp.Nop => PrepareNop(operation, op),
             IoUringOp.Read or IoUringOp.Write => PrepareTransfer(chain, link, operation, op),
             IoUringOp.FSync => PrepareFile(chain, link, operation, op, op.OpFlags & 1),
             IoUringOp.OpenAt => PrepareOpen(chain, link, operation, op),
@@ -73,6 +73,17 @@ internal static unsafe class HookCalls
         }
         ring.Link(chain, operation);
         ring.Send(operation);
+        return 0;
+    }
+
+    private static int PrepareNop(Operation* operation, in UringOp op)
+    {
+        // IORING_NOP_INJECT_RESULT: completes with Length as its result. For tests of hooks against the real kernel.
+        const uint injectResult = 1;
+        if ((op.OpFlags & ~injectResult) != 0) return -Errno.Inval;
+        operation->Entry.OpFlags = op.OpFlags;
+        operation->Entry.Length = op.OpFlags == injectResult ? op.Length : 0;
+        operation->Entry.Fd = -1;
         return 0;
     }
 

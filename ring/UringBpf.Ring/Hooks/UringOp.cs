@@ -58,6 +58,12 @@ public struct UringOp
     /// <summary>An operation that completes at once with 0.</summary>
     public static UringOp Nop(ulong userData = 0) => new() { Opcode = IoUringOp.Nop, File = -1, Directory = NoDirectory, UserData = userData };
 
+    /// <summary>
+    /// An operation that completes with any result (IORING_NOP_INJECT_RESULT, Linux 6.13; older kernels give -EINVAL): for
+    /// tests of a hook against the real kernel.
+    /// </summary>
+    public static UringOp Nop(int injectedResult, ulong userData) => Nop(userData) with { OpFlags = 1, Length = (uint)injectedResult };
+
     /// <summary>Reads from a file into a buffer.</summary>
     public static UringOp Read(int file, ushort buffer, uint length, ulong offset, ulong userData = 0) =>
         new() { Opcode = IoUringOp.Read, File = file, Buffer = buffer, Length = length, Offset = offset, Directory = NoDirectory, UserData = userData };
