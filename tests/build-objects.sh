@@ -3,7 +3,8 @@
 #
 # The loader's own sources, tests/UringBpf.Bytecode.Tests/bpf, are built by clang 14, 16 and 19 into bpf/out/clang-N/NAME.bpf.o;
 # some of them also without -g (NAME.nodebug.bpf.o) and for every instruction set version (NAME.v1.bpf.o to v4, where
-# the compiler knows it). Every other *.bpf.c is built by clang 19 beside its source.
+# the compiler knows it). Each source in bpf/refused shows one refusal and is named after its code; where it defines
+# AT_LIMIT, the same without what is one too many goes to bpf/out/accepted. Every other *.bpf.c is built by clang 19 beside its source.
 #
 # The same compiler gives the same bytes on every machine: no path of it is recorded.
 set -eu
@@ -24,15 +25,21 @@ compile() {
 }
 
 git ls-files --cached --others --exclude-standard -- '*.bpf.c' | sort | while read -r source; do
+  name=$(basename "$source" .bpf.c)
   case $source in
+    "$loader"/refused/*)
+      compile $default "$source" "$loader/out/refused/$name.bpf.o" -g -mcpu=v3
+      if grep -q AT_LIMIT "$source"; then
+        compile $default "$source" "$loader/out/accepted/$name.bpf.o" -g -mcpu=v3 -DAT_LIMIT
+      fi
+      ;;
     "$loader"/*)
-      name=$(basename "$source" .bpf.c)
       for version in 14 16 19; do
         out=$loader/out/clang-$version
         compile $version "$source" "$out/$name.bpf.o" -g -mcpu=v3
         # clang 19 is the first to know v4. Without BTF there are no map definitions, no externs' types, no CO-RE.
         case $name in
-          linking|globals)
+          linking|globals|legacy|alone)
             compile $version "$source" "$out/$name.nodebug.bpf.o" -mcpu=v3
             cpus="v1 v2"
             [ $version -ge 19 ] && cpus="v1 v2 v4"

@@ -28,7 +28,7 @@ internal sealed class BtfBuilder
     public int Array(int elementTypeId, int count)
     {
         var index = Integer(4, isSigned: false);
-        return Add(id => new BtfArray(id, elementTypeId, index, count));
+        return Add(id => new BtfArray(id, elementTypeId, index, (uint)count));
     }
 
     /// <summary>A struct of members at byte offsets.</summary>

@@ -143,7 +143,7 @@ internal sealed class BtfReader
     {
         var element = Reference(Word());
         var index = Reference(Word());
-        return new BtfArray(_id, element, index, Size(Word()));
+        return new BtfArray(_id, element, index, Word());
     }
 
     private BtfStruct Struct(string name, bool isUnion, uint size, int count, bool hasBitFields)

@@ -10,7 +10,7 @@ namespace UringBpf.Bytecode;
 public sealed class BtfSpec
 {
     // Sizes saturate here, so that the product of one and an array's count can't overflow.
-    private const long MaxSize = 1L << 31;
+    private const long MaxSize = int.MaxValue;
 
     private static readonly BtfVoid s_void = new();
     private readonly Lazy<FrozenDictionary<string, ImmutableArray<BtfType>>> _byName;

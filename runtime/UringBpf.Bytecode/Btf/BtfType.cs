@@ -49,7 +49,7 @@ public sealed record BtfPointer(int Id, int TypeId) : BtfType(Id, "");
 /// <param name="ElementTypeId">Type of an element.</param>
 /// <param name="IndexTypeId">Type of an index.</param>
 /// <param name="Count">Elements; 0 for flexible arrays.</param>
-public sealed record BtfArray(int Id, int ElementTypeId, int IndexTypeId, int Count) : BtfType(Id, "");
+public sealed record BtfArray(int Id, int ElementTypeId, int IndexTypeId, uint Count) : BtfType(Id, "");
 
 /// <summary>A member of a struct or union.</summary>
 /// <param name="Name">Its name; empty for anonymous structs, unions and padding bit fields.</param>

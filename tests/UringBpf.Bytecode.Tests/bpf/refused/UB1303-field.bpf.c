@@ -1,0 +1,7 @@
+/* A field that map definitions do not have. */
+#include "../bpf_test.h"
+
+struct { __uint(type, ARRAY); __uint(maximum_entries, 1); __type(key, __u32); __type(value, __u32); } map SEC(".maps");
+SEC("raw") int program(void *ctx) { return 0; }
+
+char _license[] SEC("license") = "GPL";

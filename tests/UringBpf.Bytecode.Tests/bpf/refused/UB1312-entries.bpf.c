@@ -1,0 +1,7 @@
+/* More entries than a map can have. */
+#include "../bpf_test.h"
+
+struct { __uint(type, ARRAY); __uint(max_entries, 0x80000000); __type(key, __u32); __type(value, __u32); } map SEC(".maps");
+SEC("raw") int program(void *ctx) { return 0; }
+
+char _license[] SEC("license") = "GPL";
