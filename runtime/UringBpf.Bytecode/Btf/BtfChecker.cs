@@ -95,7 +95,7 @@ internal static class BtfChecker
             {
                 foreach (var next in edges(types[id])) below = Math.Max(below, Visit(next, level + 1));
             }
-            if (level > MaxDepth || below >= MaxDepth)
+            if (level > MaxDepth || below > MaxDepth)
                 throw new BpfException("UB1211", $"BTF type {id} '{types[id].Name}' {relation} itself, or is nested more than {MaxDepth} deep.");
             return _depth[id] = (byte)(below + 1);
         }

@@ -42,7 +42,7 @@ public sealed class BtfSpec
     public BtfType this[int id] => Types[id];
 
     /// <summary>Reads BTF: the contents of a <c>.BTF</c> section or of a file such as <c>/sys/kernel/btf/vmlinux</c>.</summary>
-    /// <exception cref="BpfException">UB1201 to UB1214 when it is malformed.</exception>
+    /// <exception cref="BpfException">UB1201 to UB1213 when it is malformed.</exception>
     public static BtfSpec Parse(ReadOnlySpan<byte> bytes) => BtfReader.Read(bytes.ToArray()).Types;
 
     /// <summary>The types with this name, of every kind, in order of id.</summary>

@@ -1,0 +1,82 @@
+using System.Buffers.Binary;
+using System.Runtime.InteropServices;
+using System.Text;
+
+namespace UringBpf.Bytecode.Tests.Objects;
+
+/// <summary>Writes an object of code sections and functions: for sizes that no compiler is asked for.</summary>
+internal sealed class ElfWriter
+{
+    private readonly List<(string Name, uint Type, ulong Flags, byte[] Data, uint Link, uint Info, uint EntrySize)> _sections = [];
+    private readonly List<(string Name, int Section, int Start, int Length, bool IsGlobal)> _functions = [];
+
+    /// <summary>Adds a code section; the answer is its index.</summary>
+    public int Code(string name, Instruction[] code)
+    {
+        _sections.Add((name, 1, 6, MemoryMarshal.AsBytes(code.AsSpan()).ToArray(), 0, 0, 0));
+        return _sections.Count;
+    }
+
+    /// <summary>Adds a function: slots of a section.</summary>
+    public ElfWriter Function(string name, int section, int start, int length, bool isGlobal = true)
+    {
+        _functions.Add((name, section, start, length, isGlobal));
+        return this;
+    }
+
+    public byte[] Bytes()
+    {
+        var strings = new List<byte> { 0 };
+        uint Text(string text)
+        {
+            strings.AddRange([.. Encoding.UTF8.GetBytes(text), 0]);
+            return (uint)(strings.Count - text.Length - 1);
+        }
+
+        var symbols = new byte[(_functions.Count + 1) * 24];
+        for (var i = 0; i < _functions.Count; i++)
+        {
+            var entry = symbols.AsSpan((i + 1) * 24);
+            BinaryPrimitives.WriteUInt32LittleEndian(entry, Text(_functions[i].Name));
+            entry[4] = (byte)((_functions[i].IsGlobal ? 0x10 : 0) | 2);
+            BinaryPrimitives.WriteUInt16LittleEndian(entry[6..], (ushort)_functions[i].Section);
+            BinaryPrimitives.WriteUInt64LittleEndian(entry[8..], (ulong)_functions[i].Start * 8);
+            BinaryPrimitives.WriteUInt64LittleEndian(entry[16..], (ulong)_functions[i].Length * 8);
+        }
+        var table = _sections.ToList();
+        var names = table.Count + 2;
+        table.Add((".symtab", 2, 0, symbols, (uint)names, 1, 24));
+        table.Add((".strtab", 3, 0, [], 0, 0, 0));
+        var offsets = table.Select(section => Text(section.Name)).ToArray();
+        table[^1] = table[^1] with { Data = [.. strings] };
+
+        var bytes = new List<byte>(new byte[64]);
+        var headers = new byte[(table.Count + 1) * 64];
+        for (var i = 0; i < table.Count; i++)
+        {
+            var header = headers.AsSpan((i + 1) * 64);
+            BinaryPrimitives.WriteUInt32LittleEndian(header, offsets[i]);
+            BinaryPrimitives.WriteUInt32LittleEndian(header[4..], table[i].Type);
+            BinaryPrimitives.WriteUInt64LittleEndian(header[8..], table[i].Flags);
+            BinaryPrimitives.WriteUInt64LittleEndian(header[24..], (ulong)bytes.Count);
+            BinaryPrimitives.WriteUInt64LittleEndian(header[32..], (ulong)table[i].Data.Length);
+            BinaryPrimitives.WriteUInt32LittleEndian(header[40..], table[i].Link);
+            BinaryPrimitives.WriteUInt32LittleEndian(header[44..], table[i].Info);
+            BinaryPrimitives.WriteUInt64LittleEndian(header[56..], table[i].EntrySize);
+            bytes.AddRange(table[i].Data);
+        }
+        var result = new byte[bytes.Count + headers.Length];
+        bytes.CopyTo(result);
+        headers.CopyTo(result, bytes.Count);
+        ((byte[])[0x7f, (byte)'E', (byte)'L', (byte)'F', 2, 1, 1]).CopyTo(result, 0);
+        BinaryPrimitives.WriteUInt16LittleEndian(result.AsSpan(16), 1);
+        BinaryPrimitives.WriteUInt16LittleEndian(result.AsSpan(18), 247);
+        BinaryPrimitives.WriteUInt32LittleEndian(result.AsSpan(20), 1);
+        BinaryPrimitives.WriteUInt64LittleEndian(result.AsSpan(40), (ulong)bytes.Count);
+        BinaryPrimitives.WriteUInt16LittleEndian(result.AsSpan(52), 64);
+        BinaryPrimitives.WriteUInt16LittleEndian(result.AsSpan(58), 64);
+        BinaryPrimitives.WriteUInt16LittleEndian(result.AsSpan(60), (ushort)(table.Count + 1));
+        BinaryPrimitives.WriteUInt16LittleEndian(result.AsSpan(62), (ushort)names);
+        return result;
+    }
+}
