@@ -4,19 +4,27 @@ namespace UringBpf.Verifier;
 
 /// <summary>
 /// A state that covers two rounds of a loop, and probably the ones to come: bounds that moved go on to the next threshold.
-/// Each number that changes from round to round gets an id of its own, by which the termination proof recognises it.
+/// Each number that changes from round to round gets an id of its own, by which the termination proof recognises it: the
+/// id names what the number was when the head was last met.
 /// </summary>
-internal sealed class Generalisation(ulong[] thresholds, Func<int> newId)
+/// <param name="perRegister">Where growing bounds may stop.</param>
+/// <param name="newId">Makes ids.</param>
+/// <param name="bound">The ids that the general state of the round before gave: they can be given again.</param>
+internal sealed class Generalisation(LoopThresholds.PerRegister perRegister, Func<int> newId, IReadOnlySet<int> bound)
 {
     private readonly Dictionary<(int, int, long), int> _ids = [];
     private readonly Dictionary<(int, int, long), Value> _buffers = [];
+    private readonly Dictionary<int, long?> _shifts = [];
+    private ulong[] _thresholds = [];
+
+    /// <summary>The ids that name numbers as they are at this head.</summary>
+    public HashSet<int> Bound { get; } = [];
 
     /// <summary>The general state, or null when the two differ in what they hold (locks, records, iterators).</summary>
     public MachineState? Of(MachineState old, MachineState now)
     {
         if (old.Depth != now.Depth || old.LockId != now.LockId || !old.References.AsSpan().SequenceEqual(now.References)) return null;
-        _ids.Clear();
-        _buffers.Clear();
+        Survey(old, now);
         var general = now.Copy();
         general.BufferRange = Math.Min(old.BufferRange, now.BufferRange);
         for (var index = 0; index < old.Depth; index++)
@@ -25,7 +33,12 @@ internal sealed class Generalisation(ulong[] thresholds, Func<int> newId)
             if (old[index].Chain != now[index].Chain || !ReferenceEquals(old[index].Callback, now[index].Callback)) return null;
             var frame = general.Writable(index);
             for (var register = 0; register < Frame.Registers; register++)
+            {
+                if (ReferenceEquals(old[index][register], now[index][register])) continue;
+                _thresholds = perRegister.Of(index == old.Depth - 1 ? register : -1);
                 frame[register] = Join(old[index][register], now[index][register]);
+            }
+            _thresholds = perRegister.Of(-1);
             for (var slot = 0; slot < frame.UsedSlots; slot++)
                 frame.SetSlot(slot, old[index].Slot(slot) is { } a && now[index].Slot(slot) is { } b ? StackSlot.Join(a, b, Join) : null);
         }
@@ -50,26 +63,40 @@ internal sealed class Generalisation(ulong[] thresholds, Func<int> newId)
             var id = old.Id == now.Id ? now.Id : Pair(old.Id, now.Id, 0);
             if (old.Offset == now.Offset && old.Number.Equals(now.Number)) return now with { Id = id };
             if (old.Kind == ValueKind.Iterator) return null;
-            return now with { Id = id, Offset = 0, Number = Scalar.Widen(OffsetOf(old), OffsetOf(now), thresholds) };
+            return now with { Id = id, Offset = 0, Number = Scalar.Widen(OffsetOf(old), OffsetOf(now), _thresholds) };
         }
         return old.Equals(now) ? now : null;
     }
 
     private Value JoinNumbers(Value old, Value now)
     {
-        var number = Scalar.Widen(old.Number, now.Number, thresholds);
+        var number = Scalar.Widen(old.Number, now.Number, _thresholds);
         if (number.IsConstant) return Value.Of(number);
+        var shift = now.Offset - old.Offset;
         // The same unknown in both rounds: it did not change.
-        if (old.Id != 0 && old.Id == now.Id && old.Offset == now.Offset)
-            return now with { Number = number };
-        var linked = old.Id != 0 && now.Id != 0;
-        return new Value
+        if (old.Id != 0 && old.Id == now.Id && shift == 0)
         {
-            Kind = ValueKind.Number,
-            Number = number,
-            Id = linked ? Pair(old.Id, now.Id, now.Offset - old.Offset) : newId(),
-            Offset = linked ? old.Offset : 0,
-        };
+            if (bound.Contains(old.Id)) Bound.Add(old.Id);
+            return now with { Number = number };
+        }
+        var linked = old.Id != 0 && now.Id != 0;
+        // All that the head named so moved alike: the name stays.
+        var again = linked && old.Id == now.Id && bound.Contains(old.Id) && _shifts.GetValueOrDefault(old.Id) == shift;
+        var id = again ? old.Id : linked ? Pair(old.Id, now.Id, shift) : newId();
+        Bound.Add(id);
+        return new Value { Kind = ValueKind.Number, Number = number, Id = id, Offset = linked ? old.Offset : 0 };
+    }
+
+    // How far the numbers of each given id moved, null where they did not move alike.
+    private void Survey(MachineState old, MachineState now)
+    {
+        foreach (var (place, value) in Place.Numbers(old))
+        {
+            if (!bound.Contains(value.Id) || place.In(now) is not { IsNumber: true } moved || moved.Id != value.Id) continue;
+            var shift = moved.Offset - value.Offset;
+            if (!_shifts.TryGetValue(value.Id, out var known)) _shifts.Add(value.Id, shift);
+            else if (known != shift) _shifts[value.Id] = null;
+        }
     }
 
     // Data pointers with one id in both rounds keep one: the first of them becomes the common variable part.
@@ -77,12 +104,12 @@ internal sealed class Generalisation(ulong[] thresholds, Func<int> newId)
     {
         var shift = now.Offset - old.Offset;
         if (old.Id == now.Id && shift == 0)
-            return now with { Range = Math.Min(old.Range, now.Range), Number = Scalar.Widen(old.Number, now.Number, thresholds) };
+            return now with { Range = Math.Min(old.Range, now.Range), Number = Scalar.Widen(old.Number, now.Number, _thresholds) };
         if (!_buffers.TryGetValue((old.Id, now.Id, shift), out var first))
         {
             // What is proved of both: how far beyond the common part the data reaches.
             var known = old.Range >= old.Offset && now.Range >= now.Offset ? Math.Min(old.Range - old.Offset, now.Range - now.Offset) : -1;
-            var number = Scalar.Widen(OffsetOf(old), OffsetOf(now), thresholds);
+            var number = Scalar.Widen(OffsetOf(old), OffsetOf(now), _thresholds);
             var most = known >= 0 ? Walker.LargestBuffer : Walker.BufferOffsetLimit;
             number = Scalar.Intersect(number, Scalar.FromSigned(-Walker.BufferOffsetLimit, most));
             first = now with { Id = newId(), Offset = old.Offset, Number = number, Range = known };

@@ -9,6 +9,9 @@ internal sealed class Inclusion
     private readonly List<(int Old, int New, long Shift)> _ids = [];
     private int _nameless;
 
+    /// <summary>The register in which the last comparison of two running frames differed, or -1.</summary>
+    public int Difference { get; private set; }
+
     public bool Includes(MachineState old, MachineState now)
     {
         if (old.Depth != now.Depth || old.References.Length != now.References.Length || (old.LockId == 0) != (now.LockId == 0)
@@ -16,6 +19,7 @@ internal sealed class Inclusion
         {
             return false;
         }
+        Difference = -1;
         _ids.Clear();
         _nameless = 0;
         for (var index = 0; index < old.References.Length; index++)
@@ -31,12 +35,21 @@ internal sealed class Inclusion
         return true;
     }
 
+    /// <summary>True when a register alone shows that the running frame of <paramref name="old"/> does not include the other.</summary>
+    public bool Differs(MachineState old, MachineState now, int register)
+    {
+        _ids.Clear();
+        return !Includes(old.Top[register], now.Top[register]);
+    }
+
     private bool Includes(Frame old, Frame now)
     {
         if (old.Chain != now.Chain || old.Function != now.Function || !ReferenceEquals(old.Callback, now.Callback)) return false;
         for (var register = 0; register < Frame.Registers; register++)
         {
-            if (!Includes(old[register], now[register])) return false;
+            if (Includes(old[register], now[register])) continue;
+            Difference = register;
+            return false;
         }
         for (var slot = 0; slot < old.UsedSlots; slot++)
         {

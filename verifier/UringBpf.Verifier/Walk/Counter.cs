@@ -1,94 +1,77 @@
 namespace UringBpf.Verifier;
 
-/// <summary>Finds the counter of a loop and how often it lets the loop go round.</summary>
-internal static class Counter
+/// <summary>
+/// A number at a loop head that moves one way each time round. The general states of one loop that name it alike are its
+/// heads: between any two visits of them it moves by at least its smallest step, so it limits how many there can be.
+/// </summary>
+internal sealed class Counter
 {
-    /// <summary>The most arrivals at a general loop head from within its cycle, or null when nothing counts them.</summary>
-    /// <param name="head">The head.</param>
-    /// <param name="cycle">The nodes of the cycle.</param>
-    /// <param name="inside">Their numbers.</param>
-    public static long? Rounds(Node head, IEnumerable<Node> cycle, HashSet<int> inside)
+    private Counter(List<Node> heads, long rounds)
     {
-        // Every way back to the head, as the state that arrives; a way that runs into another recorded state must arrive
-        // there with the head's unknowns at the same distances, or what is known behind it is of another round. (A state
-        // that was recorded or generalised from the arrival itself keeps its ids by construction.)
-        var arrivals = new List<MachineState>();
-        var joins = new List<(MachineState Recorded, MachineState Arrival)>();
-        foreach (var node in cycle)
+        Heads = heads;
+        Rounds = rounds;
+    }
+
+    public IReadOnlyList<Node> Heads { get; }
+
+    /// <summary>The most visits of the heads from within the cycle.</summary>
+    public long Rounds { get; }
+
+    /// <summary>A counter of a cycle, the one with the fewest rounds, or null.</summary>
+    /// <param name="head">A general state in it.</param>
+    /// <param name="cycle">Its nodes.</param>
+    public static Counter? Of(Node head, HashSet<Node> cycle)
+    {
+        Counter? best = null;
+        foreach (var (place, value) in Place.Numbers(head.State))
         {
-            foreach (var edge in node.Edges)
-            {
-                if (!inside.Contains(edge.Target.Index)) continue;
-                if (ReferenceEquals(edge.Target, head))
-                {
-                    if (edge.Arrival is null) return null;
-                    arrivals.Add(edge.Arrival);
-                }
-                else if (edge.Arrival is not null)
-                {
-                    joins.Add((edge.Target.State, edge.Arrival));
-                }
-            }
-        }
-        long? best = null;
-        foreach (var (frame, register, slot, high, value) in Numbers(head.State))
-        {
-            if (value.Id == 0 || RoundsOf(value, frame, register, slot, high, arrivals) is not { } rounds || rounds >= best) continue;
-            if (joins.TrueForAll(join => KeepsDistance(value.Id, join.Recorded, join.Arrival))) best = rounds;
+            if (!head.Bound.Contains(value.Id)) continue;
+            var heads = cycle.Where(node => node.Slot == head.Slot && node.Bound.Contains(value.Id)
+                && place.In(node.State) is { IsNumber: true } named && named.Id == value.Id && named.Offset == value.Offset).ToList();
+            if (RoundsOf(place, value, heads, cycle) is { } rounds && (best is null || rounds < best.Rounds)) best = new(heads, rounds);
         }
         return best;
     }
 
-    private static long? RoundsOf(Value value, int frame, int register, int slot, bool high, List<MachineState> arrivals)
+    private static long? RoundsOf(Place place, Value value, List<Node> heads, HashSet<Node> cycle)
     {
         long least = long.MaxValue, most = long.MinValue;
-        foreach (var arrival in arrivals)
+        foreach (var node in cycle)
         {
-            if (At(arrival, frame, register, slot, high) is not { } arrived || arrived.Kind != value.Kind || arrived.Id != value.Id) return null;
-            var distance = arrived.Offset - value.Offset;
-            least = Math.Min(least, distance);
-            most = Math.Max(most, distance);
+            foreach (var edge in node.Edges)
+            {
+                if (!cycle.Contains(edge.Target)) continue;
+                if (heads.Contains(edge.Target))
+                {
+                    if (edge.Arrival is null || place.In(edge.Arrival) is not { IsNumber: true } arrived || arrived.Id != value.Id) return null;
+                    var distance = arrived.Offset - value.Offset;
+                    least = Math.Min(least, distance);
+                    most = Math.Max(most, distance);
+                }
+                else if (edge.Arrival is not null && !KeepsDistance(value.Id, edge.Target.State, edge.Arrival))
+                {
+                    // What is known behind it is of another round. (A state recorded or generalised from the arrival
+                    // itself keeps the distances by construction.)
+                    return null;
+                }
+            }
         }
         if (least <= 0 && most >= 0) return null;
-        var number = value.Number;
-        var range = Math.Min(number.UMax - number.UMin, (ulong)number.SMax - (ulong)number.SMin);
-        var step = (ulong)(least > 0 ? least : -most);
-        return range > long.MaxValue / 4 ? null : (long)(range / step);
+        var numbers = heads.Select(node => place.In(node.State)!.Number).ToList();
+        var unsigned = numbers.Max(number => number.UMax) - numbers.Min(number => number.UMin);
+        var signed = (ulong)numbers.Max(number => number.SMax) - (ulong)numbers.Min(number => number.SMin);
+        var range = Math.Min(unsigned, signed);
+        return range > long.MaxValue / 4 ? null : (long)(range / (ulong)(least > 0 ? least : -most));
     }
 
-    // Wherever the recorded state names the unknown, the arriving one holds the same unknown at the same distance.
+    // Wherever the recorded state uses the name, the arriving one holds the same unknown at the same distance.
     private static bool KeepsDistance(int id, MachineState recorded, MachineState arrival)
     {
-        foreach (var (frame, register, slot, high, value) in Numbers(recorded))
+        foreach (var (place, value) in Place.Numbers(recorded))
         {
             if (value.Id != id) continue;
-            if (At(arrival, frame, register, slot, high) is not { } arrived || arrived.Id != id || arrived.Offset != value.Offset) return false;
+            if (place.In(arrival) is not { IsNumber: true } arrived || arrived.Id != id || arrived.Offset != value.Offset) return false;
         }
         return true;
-    }
-
-    private static Value? At(MachineState state, int frame, int register, int slot, bool high)
-    {
-        if (frame >= state.Depth) return null;
-        if (register >= 0) return state[frame][register];
-        var cell = state[frame].Slot(slot);
-        return high ? cell?.High : cell?.Low;
-    }
-
-    private static IEnumerable<(int Frame, int Register, int Slot, bool High, Value Value)> Numbers(MachineState state)
-    {
-        for (var frame = 0; frame < state.Depth; frame++)
-        {
-            for (var register = 0; register < Frame.Registers - 1; register++)
-            {
-                if (state[frame][register] is { Kind: ValueKind.Number or ValueKind.Iterator } value) yield return (frame, register, -1, false, value);
-            }
-            for (var slot = 0; slot < state[frame].UsedSlots; slot++)
-            {
-                if (state[frame].Slot(slot) is not { } cell) continue;
-                if (cell.Low is { Kind: ValueKind.Number or ValueKind.Iterator } low) yield return (frame, -1, slot, false, low);
-                if (cell.High is { Kind: ValueKind.Number } highValue) yield return (frame, -1, slot, true, highValue);
-            }
-        }
     }
 }

@@ -9,7 +9,7 @@ namespace UringBpf.Verifier;
 internal sealed class Session(ProgramSpec spec, VerifierOptions options)
 {
     // Steps spent on walking loops round by round only to prove that they end.
-    private const int ProofSteps = 100_000;
+    private const int ProofSteps = 200_000;
 
     public int Processed { get; private set; }
 
@@ -67,6 +67,7 @@ internal sealed class Session(ProgramSpec spec, VerifierOptions options)
                 {
                     first ??= rejected;
                     plan.WalkRoundByRound(general.Slot);
+                    options.Log?.WriteLine($"the loop at {general.Slot} is walked round by round: in general, {rejected.Rejection.Message}");
                 }
                 catch (RejectedException rejected) when (first is not null && rejected.Rejection.Code == "UB2901")
                 {
@@ -92,6 +93,7 @@ internal sealed class Session(ProgramSpec spec, VerifierOptions options)
         void TryRoundByRound()
         {
             foreach (var head in proof.Unproved) plan.WalkRoundByRound(head);
+            options.Log?.WriteLine($"the loops at {string.Join(", ", proof.Unproved.Distinct())} are walked round by round to prove that they end");
             var attempt = new Walker(spec, type, options, judge, shape, liveness, thresholds, plan, Processed, Processed + ProofSteps);
             try
             {

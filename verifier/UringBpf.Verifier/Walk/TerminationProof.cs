@@ -27,7 +27,7 @@ internal sealed class TerminationProof
     {
         var all = new int[_nodes.Length];
         for (var index = 0; index < all.Length; index++) all[index] = index;
-        return Longest(all, null, 0) is { } longest && longest < Unbounded ? longest : null;
+        return Longest(all, [], 0) is { } longest && longest < Unbounded ? longest : null;
     }
 
     /// <summary>A node from which no end of the program can be reached, or null.</summary>
@@ -76,8 +76,8 @@ internal sealed class TerminationProof
         return null;
     }
 
-    // The longest way through a set of nodes, from any of them, without edges into the cut node.
-    private long? Longest(int[] members, Node? cut, int depth)
+    // The longest way through a set of nodes, from any of them, without edges into the cut ones.
+    private long? Longest(int[] members, IReadOnlyList<Node> cut, int depth)
     {
         var inside = new HashSet<int>(members);
         var groups = Components(members, inside, cut);
@@ -100,7 +100,7 @@ internal sealed class TerminationProof
                 best = Math.Max(best, node.CostToEnd);
                 foreach (var edge in node.Edges)
                 {
-                    if (ReferenceEquals(edge.Target, cut)) best = Math.Max(best, edge.Cost);
+                    if (cut.Contains(edge.Target)) best = Math.Max(best, edge.Cost);
                     else if (!inside.Contains(edge.Target.Index)) best = Math.Max(best, edge.Cost);
                     else if (edge.Target.Index != index && same?.Contains(edge.Target.Index) != true) best = Math.Max(best, Sum(edge.Cost, longest[edge.Target.Index]));
                 }
@@ -113,25 +113,26 @@ internal sealed class TerminationProof
 
     private static long Sum(long a, long b) => Math.Min(Unbounded, a + b);
 
-    private bool LoopsOnItself(int index, Node? cut) =>
-        !ReferenceEquals(_nodes[index], cut) && _nodes[index].Edges.Exists(edge => edge.Target.Index == index);
+    private bool LoopsOnItself(int index, IReadOnlyList<Node> cut) =>
+        !cut.Contains(_nodes[index]) && _nodes[index].Edges.Exists(edge => edge.Target.Index == index);
 
     // The most instructions spent inside a cycle before it is left for good.
-    private long? RoundsThrough(int[] group, Node? cut, int depth)
+    private long? RoundsThrough(int[] group, IReadOnlyList<Node> cut, int depth)
     {
-        var inside = new HashSet<int>(group);
+        var cycle = group.Select(index => _nodes[index]).ToHashSet();
         var (unproved, holder) = (Unproved.Count, Holder);
         if (depth < DepthLimit)
         {
             foreach (var index in group)
             {
                 var head = _nodes[index];
-                if (ReferenceEquals(head, cut) || !head.IsGeneral || Counter.Rounds(head, group.Select(i => _nodes[i]), inside) is not { } rounds) continue;
-                if (Longest(group, head, depth + 1) is not { } round) continue;
+                if (!head.IsGeneral || cut.Contains(head) || Counter.Of(head, cycle) is not { } counter) continue;
+                if (Longest(group, [.. cut, .. counter.Heads], depth + 1) is not { } round) continue;
                 Unproved.RemoveRange(unproved, Unproved.Count - unproved);
                 Holder = holder;
                 // Entering beside the head costs one more partial round.
-                return (UInt128)(rounds + 2) * (ulong)Math.Max(1, round) >= Unbounded ? Unbounded : (rounds + 2) * Math.Max(1, round);
+                var most = (UInt128)(counter.Rounds + 2) * (ulong)Math.Max(1, round);
+                return most >= Unbounded ? Unbounded : (long)most;
             }
         }
         foreach (var index in group)
@@ -143,7 +144,7 @@ internal sealed class TerminationProof
     }
 
     // Tarjan's strongly connected components, in reverse topological order.
-    private List<int[]> Components(int[] members, HashSet<int> inside, Node? cut)
+    private List<int[]> Components(int[] members, HashSet<int> inside, IReadOnlyList<Node> cut)
     {
         var result = new List<int[]>();
         var order = new Dictionary<int, int>();
@@ -165,7 +166,7 @@ internal sealed class TerminationProof
                     onStack.Add(index);
                 }
                 var edges = _nodes[index].Edges;
-                if (next > 0 && inside.Contains(edges[next - 1].Target.Index) && !ReferenceEquals(edges[next - 1].Target, cut)
+                if (next > 0 && inside.Contains(edges[next - 1].Target.Index) && !cut.Contains(edges[next - 1].Target)
                     && onStack.Contains(edges[next - 1].Target.Index))
                 {
                     low[index] = Math.Min(low[index], low[edges[next - 1].Target.Index]);
@@ -174,7 +175,7 @@ internal sealed class TerminationProof
                 {
                     work.Push((index, next + 1));
                     var target = edges[next].Target;
-                    if (!ReferenceEquals(target, cut) && inside.Contains(target.Index) && !order.ContainsKey(target.Index)) work.Push((target.Index, 0));
+                    if (!cut.Contains(target) && inside.Contains(target.Index) && !order.ContainsKey(target.Index)) work.Push((target.Index, 0));
                     continue;
                 }
                 if (low[index] != order[index]) continue;

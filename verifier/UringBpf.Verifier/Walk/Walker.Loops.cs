@@ -7,7 +7,7 @@ internal sealed partial class Walker
     private const int RoundsBefore = 2;
 
     // Generalisations of one loop until thresholds are no longer tried.
-    private const int GeneralisationsWithThresholds = 12;
+    private const int GeneralisationsWithThresholds = 8;
 
     private readonly LoopThresholds _thresholds;
     private readonly LoopPlan _plan;
@@ -40,11 +40,12 @@ internal sealed partial class Walker
         }
     }
 
-    // Replaces the state at a loop head by one that covers this round, the one before and, one hopes, all others.
-    private bool Generalise()
+    // Replaces the state at a loop head by one that covers this round, the one before and, one hopes, all others. The ids
+    // it gives, or null when it stays.
+    private HashSet<int>? Generalise()
     {
-        if (!_options.Widening || _plan.WalksRoundByRound(_slot)) return false;
-        if (!_openByPlace.TryGetValue((_slot, _state.Top.Chain), out var rounds)) return false;
+        if (!_options.Widening || _plan.WalksRoundByRound(_slot)) return null;
+        if (!_openByPlace.TryGetValue((_slot, _state.Top.Chain), out var rounds)) return null;
         var since = EnteredSince();
         var count = 0;
         var general = 0;
@@ -54,13 +55,14 @@ internal sealed partial class Walker
             if (rounds[index].IsGeneral) general++;
             if (count > GeneralisationsWithThresholds + RoundsBefore) break;
         }
-        if (count < RoundsBefore) return false;
-        var thresholds = general < GeneralisationsWithThresholds ? _thresholds.Of(_slot, rounds[^1].State, _state) : [];
-        if (new Generalisation(thresholds, NewId).Of(rounds[^1].State, _state) is not { } state) return false;
+        if (count < RoundsBefore) return null;
+        var thresholds = general < GeneralisationsWithThresholds ? _thresholds.Of(_slot, rounds[^1].State, _state) : new();
+        var generalisation = new Generalisation(thresholds, NewId, rounds[^1].Bound);
+        if (generalisation.Of(rounds[^1].State, _state) is not { } state) return null;
         // All that follows rests on this one: look again.
-        if (!new Inclusion().Includes(state, _state)) return false;
+        if (!new Inclusion().Includes(state, _state)) return null;
         _state = state;
-        return true;
+        return generalisation.Bound;
     }
 
     // The number of the node where the present round of the enclosing loop began: rounds before it were other loops.

@@ -106,16 +106,17 @@ internal sealed partial class Walker
         }
         var isHead = _shape.Loops.Heads[_slot];
         if (!isHead && _cost < StepsBetweenRecords) return false;
-        var isGeneral = isHead && Generalise();
-        var node = _explored.Record(_slot, _state, isGeneral);
-        if (isGeneral) _generalNodes++;
+        var arrival = _state;
+        var bound = isHead ? Generalise() : null;
+        var node = _explored.Record(_slot, _state, bound);
+        if (bound is not null) _generalNodes++;
         if (isHead) Open(node);
         if (_explored.Bytes > (long)_options.MaxMemoryMiB << 20)
         {
             _judge.Reject(Rule.MemoryBudget, _slot, $"{States} recorded states need more than {_options.MaxMemoryMiB} MiB.",
                 help: "make the program smaller or its loops simpler, or raise VerifierOptions.MaxMemoryMiB");
         }
-        _node.Edges.Add(new(node, _cost, null));
+        _node.Edges.Add(new(node, _cost, bound is null ? null : arrival));
         (_node, _cost) = (node, 0);
         return false;
     }
