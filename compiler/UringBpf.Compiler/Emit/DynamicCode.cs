@@ -33,7 +33,7 @@ internal sealed unsafe class DynamicCode
         foreach (var (subprogram, index) in code._callbacks)
         {
             code._callbackTargets[index].Invoke =
-                (delegate*<nint, ulong, ulong, ulong, ulong, byte*, ExecutionState*, ulong>)Pointer(code._methods[new MethodKey(subprogram, MethodKind.Callback)]);
+                (delegate*<nint, ulong, ulong, ulong, ulong, byte*, ExecutionState*, ulong>)code.Address(new MethodKey(subprogram, MethodKind.Callback));
         }
         return code;
     }
@@ -42,7 +42,10 @@ internal sealed unsafe class DynamicCode
     public IReadOnlyDictionary<MethodKey, DynamicMethod> Methods => _methods;
 
     /// <summary>The entry's address.</summary>
-    public nint EntryPoint => Pointer(_methods[new MethodKey(0)]);
+    public nint EntryPoint => Address(new MethodKey(0));
+
+    /// <summary>The address of a method's machine code.</summary>
+    public nint Address(MethodKey key) => Pointer(_methods[key]);
 
     // The address of a subprogram's callback target; what it invokes is filled in when the code is ready.
     private long Callback(int subprogram)
