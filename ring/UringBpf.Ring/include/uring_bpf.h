@@ -39,6 +39,9 @@ typedef long long __s64;
 #define SEC(name) __attribute__((section(name), used))
 #define __ksym __attribute__((section(".ksyms")))
 #define __weak __attribute__((weak))
+/* With -g, accesses are recorded by name and resolved when the object is loaded (CO-RE): a hook compiled against an older
+ * version of this header keeps working. */
+#define __core __attribute__((preserve_access_index))
 #define __always_inline inline __attribute__((always_inline))
 #define __noinline __attribute__((noinline))
 #ifndef NULL
@@ -87,7 +90,7 @@ struct uring_completion {
     void *data;      /* the bytes it moved: data_end - data == max(res, 0)       */
     void *data_end;  /* for reads and receives, else empty                       */
     __u64 scratch[8]; /* this chain's own memory, zero when the chain starts     */
-};
+} __core;
 
 /* Verdicts: the low 32 bits of the result, signed. */
 #define URING_CONTINUE 1 /* swallow this completion; the chain lives on in what is in flight */
@@ -109,7 +112,7 @@ struct uring_submission {
     __u32 length;
     __u64 offset;
     __u64 user_data;
-};
+} __core;
 
 /* ---- Operations ---- */
 
