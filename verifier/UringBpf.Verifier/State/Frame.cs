@@ -6,7 +6,13 @@ namespace UringBpf.Verifier;
 /// </summary>
 internal sealed class Frame
 {
-    public const int Registers = 11;
+    /// <summary>r0..r10, and the number of the round in a callback.</summary>
+    public const int Registers = 12;
+
+    public const int Round = 11;
+
+    public const int Pointer = 10;
+
     public const int Slots = 64;
 
     private readonly Value?[] _registers;

@@ -30,7 +30,7 @@ internal sealed class Generalisation(LoopThresholds.PerRegister perRegister, Fun
         for (var index = 0; index < old.Depth; index++)
         {
             if (ReferenceEquals(old[index], now[index])) continue;
-            if (old[index].Chain != now[index].Chain || !ReferenceEquals(old[index].Callback, now[index].Callback)) return null;
+            if (old[index].Chain != now[index].Chain || old[index].Callback != now[index].Callback) return null;
             var frame = general.Writable(index);
             for (var register = 0; register < Frame.Registers; register++)
             {
@@ -38,9 +38,11 @@ internal sealed class Generalisation(LoopThresholds.PerRegister perRegister, Fun
                 _thresholds = perRegister.Of(index == old.Depth - 1 ? register : -1);
                 frame[register] = Join(old[index][register], now[index][register]);
             }
-            _thresholds = perRegister.Of(-1);
             for (var slot = 0; slot < frame.UsedSlots; slot++)
+            {
+                _thresholds = perRegister.Of(-1);
                 frame.SetSlot(slot, old[index].Slot(slot) is { } a && now[index].Slot(slot) is { } b ? StackSlot.Join(a, b, Join) : null);
+            }
         }
         return general;
     }
@@ -52,17 +54,22 @@ internal sealed class Generalisation(LoopThresholds.PerRegister perRegister, Fun
         if (old.IsNumber && now.IsNumber) return JoinNumbers(old, now);
         if (old.Kind != now.Kind || old.Detail != now.Detail || old.Reference != now.Reference || old.IsReadOnly != now.IsReadOnly || !ReferenceEquals(old.Map, now.Map))
             return null;
+        if (old.Kind == ValueKind.Iterator)
+        {
+            _thresholds = [(ulong)old.Detail];
+            var position = JoinNumbers(old, now);
+            return now with { Number = position.Number, Id = position.Id, Offset = position.Offset };
+        }
         if (old.Kind == ValueKind.Buffer) return JoinBuffers(old, now);
         if (old.IsMaybeNull)
         {
             if (old.Offset != now.Offset || !old.Number.Equals(now.Number)) return null;
             return now with { Id = Pair(old.Id, now.Id, 0) };
         }
-        if (old.Kind is ValueKind.Stack or ValueKind.Context or ValueKind.MapValue or ValueKind.Memory or ValueKind.Iterator)
+        if (old.Kind is ValueKind.Stack or ValueKind.Context or ValueKind.MapValue or ValueKind.Memory)
         {
             var id = old.Id == now.Id ? now.Id : Pair(old.Id, now.Id, 0);
             if (old.Offset == now.Offset && old.Number.Equals(now.Number)) return now with { Id = id };
-            if (old.Kind == ValueKind.Iterator) return null;
             return now with { Id = id, Offset = 0, Number = Scalar.Widen(OffsetOf(old), OffsetOf(now), _thresholds) };
         }
         return old.Equals(now) ? now : null;
@@ -92,7 +99,7 @@ internal sealed class Generalisation(LoopThresholds.PerRegister perRegister, Fun
     {
         foreach (var (place, value) in Place.Numbers(old))
         {
-            if (!bound.Contains(value.Id) || place.In(now) is not { IsNumber: true } moved || moved.Id != value.Id) continue;
+            if (!bound.Contains(value.Id) || place.In(now) is not { } moved || moved.Kind != value.Kind || moved.Id != value.Id) continue;
             var shift = moved.Offset - value.Offset;
             if (!_shifts.TryGetValue(value.Id, out var known)) _shifts.Add(value.Id, shift);
             else if (known != shift) _shifts[value.Id] = null;

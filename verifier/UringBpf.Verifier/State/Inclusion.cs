@@ -44,7 +44,7 @@ internal sealed class Inclusion
 
     private bool Includes(Frame old, Frame now)
     {
-        if (old.Chain != now.Chain || old.Function != now.Function || !ReferenceEquals(old.Callback, now.Callback)) return false;
+        if (old.Chain != now.Chain || old.Function != now.Function || old.Callback != now.Callback) return false;
         for (var register = 0; register < Frame.Registers; register++)
         {
             if (Includes(old[register], now[register])) continue;
@@ -97,6 +97,11 @@ internal sealed class Inclusion
             // A link between constants says nothing that they do not say themselves. A number without a link is linked to
             // nothing, so each one gets a name of its own.
             return old.Id == 0 || old.Number.IsConstant || Same(old.Id, now.Id != 0 ? now.Id : --_nameless, now.Offset - old.Offset);
+        }
+        if (old.Kind == ValueKind.Iterator)
+        {
+            return old.Detail == now.Detail && Same(old.Reference, now.Reference) && old.Number.Includes(now.Number)
+                && (old.Id == 0 || old.Number.IsConstant || Same(old.Id, now.Id != 0 ? now.Id : --_nameless, now.Offset - old.Offset));
         }
         if (old.Offset != now.Offset || old.Detail != now.Detail || old.IsReadOnly != now.IsReadOnly || !ReferenceEquals(old.Map, now.Map)
             || old.Range > now.Range || (old.Reference != 0) != (now.Reference != 0))

@@ -93,7 +93,7 @@ internal sealed class MachineState
         for (var index = 0; index < Depth; index++)
         {
             if (index > 0) text.Append(" | ");
-            for (var register = 0; register < Frame.Registers - 1; register++)
+            for (var register = 0; register < Frame.Pointer; register++)
             {
                 if (_frames[index][register] is { } value) text.Append($"r{register}={value} ");
             }

@@ -21,14 +21,14 @@ internal readonly record struct Place(int Frame, int Register, int Slot, bool Is
     {
         for (var frame = 0; frame < state.Depth; frame++)
         {
-            for (var register = 0; register < Verifier.Frame.Registers - 1; register++)
+            for (var register = 0; register < Verifier.Frame.Registers; register++)
             {
                 if (state[frame][register] is { Kind: ValueKind.Number, Id: not 0 } value) yield return (new(frame, register, -1, false), value);
             }
             for (var slot = 0; slot < state[frame].UsedSlots; slot++)
             {
                 if (state[frame].Slot(slot) is not { } cell) continue;
-                if (cell.Low is { Kind: ValueKind.Number, Id: not 0 } low) yield return (new(frame, -1, slot, false), low);
+                if (cell.Low is { Kind: ValueKind.Number or ValueKind.Iterator, Id: not 0 } low) yield return (new(frame, -1, slot, false), low);
                 if (cell.High is { Kind: ValueKind.Number, Id: not 0 } high) yield return (new(frame, -1, slot, true), high);
             }
         }

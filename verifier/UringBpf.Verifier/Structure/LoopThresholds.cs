@@ -35,6 +35,12 @@ internal sealed class LoopThresholds(ProgramSpec spec, ProgramShape shape)
         {
             for (var index = 0; index < all.Sets.Length; index++) all.Sets[index].UnionWith(constants.Sets[index]);
         }
+        if (now.Top.Callback is { } run)
+        {
+            // The last round there can be.
+            all.Sets[Frame.Round].Add((ulong)run.Rounds - 1);
+            all.Sets[1].Add((ulong)run.Rounds - 1);
+        }
         for (var register = 0; register < Frame.Registers; register++)
         {
             if (now.Register(register) is not { IsNumber: true } value || before.Register(register) is not { IsNumber: true } old) continue;

@@ -224,6 +224,11 @@ internal sealed class ProgramShape
             Arrive(second);
         }
         for (var slot = 0; slot < Count; slot++) PrunePoints[slot] = Loops.Heads[slot] || arrivals[slot] > 1;
+        // Callbacks are the bodies of loops.
+        for (var slot = 0; slot < Count; slot++)
+        {
+            if (_rows[slot]?.Wide == WideKind.Function) PrunePoints[slot + 1 + _spec.Instructions[slot].Immediate] = Loops.Heads[slot + 1 + _spec.Instructions[slot].Immediate] = true;
+        }
 
         void Arrive(int to)
         {

@@ -62,9 +62,9 @@ internal sealed partial class Walker
                 CheckMemory(slot, call, name, value, least, most, argument.Kind != ArgumentKind.WriteMemory, argument.Kind != ArgumentKind.ReadMemory);
                 break;
             case ArgumentKind.Record:
-                if (value.Kind == ValueKind.MemoryOrNull && value.Reference != 0)
+                if (value.Kind == ValueKind.MemoryOrNull && _state.References.Contains(value.Reference))
                     _judge.Reject(Rule.MaybeNull, slot, $"{name} may be NULL: compare it with NULL first.", help: "add `if (!p) return 0;` before this line");
-                else if (value.Kind != ValueKind.Memory || value.Reference == 0 || value.OffsetMin != 0 || value.OffsetMax != 0)
+                else if (value.Kind != ValueKind.Memory || !_state.References.Contains(value.Reference) || value.OffsetMin != 0 || value.OffsetMax != 0)
                     _judge.Reject(Rule.NotARecord, slot, $"{name} is {value.Noun}, not the start of a reserved ring-buffer record.", help: "pass the pointer that bpf_ringbuf_reserve returned, once");
                 call.Record = value;
                 break;

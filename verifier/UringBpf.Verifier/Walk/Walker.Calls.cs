@@ -54,10 +54,10 @@ internal sealed partial class Walker
             StartCallback(slot, call);
             return;
         }
-        ApplyIterator(slot, call, out var iteratorResult);
+        if (WalkIterator(slot, call)) return;
         ApplyLock(slot, call);
         ReleaseRecord(call);
-        var result = iteratorResult ?? Result(slot, call);
+        var result = Result(slot, call);
         ForgetArguments();
         _state.Set(0, result);
     }
@@ -192,7 +192,7 @@ internal sealed partial class Walker
         RequireNoIterator(slot);
         if (frame.Callback is not null)
         {
-            EndCallbackRound(slot, frame, Read(slot, 0));
+            EndRound(slot, frame, Read(slot, 0));
             return;
         }
         if (result is { Kind: ValueKind.Stack } && result.Detail == _state.Depth - 1)

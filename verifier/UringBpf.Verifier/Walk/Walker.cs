@@ -124,7 +124,7 @@ internal sealed partial class Walker
     // Drops what can't be read again, and the numbers no check depends on.
     private void Forget(int index, LiveSet registers, ulong slots, ulong relevantSlots)
     {
-        for (var register = 0; register < Frame.Registers - 1; register++)
+        for (var register = 0; register < Frame.Pointer; register++)
         {
             if (_state[index][register] is not { } value) continue;
             if ((registers.Registers >> register & 1) == 0) _state.Writable(index)[register] = null;
@@ -132,7 +132,7 @@ internal sealed partial class Walker
         }
         for (var slot = 0; slot < _state[index].UsedSlots; slot++)
         {
-            if (_state[index].Slot(slot) is not { } cell) continue;
+            if (_state[index].Slot(slot) is not { } cell || cell.Low is { Kind: ValueKind.Iterator }) continue;
             if ((slots >> slot & 1) == 0)
                 _state.Writable(index).SetSlot(slot, null);
             else if ((relevantSlots >> slot & 1) == 0 && (cell.Low is { } low && Blurs(low) || cell.High is { } high && Blurs(high)))
