@@ -70,7 +70,7 @@ internal sealed class Generalisation(LoopThresholds.PerRegister perRegister, Fun
         {
             var id = old.Id == now.Id ? now.Id : Pair(old.Id, now.Id, 0);
             if (old.Offset == now.Offset && old.Number.Equals(now.Number)) return now with { Id = id };
-            return now with { Id = id, Offset = 0, Number = Scalar.Widen(OffsetOf(old), OffsetOf(now), _thresholds) };
+            return now with { Id = id, Offset = 0, Number = Scalar.Widen(old.TotalOffset, now.TotalOffset, _thresholds) };
         }
         return old.Equals(now) ? now : null;
     }
@@ -116,7 +116,7 @@ internal sealed class Generalisation(LoopThresholds.PerRegister perRegister, Fun
         {
             // What is proved of both: how far beyond the common part the data reaches.
             var known = old.Range >= old.Offset && now.Range >= now.Offset ? Math.Min(old.Range - old.Offset, now.Range - now.Offset) : -1;
-            var number = Scalar.Widen(OffsetOf(old), OffsetOf(now), _thresholds);
+            var number = Scalar.Widen(old.TotalOffset, now.TotalOffset, _thresholds);
             var most = known >= 0 ? Walker.LargestBuffer : Walker.BufferOffsetLimit;
             number = Scalar.Intersect(number, Scalar.FromSigned(-Walker.BufferOffsetLimit, most));
             first = now with { Id = newId(), Offset = old.Offset, Number = number, Range = known };
@@ -124,9 +124,6 @@ internal sealed class Generalisation(LoopThresholds.PerRegister perRegister, Fun
         }
         return first with { Offset = old.Offset - first.Offset };
     }
-
-    private static Scalar OffsetOf(Value pointer) =>
-        Scalar.Binary(Operation.Add, 64, pointer.Number, Scalar.Constant((ulong)pointer.Offset));
 
     // What was one unknown in both rounds is one unknown in general.
     private int Pair(int old, int now, long shift)

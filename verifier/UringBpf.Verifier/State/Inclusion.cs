@@ -1,3 +1,5 @@
+using UringBpf.Bytecode;
+
 namespace UringBpf.Verifier;
 
 /// <summary>
@@ -103,14 +105,26 @@ internal sealed class Inclusion
             return old.Detail == now.Detail && Same(old.Reference, now.Reference) && old.Number.Includes(now.Number)
                 && (old.Id == 0 || old.Number.IsConstant || Same(old.Id, now.Id != 0 ? now.Id : --_nameless, now.Offset - old.Offset));
         }
-        if (old.Offset != now.Offset || old.Detail != now.Detail || old.IsReadOnly != now.IsReadOnly || !ReferenceEquals(old.Map, now.Map)
-            || old.Range > now.Range || (old.Reference != 0) != (now.Reference != 0))
+        if (old.Kind == ValueKind.Buffer) return IncludesBuffer(old, now);
+        if (old.Detail != now.Detail || old.IsReadOnly != now.IsReadOnly || !ReferenceEquals(old.Map, now.Map)
+            || (old.Reference != 0) != (now.Reference != 0))
         {
             return false;
         }
         return (old.Reference == 0 || Same(old.Reference, now.Reference))
             && (old.Id == now.Id && old.Id == 0 || old.Id != 0 && now.Id != 0 && Same(old.Id, now.Id))
-            && old.Number.Includes(now.Number);
+            && (old.Offset == now.Offset ? old.Number.Includes(now.Number) : old.TotalOffset.Includes(now.TotalOffset));
+    }
+
+    // The variable parts may be cut differently: the new one is as far from the old one as the fixed parts differ, for all
+    // pointers that share it, and what is known to exist counts from there.
+    private bool IncludesBuffer(Value old, Value now)
+    {
+        var shift = now.Offset - old.Offset;
+        if (old.Id == 0) return now.Id == 0 && shift == 0 && old.Range <= now.Range;
+        if (old.Range >= 0 && (now.Range < 0 || old.Range > now.Range - shift)) return false;
+        return Same(old.Id, now.Id, shift)
+            && old.Number.Includes(Scalar.Binary(Operation.Add, 64, now.Number, Scalar.Constant((ulong)shift)));
     }
 
     // For linked numbers, the new link must be at the same distance everywhere too.

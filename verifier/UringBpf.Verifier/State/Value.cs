@@ -81,6 +81,9 @@ internal sealed record Value
 
     public long OffsetMax => Offset + Number.SMax;
 
+    /// <summary>All offsets a pointer may have from its object's start.</summary>
+    public Scalar TotalOffset => Offset == 0 ? Number : Scalar.Binary(Operation.Add, 64, Number, Scalar.Constant((ulong)Offset));
+
     public static Value Of(in Scalar number) => new() { Kind = ValueKind.Number, Number = number };
 
     public static Value Constant(long value) => value == 0 ? Zero : Of(Scalar.Constant((ulong)value));
