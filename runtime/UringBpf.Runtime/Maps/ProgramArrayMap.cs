@@ -31,6 +31,21 @@ public sealed unsafe class ProgramArrayMap : BpfMap
 
     private ProgramArrayEntry** Entries => (ProgramArrayEntry**)Header->Data;
 
+    /// <summary>The program a tail call goes on in, counted against <see cref="Limits.TailCalls"/>; null when there is none, or no
+    /// call is left. For engines.</summary>
+    /// <param name="map">Address of the program array's header.</param>
+    /// <param name="index">Index; its low 32 bits count.</param>
+    /// <param name="state">The run's state.</param>
+    public static ProgramArrayEntry* TailCallTarget(ulong map, ulong index, ExecutionState* state)
+    {
+        var header = (MapHeader*)map;
+        if ((uint)index >= header->MaxEntries || state->TailCalls >= Limits.TailCalls) return null;
+        // The host may replace the entry at any time: read it once.
+        var entry = (ProgramArrayEntry*)Volatile.Read(ref ((nint*)header->Data)[(uint)index]);
+        if (entry != null) state->TailCalls++;
+        return entry;
+    }
+
     /// <summary>Entries, used or not.</summary>
     public int Length => _programs.Length;
 

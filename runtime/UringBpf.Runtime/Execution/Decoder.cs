@@ -1,0 +1,161 @@
+using System.Runtime.InteropServices;
+using UringBpf.Bytecode;
+
+namespace UringBpf.Runtime;
+
+/// <summary>Turns instructions into what <see cref="InterpreterLoop{TMetering}"/> runs: one for each slot, so that jump distances stay.</summary>
+internal unsafe ref struct Decoder(VerifiedProgram verified, MapSet maps, FunctionRegistry functions, GCHandle registry, DecodedInstruction* code, CallbackTarget* callbacks)
+{
+    // Code of each opcode row; calls, wide immediates and exit are decoded by hand.
+    private static readonly Code[] s_codes = CodesByRow();
+
+    public readonly void Decode()
+    {
+        var metered = verified.Termination == Termination.Metered;
+        for (var i = 0; i < verified.Subprograms.Length; i++)
+        {
+            callbacks[i].Self = (nint)(code + verified.Subprograms[i].Start);
+            callbacks[i].Invoke = metered ? &InterpretedProgram.InvokeMetered : &InterpretedProgram.InvokeProved;
+        }
+        var instructions = verified.Spec.Instructions;
+        for (var slot = 0; slot < instructions.Length; slot++)
+        {
+            var instruction = instructions[slot];
+            var row = OpcodeTable.Find(instruction) ?? throw Invalid(slot);
+            var decoded = code + slot;
+            decoded->Dst = (byte)instruction.Destination;
+            decoded->Src = (byte)instruction.Source;
+            decoded->Offset = instruction.Offset;
+            decoded->Immediate = instruction.Immediate;
+            // Dead code may name what can't be resolved; it is not run.
+            if (!verified.Facts[slot].Reached) decoded->Code = Code.Exit;
+            else if (row.IsJump) DecodeJump(row, instruction, slot);
+            else if (row.IsCall) DecodeCall(row, instruction, slot);
+            else if (row.Operation == Operation.LoadImmediate64) DecodeWide(row, instruction, slot);
+            else if (row.Operation == Operation.Exit) decoded->Code = Code.Exit;
+            else DecodePlain(row, slot);
+            // The loop steps over the second slot.
+            if (row.Slots == 2) slot++;
+        }
+    }
+
+    private readonly void DecodePlain(OpcodeRow row, int slot)
+    {
+        var decoded = code + slot;
+        decoded->Code = s_codes[row.Index];
+        switch (row.Operation)
+        {
+            case Operation.ToLittleEndian:
+                decoded->Src = decoded->Dst;
+                break;
+            case Operation.LoadPacketAbsolute or Operation.LoadPacketIndirect:
+                decoded->Offset = row.Bits / 8;
+                break;
+            case Operation.Load or Operation.Store when TranslatedField(row, slot) is { } field:
+                decoded->Offset += field.HostOffset - field.Offset;
+                // A 32-bit field that is a pointer in the host's layout.
+                if (field.Kind is ContextFieldKind.BufferStart or ContextFieldKind.BufferEnd) decoded->Code = Code.Load64;
+                break;
+        }
+    }
+
+    private readonly void DecodeJump(OpcodeRow row, in Instruction instruction, int slot)
+    {
+        var decoded = code + slot;
+        decoded->Target = row.IsLongJump ? instruction.Immediate : instruction.Offset;
+        decoded->Charge = Math.Max(1, -decoded->Target);
+        decoded->Code = s_codes[row.Index];
+    }
+
+    private readonly void DecodeWide(OpcodeRow row, in Instruction instruction, int slot)
+    {
+        var decoded = code + slot;
+        var next = verified.Spec.Instructions[slot + 1];
+        decoded->Code = Code.LoadWide;
+        decoded->Immediate = row.Wide switch
+        {
+            WideKind.Number => instruction.WideImmediate(next),
+            WideKind.MapIndex => (long)Map(instruction.Immediate),
+            WideKind.MapValueIndex => (long)Map(instruction.Immediate)->Data + next.Immediate,
+            WideKind.Function => (long)(callbacks + FunctionAt(slot + 1 + instruction.Immediate, slot)),
+            _ => throw Invalid(slot),
+        };
+    }
+
+    private readonly void DecodeCall(OpcodeRow row, in Instruction instruction, int slot)
+    {
+        var decoded = code + slot;
+        if (row.Operation == Operation.CallSubprogram)
+        {
+            decoded->Code = Code.CallSubprogram;
+            decoded->Target = instruction.Immediate;
+            return;
+        }
+        if (row.Operation == Operation.CallRegister)
+        {
+            decoded->Code = Code.CallRegister;
+            decoded->Immediate = GCHandle.ToIntPtr(registry);
+            return;
+        }
+        var prototype = verified.Spec.Functions.Find(row, instruction) ?? throw Invalid(slot);
+        if ((prototype.Traits & FunctionTraits.TailCall) != 0)
+        {
+            decoded->Code = Code.TailCall;
+            return;
+        }
+        var map = verified.Facts[slot].Map;
+        var function = map >= 0 ? functions.Specialize(prototype, verified.Spec.Maps[map]) : functions.Find(prototype);
+        if (function == null) throw new BpfException("UB4005", $"{verified.Spec.Name}: {prototype.Name} has no code in the function registry.", slot);
+        decoded->Immediate = function.Pointer;
+        if ((prototype.Traits & FunctionTraits.CallsBack) == 0) decoded->Code = (function.TakesState ? Code.CallState0 : Code.Call0) + (ushort)function.Arity;
+        else if (function is { Arity: 4, TakesState: true }) decoded->Code = Code.CallBack;
+        else throw new BpfException("UB4005", $"{verified.Spec.Name}: {prototype.Name} calls back, so it must take four arguments and the state.", slot);
+    }
+
+    // The context field an access is to, where the program's view is not the host's.
+    private readonly ContextField? TranslatedField(OpcodeRow row, int slot)
+    {
+        var facts = verified.Facts[slot];
+        if (facts.Region != RegionKind.Context || facts.OffsetMin != facts.OffsetMax) return null;
+        return verified.Type.Context.Find(facts.OffsetMin, row.AccessBytes) is { IsTranslated: true } field ? field : null;
+    }
+
+    private readonly int FunctionAt(int start, int slot)
+    {
+        for (var i = 0; i < verified.Subprograms.Length; i++)
+        {
+            if (verified.Subprograms[i].Start == start) return i;
+        }
+        throw Invalid(slot);
+    }
+
+    private readonly MapHeader* Map(int index) => maps[verified.Spec.Maps[index]].Header;
+
+    private readonly BpfException Invalid(int slot) =>
+        new("UB4005", $"{verified.Spec.Name}: instruction {slot} reached the interpreter, which has no code for it.", slot);
+
+    private static Code[] CodesByRow()
+    {
+        var codes = new Code[OpcodeTable.Rows.Length];
+        foreach (var row in OpcodeTable.Rows)
+        {
+            if (row.IsCall || row.Operation is Operation.LoadImmediate64 or Operation.Exit) continue;
+            var immediate = row.Source == OperandSource.Immediate ? "Imm" : "";
+            var name = row.Operation switch
+            {
+                // On a little-endian host it truncates; 64 bits stay as they are.
+                Operation.ToLittleEndian => row.Bits == 64 ? "Move64" : $"Truncate{row.Bits}",
+                Operation.ToBigEndian or Operation.ByteSwap => $"Swap{row.Bits}",
+                Operation.MoveSignExtend => $"SignExtend{row.Bits}To{row.Width}",
+                Operation.LoadSignExtend => $"LoadSigned{row.Bits}",
+                Operation.Load => $"Load{row.Bits}",
+                Operation.Store => $"Store{row.Bits}{immediate}",
+                >= Operation.AtomicAdd and <= Operation.StoreRelease => $"{row.Operation}{row.Bits}",
+                Operation.Jump or Operation.MayGoto or Operation.LoadPacketAbsolute or Operation.LoadPacketIndirect => $"{row.Operation}",
+                _ => $"{row.Operation}{row.Width}{immediate}",
+            };
+            codes[row.Index] = Enum.Parse<Code>(name);
+        }
+        return codes;
+    }
+}
