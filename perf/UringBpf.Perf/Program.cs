@@ -6,5 +6,6 @@ if (args is ["engines", ..])
     var only = args[1..].Where(argument => !argument.StartsWith("--", StringComparison.Ordinal)).ToArray();
     return EngineComparison.Run(Path.Combine("perf", "results"), rounds, only);
 }
+if (args is ["maps", ..]) return MapComparison.Run(Path.Combine("perf", "results"), args.Contains("--quick") ? 15 : 101);
 BenchmarkDotNet.Running.BenchmarkSwitcher.FromAssembly(typeof(Kernel).Assembly).Run(args);
 return 0;

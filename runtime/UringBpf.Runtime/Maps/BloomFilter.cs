@@ -87,9 +87,9 @@ public sealed unsafe class BloomFilterMap : BpfMap
         CheckSize(value);
         fixed (byte* v = value)
         {
-            Enter();
+            var activity = Enter();
             BloomFilterOps.Push((ulong)Header, (ulong)v, 0);
-            Leave();
+            Leave(activity);
         }
     }
 
@@ -101,9 +101,9 @@ public sealed unsafe class BloomFilterMap : BpfMap
         CheckSize(value);
         fixed (byte* v = value)
         {
-            Enter();
+            var activity = Enter();
             var status = BloomFilterOps.Peek((ulong)Header, (ulong)v);
-            Leave();
+            Leave(activity);
             return status == 0;
         }
     }

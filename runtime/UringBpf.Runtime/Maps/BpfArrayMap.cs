@@ -1,5 +1,4 @@
 using System.Collections;
-using System.Runtime.CompilerServices;
 using UringBpf.Bytecode;
 
 namespace UringBpf.Runtime;
@@ -30,8 +29,8 @@ public sealed unsafe class BpfArrayMap<TValue> : IReadOnlyList<TValue> where TVa
     {
         get
         {
-            Unsafe.SkipInit(out TValue value);
-            return _map.TryGet(TypedMap.Bytes(ref index), TypedMap.Bytes(ref value)) ? value : throw OutOfRange(index);
+            TValue value;
+            return _map.Get((byte*)&index, (byte*)&value, MapUpdateFlags.Any) ? value : throw OutOfRange(index);
         }
 
         set
@@ -44,14 +43,16 @@ public sealed unsafe class BpfArrayMap<TValue> : IReadOnlyList<TValue> where TVa
     /// <summary>Writes an element.</summary>
     /// <returns>0 or -errno: see <see cref="KeyedMap.Update"/>.</returns>
     public int Update(int index, TValue value, MapUpdateFlags flags = MapUpdateFlags.Any) =>
-        _map.Update(TypedMap.Bytes(ref index), TypedMap.Bytes(ref value), flags);
+        _map.Set((byte*)&index, (byte*)&value, flags);
 
     /// <summary>Reads an element, holding its spin lock when <paramref name="flags"/> is <see cref="MapUpdateFlags.Lock"/>.</summary>
     /// <returns>False past the end.</returns>
     public bool TryGetValue(int index, out TValue value, MapUpdateFlags flags = MapUpdateFlags.Any)
     {
-        value = default;
-        return _map.TryGet(TypedMap.Bytes(ref index), TypedMap.Bytes(ref value), flags);
+        TValue found;
+        var exists = _map.Get((byte*)&index, (byte*)&found, flags);
+        value = exists ? found : default;
+        return exists;
     }
 
     /// <inheritdoc />

@@ -44,16 +44,16 @@ public sealed unsafe class BpfHashMap<TKey, TValue> : IEnumerable<KeyValuePair<T
     /// <returns>False when there is no such key.</returns>
     public bool TryGetValue(TKey key, out TValue value, MapUpdateFlags flags = MapUpdateFlags.Any)
     {
-        Unsafe.SkipInit(out value);
-        if (_map.TryGet(TypedMap.Bytes(ref key), TypedMap.Bytes(ref value), flags)) return true;
-        value = default;
-        return false;
+        TValue found;
+        var exists = _map.Get((byte*)&key, (byte*)&found, flags);
+        value = exists ? found : default;
+        return exists;
     }
 
     /// <summary>Adds or replaces.</summary>
     /// <returns>0 or -errno: see <see cref="KeyedMap.Update"/>.</returns>
     public int Update(TKey key, TValue value, MapUpdateFlags flags = MapUpdateFlags.Any) =>
-        _map.Update(TypedMap.Bytes(ref key), TypedMap.Bytes(ref value), flags);
+        _map.Set((byte*)&key, (byte*)&value, flags);
 
     /// <summary>Adds a key that is not there.</summary>
     /// <returns>False when it is there or the map is full.</returns>

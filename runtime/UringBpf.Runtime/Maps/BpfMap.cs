@@ -132,19 +132,21 @@ public abstract unsafe class BpfMap : IDisposable
     }
 
     /// <summary>Starts a host call: the memory stays until <see cref="Leave"/>.</summary>
+    /// <returns>What to give to Leave.</returns>
     /// <exception cref="ObjectDisposedException">The host has disposed the map.</exception>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private protected void Enter()
+    private protected Activity* Enter()
     {
-        Reclamation.Enter();
-        if (Volatile.Read(ref _disposed) != 0) LeaveDisposed();
+        var activity = Reclamation.Enter();
+        if (Volatile.Read(ref _disposed) != 0) LeaveDisposed(activity);
+        return activity;
     }
 
     /// <summary>Ends a host call.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private protected void Leave()
+    private protected void Leave(Activity* activity)
     {
-        Reclamation.Leave();
+        Reclamation.Leave(activity);
         GC.KeepAlive(this);
     }
 
@@ -174,9 +176,9 @@ public abstract unsafe class BpfMap : IDisposable
         return spec;
     }
 
-    private void LeaveDisposed()
+    private void LeaveDisposed(Activity* activity)
     {
-        Reclamation.Leave();
+        Reclamation.Leave(activity);
         throw new ObjectDisposedException(Name, $"The map '{Name}' was disposed.");
     }
 

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using UringBpf.Bytecode;
 
 namespace UringBpf.Runtime;
@@ -11,14 +12,21 @@ internal sealed unsafe class HashMap : KeyedMap
 
     private HashTable* Table => (HashTable*)Header->Data;
 
-    private protected override bool CopyOut(byte* key, byte* value, bool locked)
+    private protected override bool CopyOut(byte* key, byte* value, bool locked) => Header->KeySize switch
+    {
+        4 => CopyOut<Key4>(Table, key, value, locked),
+        8 => CopyOut<Key8>(Table, key, value, locked),
+        _ => CopyOut<KeyBytes>(Table, key, value, locked),
+    };
+
+    private static bool CopyOut<TKey>(HashTable* table, byte* key, byte* value, bool locked) where TKey : struct, IHashKey
     {
         while (true)
         {
-            var element = Find(key, out var link);
+            var element = HashTable.Find<TKey>(table, key, out var link);
             if (element == null) return false;
-            if (Table->Referenced != null) HashTable.Use(Table, link);
-            if (TryCopy(element, link, value, locked)) return true;
+            if (table->Referenced != null) HashTable.Use(table, link);
+            if (TryCopy(table, element, link, value, locked)) return true;
         }
     }
 
@@ -33,25 +41,19 @@ internal sealed unsafe class HashMap : KeyedMap
         {
             var element = HashTable.Element(Table, link);
             new ReadOnlySpan<byte>(element + HashTable.KeyOffset, Spec.KeySize).CopyTo(new Span<byte>(key, Spec.KeySize));
-            if (TryCopy(element, link, value, locked: false)) return true;
+            if (TryCopy(Table, element, link, value, locked: false)) return true;
         }
         return false;
     }
 
-    private byte* Find(byte* key, out ulong link) => Header->KeySize switch
-    {
-        4 => HashTable.Find<Key4>(Table, key, out link),
-        8 => HashTable.Find<Key8>(Table, key, out link),
-        _ => HashTable.Find<KeyBytes>(Table, key, out link),
-    };
-
     // False when the element was recycled meanwhile: what was copied is not the key's value.
-    private bool TryCopy(byte* element, ulong link, byte* value, bool locked)
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static bool TryCopy(HashTable* table, byte* element, ulong link, byte* value, bool locked)
     {
-        var source = element + Table->ValueOffset;
-        if (locked) ValueMemory.Acquire((int*)(source + Table->SpinLockOffset));
-        ValueMemory.CopyOut(value, source, HashTable.ValueBytes(Table), Table->SpinLockOffset);
-        if (locked) ValueMemory.Release((int*)(source + Table->SpinLockOffset));
+        var source = element + table->ValueOffset;
+        if (locked) ValueMemory.Acquire((int*)(source + table->SpinLockOffset));
+        ValueMemory.CopyOut(value, source, table->HostValueSize, table->SpinLockOffset);
+        if (locked) ValueMemory.Release((int*)(source + table->SpinLockOffset));
         return HashTable.IsCurrent(element, link);
     }
 

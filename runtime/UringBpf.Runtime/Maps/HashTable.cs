@@ -36,6 +36,8 @@ internal unsafe struct HashTable
     public uint ValueOffset;
     public uint KeySize;
     public uint ValueSize;
+    /// <summary>Bytes of an entry's value as the host copies it: all slots' strides in per-CPU tables.</summary>
+    public uint HostValueSize;
     /// <summary>Bytes from one slot's value to the next in per-CPU tables; 0 in others.</summary>
     public uint SlotStride;
     public int SpinLockOffset;
@@ -75,6 +77,7 @@ internal unsafe struct HashTable
         table->ValueOffset = KeyOffset + RoundUp8((uint)spec.KeySize);
         table->ValueSize = (uint)spec.ValueSize;
         table->SlotStride = IsPerCpu(spec) ? RoundUp8((uint)spec.ValueSize) : 0;
+        table->HostValueSize = IsPerCpu(spec) ? table->SlotStride * (uint)ExecutionSlot.Count : table->ValueSize;
         table->SpinLockOffset = spec.SpinLockOffset;
         table->Capacity = spec.MaxEntries;
         table->PoolSize = layout.PoolSize;
@@ -206,7 +209,7 @@ internal unsafe struct HashTable
         {
             var source = element + table->ValueOffset;
             if (table->SpinLockOffset >= 0) ValueMemory.Acquire((int*)(source + table->SpinLockOffset));
-            ValueMemory.CopyOut(value, source, ValueBytes(table), table->SpinLockOffset);
+            ValueMemory.CopyOut(value, source, table->HostValueSize, table->SpinLockOffset);
             if (table->SpinLockOffset >= 0) ValueMemory.Release((int*)(source + table->SpinLockOffset));
         }
         Replace(bucket, head, place, *(ulong*)element);
@@ -214,9 +217,6 @@ internal unsafe struct HashTable
         Interlocked.Decrement(ref table->Count);
         return 0;
     }
-
-    /// <summary>Bytes of an entry's value as the host copies it: all slots' strides in per-CPU tables.</summary>
-    public static uint ValueBytes(HashTable* table) => table->SlotStride == 0 ? table->ValueSize : table->SlotStride * (uint)ExecutionSlot.Count;
 
     /// <summary>The next element of a walk over the table. Elements that stay in it throughout come exactly once.</summary>
     public static bool Next(HashTable* table, ref MapCursor cursor, out ulong link)
@@ -308,7 +308,7 @@ internal unsafe struct HashTable
         var target = element + table->ValueOffset;
         if (table->SlotStride != 0)
         {
-            if (slot < 0) ValueMemory.CopyWords(target, value, ValueBytes(table));
+            if (slot < 0) ValueMemory.CopyWords(target, value, table->HostValueSize);
             else ValueMemory.CopyWords(target + (ulong)slot * table->SlotStride, value, table->ValueSize);
             return;
         }
@@ -320,7 +320,7 @@ internal unsafe struct HashTable
     private static void WriteNew(HashTable* table, byte* element, byte* value, int slot)
     {
         // A new entry of a per-CPU table starts at zero in the other slots.
-        if (table->SlotStride != 0 && slot >= 0) NativeMemory.Clear(element + table->ValueOffset, ValueBytes(table));
+        if (table->SlotStride != 0 && slot >= 0) NativeMemory.Clear(element + table->ValueOffset, table->HostValueSize);
         // A program may hold the lock of the key that the element was for: it must not write into the middle of the copy.
         WriteInPlace(table, element, value, slot, locked: table->SpinLockOffset >= 0);
     }

@@ -34,8 +34,11 @@ public abstract unsafe class KeyedMap : BpfMap
 {
     private protected const int MaxKeySize = 512, MaxValueSize = 1 << 28;
 
+    private readonly bool _isFrozen;
+
     private protected KeyedMap(MapSpec spec, ulong dataBytes) : base(spec, dataBytes)
     {
+        _isFrozen = spec.IsFrozen;
         HostValueSize = spec.Type is MapType.PerCpuArray or MapType.PerCpuHash or MapType.LruPerCpuHash
             ? (int)RoundUp8((uint)spec.ValueSize) * ExecutionSlot.Count
             : spec.ValueSize;
@@ -57,16 +60,19 @@ public abstract unsafe class KeyedMap : BpfMap
     public bool TryGet(ReadOnlySpan<byte> key, Span<byte> value, MapUpdateFlags flags = MapUpdateFlags.Any)
     {
         CheckSizes(key, value);
+        fixed (byte* k = key, v = value) return Get(k, v, flags);
+    }
+
+    /// <summary>As TryGet, of KeySize and HostValueSize bytes.</summary>
+    internal bool Get(byte* key, byte* value, MapUpdateFlags flags)
+    {
         var locked = flags == MapUpdateFlags.Lock;
         if (flags != MapUpdateFlags.Any && (!locked || Spec.SpinLockOffset < 0))
             throw new ArgumentException("Only Lock, on values with a spin lock, has a meaning here.", nameof(flags));
-        fixed (byte* k = key, v = value)
-        {
-            Enter();
-            var found = CopyOut(k, v, locked);
-            Leave();
-            return found;
-        }
+        var activity = Enter();
+        var found = CopyOut(key, value, locked);
+        Leave(activity);
+        return found;
     }
 
     /// <summary>Adds or replaces a value.</summary>
@@ -77,14 +83,17 @@ public abstract unsafe class KeyedMap : BpfMap
     public int Update(ReadOnlySpan<byte> key, ReadOnlySpan<byte> value, MapUpdateFlags flags = MapUpdateFlags.Any)
     {
         CheckSizes(key, value);
-        if (Spec.IsFrozen) return -Errno.EPERM;
-        fixed (byte* k = key, v = value)
-        {
-            Enter();
-            var result = CopyIn(k, v, flags);
-            Leave();
-            return result;
-        }
+        fixed (byte* k = key, v = value) return Set(k, v, flags);
+    }
+
+    /// <summary>As Update, of KeySize and HostValueSize bytes.</summary>
+    internal int Set(byte* key, byte* value, MapUpdateFlags flags)
+    {
+        if (_isFrozen) return -Errno.EPERM;
+        var activity = Enter();
+        var result = CopyIn(key, value, flags);
+        Leave(activity);
+        return result;
     }
 
     /// <summary>Deletes a key.</summary>
@@ -96,9 +105,9 @@ public abstract unsafe class KeyedMap : BpfMap
         CheckKey(key);
         fixed (byte* k = key)
         {
-            Enter();
+            var activity = Enter();
             var result = Remove(k, null);
-            Leave();
+            Leave(activity);
             return result;
         }
     }
@@ -112,9 +121,9 @@ public abstract unsafe class KeyedMap : BpfMap
         CheckSizes(key, value);
         fixed (byte* k = key, v = value)
         {
-            Enter();
+            var activity = Enter();
             var result = Remove(k, v);
-            Leave();
+            Leave(activity);
             return result;
         }
     }
@@ -129,9 +138,9 @@ public abstract unsafe class KeyedMap : BpfMap
         CheckSizes(key, value);
         fixed (byte* k = key, v = value)
         {
-            Enter();
+            var activity = Enter();
             var found = Next(ref cursor, k, v);
-            Leave();
+            Leave(activity);
             return found;
         }
     }

@@ -28,11 +28,11 @@ public sealed unsafe class MapOfMaps : BpfMap
         CheckKey(key);
         fixed (byte* k = key)
         {
-            Enter();
+            var activity = Enter();
             lock (_gate)
             {
                 var found = _inner.GetValueOrDefault(Find(k)).Map;
-                Leave();
+                Leave(activity);
                 return found;
             }
         }
@@ -50,14 +50,14 @@ public sealed unsafe class MapOfMaps : BpfMap
         fixed (byte* k = key)
         {
             int status;
-            Enter();
+            var activity = Enter();
             try
             {
                 lock (_gate) status = Exchange(k, inner);
             }
             finally
             {
-                Leave();
+                Leave(activity);
             }
             // What was replaced waited for this very call.
             Reclamation.Collect();

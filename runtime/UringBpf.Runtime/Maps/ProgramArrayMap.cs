@@ -65,7 +65,7 @@ public sealed unsafe class ProgramArrayMap : BpfMap
     {
         ArgumentOutOfRangeException.ThrowIfNegative(index);
         ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(index, _programs.Length);
-        Enter();
+        var activity = Enter();
         try
         {
             lock (_gate)
@@ -80,7 +80,7 @@ public sealed unsafe class ProgramArrayMap : BpfMap
         }
         finally
         {
-            Leave();
+            Leave(activity);
         }
         // What was replaced waited for this very call.
         Reclamation.Collect();

@@ -16,9 +16,9 @@ public sealed unsafe class QueueMap : BpfMap
     {
         get
         {
-            Enter();
+            var activity = Enter();
             var count = (int)Volatile.Read(ref ((QueueOps.Queue*)Header->Data)->Count);
-            Leave();
+            Leave(activity);
             return count;
         }
     }
@@ -32,9 +32,9 @@ public sealed unsafe class QueueMap : BpfMap
         CheckSize(value);
         fixed (byte* v = value)
         {
-            Enter();
+            var activity = Enter();
             var status = (int)QueueOps.Push((ulong)Header, (ulong)v, (ulong)flags);
-            Leave();
+            Leave(activity);
             return status;
         }
     }
@@ -48,9 +48,9 @@ public sealed unsafe class QueueMap : BpfMap
         CheckSize(value);
         fixed (byte* v = value)
         {
-            Enter();
+            var activity = Enter();
             var status = Spec.Type == MapType.Queue ? QueueOps.PopQueue((ulong)Header, (ulong)v) : QueueOps.PopStack((ulong)Header, (ulong)v);
-            Leave();
+            Leave(activity);
             return status == 0;
         }
     }
@@ -64,9 +64,9 @@ public sealed unsafe class QueueMap : BpfMap
         CheckSize(value);
         fixed (byte* v = value)
         {
-            Enter();
+            var activity = Enter();
             var status = Spec.Type == MapType.Queue ? QueueOps.PeekQueue((ulong)Header, (ulong)v) : QueueOps.PeekStack((ulong)Header, (ulong)v);
-            Leave();
+            Leave(activity);
             return status == 0;
         }
     }

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 
 namespace UringBpf.Runtime;
@@ -11,6 +12,8 @@ public struct Activity
 {
     /// <summary>Non-zero while inside.</summary>
     internal int Active;
+    /// <summary>Host calls nest.</summary>
+    internal int Depth;
     /// <summary>Times it was entered: tells one stay from the next.</summary>
     internal ulong Entries;
 
@@ -40,8 +43,6 @@ internal static unsafe class Reclamation
     [ThreadStatic]
     private static Activity* t_host;
     [ThreadStatic]
-    private static int t_depth;
-    [ThreadStatic]
     private static HostThread? t_owner;
 
     private sealed record Retired(Action Free, List<(nint Activity, ulong Entries)> Waiting);
@@ -65,18 +66,25 @@ internal static unsafe class Reclamation
     }
 
     /// <summary>Marks the calling thread as inside a host call; calls nest. No exception may skip <see cref="Leave"/>.</summary>
-    public static void Enter()
+    /// <returns>What to give to Leave.</returns>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Activity* Enter()
     {
-        if (t_depth++ > 0) return;
-        if (t_host == null) t_host = (t_owner = new HostThread()).Activity;
-        t_host->Enter();
+        var activity = t_host;
+        if (activity == null) activity = AddHostThread();
+        if (activity->Depth++ == 0) activity->Enter();
+        return activity;
     }
 
     /// <summary>Ends what <see cref="Enter"/> began.</summary>
-    public static void Leave()
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Leave(Activity* activity)
     {
-        if (--t_depth == 0) t_host->Leave();
+        if (--activity->Depth == 0) activity->Leave();
     }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static Activity* AddHostThread() => t_host = (t_owner = new HostThread()).Activity;
 
     /// <summary>Calls <paramref name="free"/> once nothing that is active now is active any more: at once if nothing is.
     /// The caller has already made the thing unreachable.</summary>

@@ -34,9 +34,9 @@ public sealed unsafe class RingBufferMap : BpfMap, IValueTaskSource<bool>
     {
         get
         {
-            Enter();
+            var activity = Enter();
             var bytes = (long)RingBufferOps.Query((ulong)Header, 0);
-            Leave();
+            Leave(activity);
             return bytes;
         }
     }
@@ -144,8 +144,7 @@ public sealed unsafe class RingBufferMap : BpfMap, IValueTaskSource<bool>
             throw new BpfException("UB4107", $"'{Name}' is being consumed already; a ring buffer has one consumer at a time.");
         try
         {
-            Enter();
-            Leave();
+            Leave(Enter());
             Retain();
         }
         catch

@@ -5,14 +5,13 @@ namespace UringBpf.Runtime;
 /// <summary>Copies of map values and the spin locks in them.</summary>
 internal static unsafe class ValueMemory
 {
-    /// <summary>Copies in 8-byte words where both sides are aligned, so that no such word is ever seen torn.</summary>
+    /// <summary>Copies to or from a map in 8-byte words. Values in maps are aligned, so no such word is ever seen torn.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void CopyWords(byte* to, byte* from, uint bytes)
     {
+        // A loop on purpose: a block copy may go byte by byte.
         uint i = 0;
-        if ((((nuint)to | (nuint)from) & 7) == 0)
-        {
-            for (; i + 8 <= bytes; i += 8) Volatile.Write(ref *(ulong*)(to + i), Volatile.Read(ref *(ulong*)(from + i)));
-        }
+        for (; i + 8 <= bytes; i += 8) Unsafe.WriteUnaligned(to + i, Unsafe.ReadUnaligned<ulong>(from + i));
         if (i < bytes) Unsafe.CopyBlockUnaligned(to + i, from + i, bytes - i);
     }
 
