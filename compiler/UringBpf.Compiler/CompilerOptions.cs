@@ -33,7 +33,6 @@ public sealed record CompilerOptions
         InlineSubprograms = false,
         InlineArrayLookups = false,
         DirectMapCalls = false,
-        CombineInstructions = false,
         VectorizeLoops = false,
     };
 
@@ -66,9 +65,6 @@ public sealed record CompilerOptions
 
     /// <summary>Calls the map type's own operations when the map is known.</summary>
     public bool DirectMapCalls { get; init; } = true;
-
-    /// <summary>Translates sequences (rotations, copies of memory, zero fills) as one.</summary>
-    public bool CombineInstructions { get; init; } = true;
 
     /// <summary>Runs loops that add up or copy bytes on vectors, where the number of rounds is known when they start.</summary>
     public bool VectorizeLoops { get; init; } = true;

@@ -80,7 +80,7 @@ public sealed class CallTests
     {
         // r6 = ctx; r0 = packet16[2]; if it loads: r7 = r0; r0 = packet8[r7 & 7]; r0 += 1000.
         var program = TestPrograms.Trusted(
-            new(0xbf, 6, 1), new(0x28, immediate: 2), new(0xbf, 7, 0), new(0x57, 7, immediate: 7), new(0x50, 0, 7), new(0x07, 0, immediate: 1000), new(0x95));
+            [new(0xbf, 6, 1), new(0x28, immediate: 2), new(0xbf, 7, 0), new(0x57, 7, immediate: 7), new(0x50, 0, 7), new(0x07, 0, immediate: 1000), new(0x95)], null);
         // 0x1201 & 7 = 1: the second byte.
         Assert.Equal(1042ul, RunOnPacket(program, Options(variant), [9, 42, 0x12, 0x01, 9, 9]));
         Assert.Equal(0ul, RunOnPacket(program, Options(variant), [9, 9, 1]));

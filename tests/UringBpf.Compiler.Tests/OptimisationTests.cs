@@ -15,7 +15,6 @@ public sealed class OptimisationTests
         ("narrow registers only", CompilerOptions.Straight with { SplitLiveRanges = true, NarrowRegisters = true }),
         ("stack slots only", CompilerOptions.Straight with { SplitLiveRanges = true, StackSlotsInLocals = true }),
         ("inlining only", CompilerOptions.Straight with { InlineSubprograms = true }),
-        ("combining only", CompilerOptions.Straight with { SplitLiveRanges = true, CombineInstructions = true }),
     ];
 
     [Theory]

@@ -11,9 +11,9 @@ internal static class TestPrograms
 
     public static VerifiedProgram Trusted(Instruction[] instructions, Action<InstructionFacts[]>? facts,
         ProgramType? type = null, Termination termination = Termination.Proved, MapSpec[]? maps = null,
-        Subprogram[]? subprograms = null)
+        Subprogram[]? subprograms = null, PrototypeTable? functions = null)
     {
-        var spec = new ProgramSpec { Name = "test", Type = type ?? ProgramTypes.Raw, Instructions = [.. instructions], Maps = [.. maps ?? []] };
+        var spec = new ProgramSpec { Name = "test", Type = type ?? ProgramTypes.Raw, Instructions = [.. instructions], Maps = [.. maps ?? []], Functions = functions ?? PrototypeTable.BuiltIn };
         var all = new InstructionFacts[instructions.Length];
         for (var i = 0; i < all.Length; i++)
         {

@@ -30,6 +30,9 @@ internal abstract class CodeTarget
     /// <summary>Pushes the pointer a callback argument has, as int64.</summary>
     public abstract void LoadCallback(int subprogram);
 
+    /// <summary>Calls a helper or kfunc; its arguments are on the stack.</summary>
+    public virtual void CallHost(System.Reflection.MethodInfo method) => Generator.EmitCall(OpCodes.Call, method, null);
+
     /// <summary>Calls a function made by this compiler; its arguments are on the stack.</summary>
     public void CallFunction(int subprogram) => Call(new MethodKey(subprogram));
 

@@ -50,7 +50,7 @@ internal sealed unsafe partial class FunctionEmitter
             if (parameters[register - 1].ParameterType.IsPointer) _il.Emit(OpCodes.Conv_U);
         }
         if (function.TakesState) _frame.LoadState(this);
-        _il.EmitCall(OpCodes.Call, function.Method, null);
+        _target.CallHost(function.Method);
         if (function.Method.ReturnType.IsPointer) _il.Emit(OpCodes.Conv_U8);
     }
 

@@ -1,0 +1,104 @@
+using System.Diagnostics.CodeAnalysis;
+using System.Reflection;
+using System.Runtime.InteropServices;
+using System.Security.Cryptography;
+using UringBpf.Bytecode;
+using UringBpf.Runtime;
+
+namespace UringBpf.Compiler;
+
+/// <summary>
+/// Compiled hooks as an assembly on disk: to look at in ILSpy, to precompile, to ship. It holds one public static class per
+/// program (<c>Hooks.NAME</c>) whose static fields are bound to maps when it is loaded.
+/// </summary>
+/// <remarks>
+/// An assembly's fields belong to one set of maps: to run the same hooks on another set, load the file again in another
+/// <see cref="System.Runtime.Loader.AssemblyLoadContext"/>. Loading an assembly runs what is in it: load only files you made.
+/// </remarks>
+public static class HookAssembly
+{
+    /// <summary>Writes programs as an assembly.</summary>
+    /// <param name="programs">What the verifier accepted; names must differ.</param>
+    /// <param name="name">The assembly's name.</param>
+    /// <param name="output">Where the file goes.</param>
+    /// <param name="options">null for <see cref="CompilerOptions.Default"/>.</param>
+    /// <exception cref="BpfException">UB3004 when a function the program calls is not public; as for <see cref="ProgramCompiler.Compile"/> else.</exception>
+    [RequiresDynamicCode("Emits IL.")]
+    public static void Save(IEnumerable<VerifiedProgram> programs, string name, Stream output, CompilerOptions? options = null)
+    {
+        var code = new PersistedCode(name);
+        foreach (var program in programs) code.Add(program, options ?? CompilerOptions.Default);
+        code.Save(output);
+    }
+
+    /// <summary>Binds one program of a loaded assembly to its maps.</summary>
+    /// <param name="assembly">The assembly, written by <see cref="Save"/> of the same version of this library.</param>
+    /// <param name="program">The program, verified anew: what the assembly holds must be its code.</param>
+    /// <param name="maps">The maps its instructions name.</param>
+    /// <returns>The program, ready to run.</returns>
+    /// <exception cref="BpfException">UB3005 when the assembly does not hold this program, or is bound already.</exception>
+    [RequiresUnreferencedCode("Finds the program's class by name.")]
+    [RequiresDynamicCode("The assembly is compiled at run time.")]
+    public static BpfProgram Load(Assembly assembly, VerifiedProgram program, MapSet maps)
+    {
+        var type = assembly.GetType(PersistedCode.TypeName(program.Spec.Name))
+            ?? throw new BpfException("UB3005", $"{assembly.GetName().Name} holds no program named '{program.Spec.Name}'.");
+        if (type.GetField(PersistedCode.FingerprintField)?.GetRawConstantValue() as string != Fingerprint(program))
+            throw new BpfException("UB3005", $"{assembly.GetName().Name}: '{program.Spec.Name}' was compiled from other bytecode. Compile the object again.");
+        var bound = type.GetField(PersistedCode.BoundField)!;
+        lock (type)
+        {
+            if ((bool)bound.GetValue(null)!)
+                throw new BpfException("UB3005", $"{assembly.GetName().Name}: '{program.Spec.Name}' is bound to a set of maps. Load the file in another AssemblyLoadContext to bind it again.");
+            bound.SetValue(null, true);
+        }
+        return new PersistedProgram(program, maps, type);
+    }
+
+    /// <summary>What the code depends on: bytecode, types of maps, and the version of this library.</summary>
+    internal static string Fingerprint(VerifiedProgram program)
+    {
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        hash.AppendData(typeof(HookAssembly).Module.ModuleVersionId.ToByteArray());
+        hash.AppendData(MemoryMarshal.AsBytes(program.Spec.Instructions.AsSpan()));
+        foreach (var map in program.Spec.Maps)
+            hash.AppendData(MemoryMarshal.AsBytes<int>([(int)map.Type, map.KeySize, map.ValueSize, map.MaxEntries, (int)map.Flags]));
+        hash.AppendData([(byte)program.Termination]);
+        return Convert.ToHexString(hash.GetHashAndReset());
+    }
+
+    // A program whose code is in an assembly.
+    private sealed unsafe class PersistedProgram : BpfProgram
+    {
+        private readonly CallbackTarget[] _callbacks;
+
+        [UnconditionalSuppressMessage("Trimming", "IL2075", Justification = "Load requires unreferenced code.")]
+        public PersistedProgram(VerifiedProgram verified, MapSet maps, Type type)
+            : base(verified, maps)
+        {
+            _callbacks = GC.AllocateArray<CallbackTarget>(verified.Subprograms.Length, pinned: true);
+            for (var i = 0; i < verified.Spec.Maps.Length; i++)
+            {
+                var header = maps[verified.Spec.Maps[i]].Header;
+                type.GetField(PersistedCode.MapField(i))?.SetValue(null, (long)header);
+                type.GetField(PersistedCode.ValueField(i))?.SetValue(null, (long)header->Data);
+            }
+            for (var i = 0; i < _callbacks.Length; i++)
+            {
+                if (type.GetField(PersistedCode.CallbackField(i)) is not { } field) continue;
+                _callbacks[i].Invoke = (delegate*<nint, ulong, ulong, ulong, ulong, byte*, ExecutionState*, ulong>)
+                    type.GetMethod(PersistedCode.CallbackMethod(i))!.MethodHandle.GetFunctionPointer();
+                field.SetValue(null, (long)Marshal.UnsafeAddrOfPinnedArrayElement(_callbacks, i));
+            }
+            var entry = type.GetMethod(PersistedCode.EntryMethod)!.MethodHandle;
+            System.Runtime.CompilerServices.RuntimeHelpers.PrepareMethod(entry);
+            EntryPoint = (delegate*<nint, byte*, ulong, ExecutionState*, ulong>)entry.GetFunctionPointer();
+        }
+
+        public override string Engine => "jit";
+
+        public override delegate*<nint, byte*, ulong, ExecutionState*, ulong> EntryPoint { get; }
+
+        public override nint Self => 0;
+    }
+}

@@ -1,0 +1,86 @@
+using System.Runtime.Loader;
+using UringBpf.Bytecode;
+using UringBpf.Runtime;
+
+namespace UringBpf.Compiler.Tests;
+
+/// <summary>Hooks as assemblies: saved, loaded, bound to maps, run.</summary>
+public sealed class HookAssemblyTests
+{
+    [Theory]
+    [InlineData(1500)]
+    [InlineData(64)]
+    public void SavedProgramsDoWhatCompiledOnesDo(int regionInstructions)
+    {
+        var options = CompilerOptions.Default with { RegionInstructions = regionInstructions };
+        for (var seed = 0; seed < 40; seed++)
+        {
+            var program = new RandomPrograms(seed).Make(seed % 10 == 0 ? 300 : 40, seed % 2 == 0 ? Termination.Proved : Termination.Metered);
+            using var saved = Load(program, MapSet.Empty, options);
+            using var compiled = ProgramCompiler.Compile(program, MapSet.Empty, options);
+            var first = new byte[RandomPrograms.ContextBytes];
+            new Random(seed).NextBytes(first);
+            var second = (byte[])first.Clone();
+            Assert.Equal(compiled.Run(first), saved.Run(second));
+            Assert.Equal(first, second);
+        }
+    }
+
+    [Fact]
+    public void MapsAndCallbacksAreBoundWhenLoaded()
+    {
+        var counts = new MapSpec { Name = "counts", Type = MapType.Array, KeySize = 4, ValueSize = 8, MaxEntries = 4 };
+        // bpf_loop(10, f, 0, 0); r0 = counts[0].  f: counts[0] += 1.
+        var program = TestPrograms.Trusted(
+        [
+            new(0xb7, 1, immediate: 10), new(0x18, 2, 4, 0, 8), new(), new(0xb7, 3), new(0xb7, 4), new(0x85, immediate: 181),
+            new(0x18, 1, 6), new(), new(0x79, 0, 1), new(0x95),
+            new(0x18, 1, 6), new(), new(0x79, 2, 1), new(0x07, 2, immediate: 1), new(0x7b, 1, 2), new(0xb7, 0), new(0x95),
+        ], null, maps: [counts], subprograms: [new("main", 0, 10), new("f", 10, 7)]);
+        using var maps = MapSet.Create([counts]);
+        using var loaded = Load(program, maps, CompilerOptions.Default);
+        Assert.Equal(10ul, loaded.Run([]));
+        Assert.Equal(20ul, loaded.Run([]));
+    }
+
+    [Fact]
+    public void OtherProgramsAndSecondBindingsAreRefused()
+    {
+        var program = TestPrograms.Trusted(new Instruction(0xb7, immediate: 1), new Instruction(0x95));
+        var other = TestPrograms.Trusted(new Instruction(0xb7, immediate: 2), new Instruction(0x95));
+        var assembly = LoadAssembly(program, CompilerOptions.Default);
+        Assert.Equal("UB3005", Assert.Throws<BpfException>(() => HookAssembly.Load(assembly, other, MapSet.Empty)).Code);
+        HookAssembly.Load(assembly, program, MapSet.Empty).Dispose();
+        Assert.Equal("UB3005", Assert.Throws<BpfException>(() => HookAssembly.Load(assembly, program, MapSet.Empty)).Code);
+        Assert.Equal("UB3005", Assert.Throws<BpfException>(() => HookAssembly.Load(typeof(string).Assembly, program, MapSet.Empty)).Code);
+    }
+
+    [Fact]
+    public void AFunctionThatIsNotPublicCanNotBeSaved()
+    {
+        var prototype = new FunctionPrototype { Name = "hidden", Id = 0x10001, Kind = FunctionKind.Helper };
+        var registry = FunctionRegistry.BuiltIn.With(prototype, typeof(HookAssemblyTests).GetMethod(nameof(Hidden), System.Reflection.BindingFlags.NonPublic | System.Reflection.BindingFlags.Static)!);
+        var program = TestPrograms.Trusted([new(0x85, immediate: 0x10001), new(0x95)], null, functions: registry.Prototypes);
+        var options = CompilerOptions.Default with { Functions = registry };
+        Assert.Equal("UB3004", Assert.Throws<BpfException>(() => LoadAssembly(program, options)).Code);
+        // In memory it runs; without the registry it has no code.
+        using var compiled = ProgramCompiler.Compile(program, MapSet.Empty, options);
+        Assert.Equal(77ul, compiled.Run([]));
+        Assert.Equal("UB3002", Assert.Throws<BpfException>(() => ProgramCompiler.Compile(program, MapSet.Empty)).Code);
+    }
+
+    private static ulong Hidden() => 77;
+
+    private static BpfProgram Load(VerifiedProgram program, MapSet maps, CompilerOptions options) => HookAssembly.Load(LoadAssembly(program, options), program, maps);
+
+    private static System.Reflection.Assembly LoadAssembly(VerifiedProgram program, CompilerOptions options)
+    {
+        using var stream = new MemoryStream();
+        HookAssembly.Save([program], "hooks", stream, options);
+        stream.Position = 0;
+        return new SharedLibraries().LoadFromStream(stream);
+    }
+
+    // Each file in a context of its own, on the libraries the test runs on.
+    private sealed class SharedLibraries() : AssemblyLoadContext(isCollectible: true);
+}
