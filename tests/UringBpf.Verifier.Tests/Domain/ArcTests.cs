@@ -5,9 +5,11 @@ namespace UringBpf.Verifier.Tests.Domain;
 /// <summary>Every arc operator on every pair of arcs at 4 and 5 bits, against every pair of numbers in them.</summary>
 public sealed class ArcTests
 {
+    /// <inheritdoc/>
     [Fact]
     public void Set_operations_at_4_bits() => SetOperations<Bits4>(checkShortest: true);
 
+    /// <inheritdoc/>
     [Fact]
     public void Set_operations_at_5_bits() => SetOperations<Bits5>(checkShortest: false);
 

@@ -50,6 +50,7 @@ public sealed class ScalarTests(ITestOutputHelper output)
         return [.. list];
     }
 
+    /// <inheritdoc/>
     [Fact]
     public void Every_binary_operator_is_sound_at_4_bits()
     {
@@ -90,6 +91,7 @@ public sealed class ScalarTests(ITestOutputHelper output)
         }
     }
 
+    /// <inheritdoc/>
     [Fact]
     public void Every_comparison_refines_soundly_at_4_bits()
     {
@@ -136,6 +138,7 @@ public sealed class ScalarTests(ITestOutputHelper output)
         }
     }
 
+    /// <inheritdoc/>
     [Fact]
     public void Join_intersect_widen_and_truncate_are_sound_at_4_bits()
     {
@@ -168,6 +171,7 @@ public sealed class ScalarTests(ITestOutputHelper output)
         }
     }
 
+    /// <inheritdoc/>
     [Fact]
     public void Widening_ends()
     {
@@ -184,6 +188,7 @@ public sealed class ScalarTests(ITestOutputHelper output)
         }
     }
 
+    /// <inheritdoc/>
     [Fact]
     public void Random_64_bit_operations_are_sound()
     {

@@ -23,8 +23,10 @@ public sealed class TnumTests(ITestOutputHelper output)
     private static ulong[] Members(Tnum tnum) =>
         [.. Enumerable.Range(0, 1 << Width).Select(n => (ulong)n).Where(tnum.Contains)];
 
+    /// <inheritdoc/>
     public static TheoryData<string> Operators => ["+", "-", "*", "&", "|", "^"];
 
+    /// <inheritdoc/>
     [Theory, MemberData(nameof(Operators))]
     public void Binary_operators_contain_every_result(string name)
     {
@@ -73,6 +75,7 @@ public sealed class TnumTests(ITestOutputHelper output)
         output.WriteLine($"tnum {name}: {100.0 * exact / total:F1} % of {total} pairs are the best tnum");
     }
 
+    /// <inheritdoc/>
     [Fact]
     public void Join_intersect_includes_and_range_are_right()
     {
@@ -101,6 +104,7 @@ public sealed class TnumTests(ITestOutputHelper output)
         }
     }
 
+    /// <inheritdoc/>
     [Fact]
     public void Next_and_previous_member_are_the_nearest_going_round()
     {

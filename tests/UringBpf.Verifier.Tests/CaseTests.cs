@@ -1,0 +1,110 @@
+using UringBpf.Bytecode;
+using Xunit;
+
+namespace UringBpf.Verifier.Tests;
+
+/// <summary>The table of small programs: every verdict, code and instruction; and that every check matters.</summary>
+public sealed class CaseTests
+{
+    /// <inheritdoc/>
+    public static TheoryData<string> Names => [.. Cases.All.Select(c => c.Name)];
+
+    private static Case Named(string name) => Cases.All.Single(c => c.Name == name);
+
+    /// <inheritdoc/>
+    [Theory]
+    [MemberData(nameof(Names))]
+    public void VerdictIsAsExpected(string name)
+    {
+        var test = Named(name);
+        var result = ProgramVerifier.Verify(test.Spec, test.Options);
+        if (test.Code is { } rule)
+        {
+            Assert.NotNull(result.Rejection);
+            Assert.Equal($"UB{(int)rule} at {test.At}", $"{result.Rejection.Code} at {result.Rejection.Instruction}");
+        }
+        else
+        {
+            Assert.True(result.Accepted, result.Rejection?.ToString());
+        }
+    }
+
+    /// <inheritdoc/>
+    [Theory]
+    [MemberData(nameof(Names))]
+    public void PruningAndWideningDoNotChangeTheVerdict(string name)
+    {
+        var test = Named(name);
+        var expected = ProgramVerifier.Verify(test.Spec, test.Options);
+        // These loops have no end that walking alone could reach.
+        Assert.SkipWhen(expected.Termination == Termination.Metered || test.Code is Rule.EndlessLoop or Rule.ProofRequired or Rule.LoopHoldsResource,
+            "walks for ever without pruning");
+        foreach (var (pruning, widening) in new[] { (false, false), (true, false) })
+        {
+            var result = ProgramVerifier.Verify(test.Spec, test.Options with { Pruning = pruning, Widening = widening });
+            Assert.Equal((expected.Rejection?.Code, expected.Rejection?.Instruction), (result.Rejection?.Code, result.Rejection?.Instruction));
+        }
+    }
+
+    /// <inheritdoc/>
+    public static TheoryData<int> Rules => [.. Enum.GetValues<Rule>().Select(rule => (int)rule)];
+
+    /// <summary>Without any one check, some verdict of the table changes.</summary>
+    [Theory]
+    [MemberData(nameof(Rules))]
+    public void EveryCheckIsNoticedWhenMissing(int number)
+    {
+        var rule = (Rule)number;
+        Assert.SkipWhen(rule is Rule.MemoryBudget or Rule.Cancelled, "tested on its own");
+        var provoking = Cases.All.Where(c => c.Code == rule).ToList();
+        Assert.NotEmpty(provoking);
+        // Checks that nothing can go on without are not switched off: there the verdict itself is the proof.
+        Rule[] fatal =
+        [
+            Rule.UndefinedInstruction, Rule.InvalidRegister, Rule.InvalidJump, Rule.FallsOffEnd, Rule.InvalidCallTarget, Rule.UnknownProgramType,
+            Rule.CallbackFunction, Rule.ProgramSize, Rule.Recursion, Rule.CallDepth, Rule.UnknownFunction, Rule.IndirectCall, Rule.StepBudget,
+        ];
+        if (fatal.Contains(rule)) return;
+        Assert.Contains(provoking, test =>
+        {
+            var result = ProgramVerifier.Verify(test.Spec, test.Options with { DisabledCheck = rule });
+            return result.Rejection?.Code != $"UB{number}";
+        });
+    }
+
+    /// <inheritdoc/>
+    [Fact]
+    public void CancellationEndsTheWalk()
+    {
+        using var source = new CancellationTokenSource();
+        source.Cancel();
+        Instruction[] program = [.. Op.Mov(3, 0), .. Op.Add(3, 1), .. Op.JumpLt(3, 100_000, -2), .. Op.Return(0)];
+        var spec = new ProgramSpec { Name = "test", Type = ProgramTypes.Raw, Instructions = [.. program] };
+        var result = ProgramVerifier.Verify(spec, new VerifierOptions { CancellationToken = source.Token, Widening = false });
+        Assert.Equal("UB2903", result.Rejection?.Code);
+    }
+
+    /// <inheritdoc/>
+    [Fact]
+    public void MemoryIsBounded()
+    {
+        Instruction[] program = [.. Op.Mov(3, 0), .. Op.Add(3, 1), .. Op.JumpLt(3, 100_000, -2), .. Op.Return(0)];
+        var spec = new ProgramSpec { Name = "test", Type = ProgramTypes.Raw, Instructions = [.. program] };
+        var result = ProgramVerifier.Verify(spec, new VerifierOptions { MaxMemoryMiB = 1, Widening = false });
+        Assert.Equal("UB2902", result.Rejection?.Code);
+    }
+
+    /// <inheritdoc/>
+    [Fact]
+    public void StepBudgetIsExact()
+    {
+        Instruction[] program = [.. Op.Mov(3, 0), .. Op.Add(3, 1), .. Op.JumpLt(3, 1000, -2), .. Op.Return(0)];
+        var spec = new ProgramSpec { Name = "test", Type = ProgramTypes.Raw, Instructions = [.. program] };
+        const int needed = 1 + 2 * 1000 + 2;
+        var exact = ProgramVerifier.Verify(spec, new VerifierOptions { Widening = false, MaxSteps = needed });
+        Assert.True(exact.Accepted, exact.Rejection?.ToString());
+        Assert.Equal(needed, exact.Processed);
+        var less = ProgramVerifier.Verify(spec, new VerifierOptions { Widening = false, MaxSteps = needed - 1 });
+        Assert.Equal("UB2901", less.Rejection?.Code);
+    }
+}
