@@ -4,7 +4,8 @@ using UringBpf.Fuzz;
 // (each failure is printed with what repeats it), 2 on usage.
 return args switch
 {
-    ["objects", .. var rest] when FuzzOptions.Parse(rest) is { } options => ObjectFuzzer.Run(options),
+    ["objects", .. var rest] when FuzzOptions.Parse(rest) is { } options => ObjectFuzzer.Run(options, verify: false),
+    ["verify", .. var rest] when FuzzOptions.Parse(rest) is { } options => ObjectFuzzer.Run(options, verify: true),
     ["maps", .. var rest] when FuzzOptions.Parse(rest) is { } options => MapFuzzer.Run(options),
     _ => Usage(),
 };
@@ -13,7 +14,8 @@ static int Usage()
 {
     Console.Error.WriteLine("""
         usage: dotnet run -c Release --project tests/UringBpf.Fuzz -- VERB [--count N] [--seed S] [--seconds T] [FILE...]
-          objects   mutated objects through the loader and the verifier; the FILEs, or the committed test objects, are the seeds
+          objects   mutated objects through the loader; the FILEs, or the committed test objects, are damaged
+          verify    the same, and what loads through the verifier
           maps      four host threads against a program on every kind of map, for --seconds (30)
         """);
     return 2;

@@ -29,6 +29,10 @@ internal sealed class StringTable
         _budget = (long)bytes.Length * MaxOverlap;
     }
 
+    /// <summary>A name as a note on an instruction may hold it: there can be a note for every instruction, and a name can be as
+    /// long as the file.</summary>
+    public static string Shorten(string name) => name.Length <= 80 ? name : name[..80] + "…";
+
     /// <summary>The string at an offset.</summary>
     /// <exception cref="BpfException">The offset is outside the table, or the names overlap without end.</exception>
     public string Get(uint offset)

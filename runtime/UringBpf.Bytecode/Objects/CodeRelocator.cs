@@ -53,7 +53,7 @@ internal sealed class CodeRelocator(ObjectFile file, FunctionTable functions, Ma
             if (!instruction.IsWide) continue;
             slot++;
             if (relocations.ContainsKey(function.Start + slot))
-                throw new BpfException("UB1033", $"{Where(function, slot)}: a relocation points into the middle of a 16-byte load.", slot);
+                throw new BpfException("UB1033", $"{function.Describe(slot)}: a relocation points into the middle of a 16-byte load.", slot);
         }
     }
 
@@ -63,7 +63,7 @@ internal sealed class CodeRelocator(ObjectFile file, FunctionTable functions, Ma
             return new Fixup.OfCall(slot, Callee(function, slot, function.Section.Index, function.Start + slot + 1L + instruction.Immediate));
         // Pseudo forms name what only a loader can know, so without a relocation they name nothing.
         if ((instruction.IsWide || instruction.Opcode == Call) && instruction.Source != 0)
-            throw new BpfException("UB1033", $"{Where(function, slot)}: a pseudo form (source {instruction.Source}) has no relocation.", slot);
+            throw new BpfException("UB1033", $"{function.Describe(slot)}: a pseudo form (source {instruction.Source}) has no relocation.", slot);
         return null;
     }
 
@@ -73,31 +73,31 @@ internal sealed class CodeRelocator(ObjectFile file, FunctionTable functions, Ma
         {
             case BpfRelocationType.Load64 when instruction.IsWide:
                 return relocation.Symbol.IsExtern
-                    ? externs.Load(slot, relocation.Symbol, Where(function, slot))
+                    ? externs.Load(function, slot, relocation.Symbol)
                     : ResolveLoad(function, slot, instruction, relocation.Symbol);
             case BpfRelocationType.Call32 when instruction.Opcode == Call:
-                if (relocation.Symbol.IsExtern) return externs.Call(slot, relocation.Symbol, Where(function, slot));
+                if (relocation.Symbol.IsExtern) return externs.Call(function, slot, relocation.Symbol);
                 if (instruction.Source != PseudoCall) break;
                 return ResolveCall(function, slot, instruction, relocation.Symbol);
             case BpfRelocationType.Load64 or BpfRelocationType.Call32:
                 break;
             default:
-                throw new BpfException("UB1032", $"{Where(function, slot)}: relocation of type {(uint)relocation.Type} to '{relocation.Symbol.Name}'; instructions take R_BPF_64_64 and R_BPF_64_32.", slot);
+                throw new BpfException("UB1032", $"{function.Describe(slot)}: relocation of type {(uint)relocation.Type} to '{relocation.Symbol.Name}'; instructions take R_BPF_64_64 and R_BPF_64_32.", slot);
         }
-        throw new BpfException("UB1033", $"{Where(function, slot)}: opcode {instruction.Opcode:x2} can't carry a relocation of type {(uint)relocation.Type} (to '{relocation.Symbol.Name}').", slot);
+        throw new BpfException("UB1033", $"{function.Describe(slot)}: opcode {instruction.Opcode:x2} can't carry a relocation of type {(uint)relocation.Type} (to '{relocation.Symbol.Name}').", slot);
     }
 
     private Fixup.OfCall ResolveCall(ObjectFunction function, int slot, Instruction instruction, ElfSymbol symbol)
     {
         var target = (Int128)symbol.Value + ((long)instruction.Immediate + 1) * Instruction.Size;
         if (target % Instruction.Size != 0 || target < 0 || target > int.MaxValue)
-            throw new BpfException("UB1034", $"{Where(function, slot)}: it calls byte {target} of '{symbol.Name}', which is no instruction.", slot);
+            throw new BpfException("UB1034", $"{function.Describe(slot)}: it calls byte {target} of '{symbol.Name}', which is no instruction.", slot);
         return new Fixup.OfCall(slot, Callee(function, slot, symbol.Section, (long)target / Instruction.Size));
     }
 
     private ObjectFunction Callee(ObjectFunction function, int slot, int section, long target) =>
         (target is >= 0 and <= int.MaxValue ? functions.StartingAt(section, (int)target) : null)
-        ?? throw new BpfException("UB1034", $"{Where(function, slot)}: it calls slot {target} of section {section}, where no function starts.", slot);
+        ?? throw new BpfException("UB1034", $"{function.Describe(slot)}: it calls slot {target} of section {section}, where no function starts.", slot);
 
     private Fixup ResolveLoad(ObjectFunction function, int slot, Instruction instruction, ElfSymbol symbol)
     {
@@ -106,7 +106,7 @@ internal sealed class CodeRelocator(ObjectFile file, FunctionTable functions, Ma
         {
             return target >= 0 && target < data.ValueSize
                 ? new Fixup.OfMapValue(slot, data, (int)target)
-                : throw new BpfException("UB1037", $"{Where(function, slot)}: it loads the address of byte {target} of section '{data.Name}', which has {data.ValueSize} bytes.", slot);
+                : throw new BpfException("UB1037", $"{function.Describe(slot)}: it loads the address of byte {target} of section '{data.Name}', which has {data.ValueSize} bytes.", slot);
         }
         if (symbol.Section < file.Elf.Sections.Length)
         {
@@ -115,18 +115,16 @@ internal sealed class CodeRelocator(ObjectFile file, FunctionTable functions, Ma
             {
                 return target >= 0 && maps.DefinedAt(symbol.Section, (ulong)target) is { } map
                     ? new Fixup.OfMap(slot, map)
-                    : throw new BpfException("UB1036", $"{Where(function, slot)}: it refers to '{symbol.Name}' + {instruction.Immediate}, where no map is defined.", slot);
+                    : throw new BpfException("UB1036", $"{function.Describe(slot)}: it refers to '{symbol.Name}' + {instruction.Immediate}, where no map is defined.", slot);
             }
             if (section.IsCode)
             {
                 return target % Instruction.Size == 0 && target >= 0 && target <= int.MaxValue
                     && functions.StartingAt(symbol.Section, (int)((long)target / Instruction.Size)) is { } callback
                     ? new Fixup.OfFunction(slot, callback)
-                    : throw new BpfException("UB1034", $"{Where(function, slot)}: it takes the address of byte {target} of section '{section.Name}', where no function starts.", slot);
+                    : throw new BpfException("UB1034", $"{function.Describe(slot)}: it takes the address of byte {target} of section '{section.Name}', where no function starts.", slot);
             }
         }
-        throw new BpfException("UB1036", $"{Where(function, slot)}: it refers to '{symbol.Name}', which is neither a map, nor global data (.rodata, .data, .bss), nor a function.", slot);
+        throw new BpfException("UB1036", $"{function.Describe(slot)}: it refers to '{symbol.Name}', which is neither a map, nor global data (.rodata, .data, .bss), nor a function.", slot);
     }
-
-    private static string Where(ObjectFunction function, int slot) => $"function '{function.Name}', instruction {slot}";
 }

@@ -6,37 +6,38 @@ internal sealed class Externs(LoadOptions options, KernelConfiguration configura
     // The names under which compilers call their run-time libraries.
     private static readonly HashSet<string> s_compilerLibrary = ["memset", "memcpy", "memmove", "memcmp", "bcmp", "strlen", "abort"];
 
+    private readonly HashSet<FunctionPrototype> _checked = [];
+
     /// <summary>A load of an extern's address.</summary>
-    public Fixup Load(int slot, ElfSymbol symbol, string where)
+    public Fixup Load(ObjectFunction function, int slot, ElfSymbol symbol)
     {
         if (configuration.Find(symbol) is { } variable) return new Fixup.OfMapValue(slot, variable.Map, variable.Offset);
         // The address of a kfunc only says whether it exists: `if (uring_emit) …`.
-        if (options.Functions.Kfunc(symbol.Name) is { } function)
-        {
-            KfuncTypes.Check(btf, function);
-            return new Fixup.OfNumber(slot, 1);
-        }
+        if (Kfunc(symbol) is not null) return new Fixup.OfNumber(slot, 1);
         if (symbol.Binding == ElfBinding.Weak) return new Fixup.OfNumber(slot, 0);
-        throw Unresolved(symbol, where, "kernel variables do not exist here");
+        throw Unresolved(function, slot, symbol, "kernel variables do not exist here");
     }
 
     /// <summary>A call of an extern.</summary>
-    public Fixup Call(int slot, ElfSymbol symbol, string where)
+    public Fixup Call(ObjectFunction function, int slot, ElfSymbol symbol)
     {
-        if (options.Functions.Kfunc(symbol.Name) is { } function)
-        {
-            KfuncTypes.Check(btf, function);
-            return new Fixup.OfKfunc(slot, function);
-        }
-        if (symbol.Binding == ElfBinding.Weak) return new Fixup.OfPoison(slot, $"it calls the weak extern '{symbol.Name}', which does not exist here");
+        if (Kfunc(symbol) is { } kfunc) return new Fixup.OfKfunc(slot, kfunc);
+        if (symbol.Binding == ElfBinding.Weak) return new Fixup.OfPoison(slot, $"it calls the weak extern '{StringTable.Shorten(symbol.Name)}', which does not exist here");
         if (s_compilerLibrary.Contains(symbol.Name) || symbol.Name.StartsWith("__", StringComparison.Ordinal))
         {
-            throw new BpfException("UB1321", $"{where}: it calls '{symbol.Name}', a function of the compiler's run-time library, which BPF does not have. "
-                + $"Use __builtin_{symbol.Name.TrimStart('_')} with a constant size, or smaller objects.");
+            throw new BpfException("UB1321", $"{function.Describe(slot)}: it calls '{symbol.Name}', a function of the compiler's run-time library, which BPF does not have. "
+                + $"Use __builtin_{symbol.Name.TrimStart('_')} with a constant size, or smaller objects.", slot);
         }
-        throw Unresolved(symbol, where, "no kfunc has this name");
+        throw Unresolved(function, slot, symbol, "no kfunc has this name");
     }
 
-    private static BpfException Unresolved(ElfSymbol symbol, string where, string why) =>
-        new("UB1320", $"{where}: the extern '{symbol.Name}' can't be resolved: {why}. Declare it weak if the program can do without.");
+    private FunctionPrototype? Kfunc(ElfSymbol symbol)
+    {
+        var function = options.Functions.Kfunc(symbol.Name);
+        if (function is not null && _checked.Add(function)) KfuncTypes.Check(btf, function);
+        return function;
+    }
+
+    private static BpfException Unresolved(ObjectFunction function, int slot, ElfSymbol symbol, string why) =>
+        new("UB1320", $"{function.Describe(slot)}: the extern '{symbol.Name}' can't be resolved: {why}. Declare it weak if the program can do without.", slot);
 }

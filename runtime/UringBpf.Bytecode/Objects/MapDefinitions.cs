@@ -9,8 +9,11 @@ namespace UringBpf.Bytecode;
 internal sealed class MapDefinitions(ObjectFile file, ElfSection section)
 {
     private const int RingBufferPage = 4096;
+    private const int MaxFields = 32;
 
     private readonly BtfSpec _btf = file.Btf;
+    private readonly Dictionary<int, int> _spinLocks = [];
+    private readonly ElfRelocation[] _relocations = [.. file.Relocations.GetValueOrDefault(section.Index, []).OrderBy(relocation => relocation.Offset)];
 
     /// <summary>Reads every definition of the section.</summary>
     /// <exception cref="BpfException">UB1301 to UB1309, UB1312 to UB1314.</exception>
@@ -19,8 +22,12 @@ internal sealed class MapDefinitions(ObjectFile file, ElfSection section)
         if (file.Btf.Find<BtfDataSection>(section.Name) is not { } definitions)
             throw new BpfException("UB1301", $"section '{section.Name}' has map definitions, but the object has no BTF for them. Compile with -g.");
         var reader = new MapDefinitions(file, section);
-        foreach (var variable in definitions.Variables.OrderBy(variable => variable.Offset))
-            maps.AddDefinition(section.Index, variable.Offset, reader.ReadMap(variable));
+        var variables = definitions.Variables.Sort((a, b) => a.Offset.CompareTo(b.Offset));
+        for (var i = 0; i < variables.Length; i++)
+        {
+            var end = i + 1 < variables.Length ? (ulong)variables[i + 1].Offset : section.Size;
+            maps.AddDefinition(section.Index, variables[i].Offset, reader.ReadMap(variables[i], end));
+        }
     }
 
     /// <summary>What the members of one definition say.</summary>
@@ -34,7 +41,7 @@ internal sealed class MapDefinitions(ObjectFile file, ElfSection section)
         public Definition? Inner;
     }
 
-    private MapSpec ReadMap(BtfSectionVariable place)
+    private MapSpec ReadMap(BtfSectionVariable place, ulong end)
     {
         if (_btf[place.TypeId] is not BtfVariable variable)
             throw new BpfException("UB1302", $"section '{section.Name}' lists a function at byte {place.Offset}; it holds map definitions.");
@@ -45,11 +52,14 @@ internal sealed class MapDefinitions(ObjectFile file, ElfSection section)
         if ((ulong)place.Offset + (ulong)type.Size > section.Size)
             throw new BpfException("UB1302", $"map '{variable.Name}' ({type.Size} bytes at byte {place.Offset}) reaches past the {section.Size} bytes of section '{section.Name}'.");
         var definition = ReadDefinition(variable.Name, type, isInner: false);
-        return MakeSpec(variable.Name, definition) with { InitialEntries = ReadEntries(variable.Name, definition, place.Offset, type.Size) };
+        return MakeSpec(variable.Name, definition) with { InitialEntries = ReadEntries(variable.Name, definition, place.Offset, end) };
     }
 
     private Definition ReadDefinition(string map, BtfStruct type, bool isInner)
     {
+        // Many maps may share one struct: what each costs must not depend on the file.
+        if (type.Members.Length > MaxFields)
+            throw new BpfException("UB1303", $"map '{map}' has {type.Members.Length} fields; map definitions have {MaxFields} at most.");
         var definition = new Definition();
         foreach (var member in type.Members)
         {
@@ -156,8 +166,14 @@ internal sealed class MapDefinitions(ObjectFile file, ElfSection section)
             KeyTypeId = definition.KeyTypeId,
             ValueTypeId = definition.ValueTypeId,
             InnerMap = definition.Inner is { } inner ? MakeSpec(name + ".inner", inner) : null,
-            SpinLockOffset = SpinLocks.Find(_btf, definition.ValueTypeId, name),
+            SpinLockOffset = SpinLockOf(definition.ValueTypeId, name),
         };
+    }
+
+    private int SpinLockOf(int valueTypeId, string map)
+    {
+        if (!_spinLocks.TryGetValue(valueTypeId, out var offset)) _spinLocks[valueTypeId] = offset = SpinLocks.Find(_btf, valueTypeId, map);
+        return offset;
     }
 
     // As libbpf: a ring buffer's size is rounded up to a power of two of at least a page.
@@ -166,13 +182,13 @@ internal sealed class MapDefinitions(ObjectFile file, ElfSection section)
         : (int)Math.Max(RingBufferPage, System.Numerics.BitOperations.RoundUpToPowerOf2(size));
 
     // The entries of 'values' are relocations: where they lie is the index, what they name is the map or program.
-    private ImmutableArray<(int Index, string Name)> ReadEntries(string map, Definition definition, int offset, int size)
+    // 'values' is a flexible array, to which BTF gives no size: it ends before the next definition.
+    private ImmutableArray<(int Index, string Name)> ReadEntries(string map, Definition definition, int offset, ulong end)
     {
-        if (!file.Relocations.TryGetValue(section.Index, out var relocations)) return [];
         var entries = ImmutableArray.CreateBuilder<(int, string)>();
-        foreach (var relocation in relocations)
+        for (var i = FirstRelocationFrom((ulong)offset); i < _relocations.Length && _relocations[i].Offset < end; i++)
         {
-            if (relocation.Offset < (ulong)offset || !Belongs(relocation.Offset)) continue;
+            var relocation = _relocations[i];
             var at = (long)relocation.Offset - offset - definition.ValuesOffset;
             if (!definition.HasValues || at < 0 || at % 8 != 0 || relocation.Type is not (BpfRelocationType.Absolute64 or BpfRelocationType.Load64))
                 throw new BpfException("UB1309", $"map '{map}': the relocation at byte {relocation.Offset} of section '{section.Name}' is not an entry of 'values'.");
@@ -187,23 +203,17 @@ internal sealed class MapDefinitions(ObjectFile file, ElfSection section)
             entries.Add(((int)(at / 8), target.Name));
         }
         return entries.DrainToImmutable();
-
-        // 'values' is a flexible array: it ends where the symbol does, which is where the next definition starts.
-        bool Belongs(ulong at) => at < _ends.GetValueOrDefault(offset, (ulong)(offset + size));
     }
 
-    private readonly Dictionary<int, ulong> _ends = Ends(file, section);
-
-    private static Dictionary<int, ulong> Ends(ObjectFile file, ElfSection section)
+    private int FirstRelocationFrom(ulong offset)
     {
-        var ends = new Dictionary<int, ulong>();
-        foreach (var symbol in file.Elf.Symbols)
+        var (low, high) = (0, _relocations.Length);
+        while (low < high)
         {
-            if (symbol.Section != section.Index || symbol.Type != ElfSymbolType.Object) continue;
-            if (symbol.Value > section.Size || symbol.Size > section.Size - symbol.Value || symbol.Value > int.MaxValue)
-                throw new BpfException("UB1302", $"map '{symbol.Name}' ({symbol.Size} bytes at byte {symbol.Value}) reaches past the {section.Size} bytes of section '{section.Name}'.");
-            ends[(int)symbol.Value] = symbol.Value + symbol.Size;
+            var middle = (low + high) / 2;
+            if (_relocations[middle].Offset < offset) low = middle + 1;
+            else high = middle;
         }
-        return ends;
+        return low;
     }
 }

@@ -21,7 +21,10 @@ internal sealed class ObjectFunction(ElfSymbol symbol, ElfSection section, int s
     /// <summary>True when its FUNC says global: it is verified by its signature alone.</summary>
     public bool IsGlobal { get; set; }
 
-    /// <summary>What linking patches, in order of slot.</summary>
+    /// <summary>Where a slot is, for messages.</summary>
+    public string Describe(int slot) => $"function '{Name}', instruction {slot}";
+
+    /// <summary>What linking patches.</summary>
     public List<Fixup> Fixups { get; } = [];
 
     /// <summary>Its source lines, in order of slot.</summary>

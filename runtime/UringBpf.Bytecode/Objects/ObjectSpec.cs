@@ -37,7 +37,11 @@ public sealed record ObjectSpec
     /// <summary>The number in section <c>version</c>, or 0.</summary>
     public uint KernelVersion { get; private init; }
 
-    /// <summary>Loads an object. Reads nothing but its arguments; takes time and memory in proportion to the file.</summary>
+    /// <summary>
+    /// Loads an object. Reads nothing but its arguments. Time and memory are in proportion to the file and to the linked
+    /// programs: it allocates at most 256 KiB, 64 bytes per byte of the file, and 128 bytes per slot that linking adds
+    /// (every program has its own copy of its subprograms; <see cref="Limits.InstructionsPerObject"/> bounds them all).
+    /// </summary>
     /// <param name="bytes">The whole file.</param>
     /// <param name="fileName">Its name, for messages.</param>
     /// <param name="options">What it is loaded against; the built-in functions and types if null.</param>

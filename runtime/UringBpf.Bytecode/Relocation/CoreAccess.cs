@@ -163,7 +163,5 @@ internal sealed class CoreAccess
     }
 
     private static BpfException Malformed(in CoreRelocationRecord relocation) =>
-        new("UB1224", $".BTF.ext: the CO-RE relocation at byte {relocation.Offset} of kind {relocation.Kind} has the access string '{Shorten(relocation.Access)}', which does not fit type {relocation.TypeId}.");
-
-    private static string Shorten(string text) => text.Length <= 40 ? text : text[..40] + "…";
+        new("UB1224", $".BTF.ext: the CO-RE relocation at byte {relocation.Offset} of kind {relocation.Kind} has the access string '{StringTable.Shorten(relocation.Access)}', which does not fit type {relocation.TypeId}.");
 }

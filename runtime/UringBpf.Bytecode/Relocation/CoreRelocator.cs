@@ -64,7 +64,8 @@ internal sealed class CoreRelocator(ObjectFile file, CoreTarget target)
             : resolution.Failure;
         if (failure is null) return;
         var type = file.Btf[record.TypeId];
-        function.Fixups.Add(new Fixup.OfPoison(slot - function.Start, $"its CO-RE relocation ({(CoreRelocationKind)record.Kind} of '{type.Name}', access {record.Access}) failed: {failure}"));
+        function.Fixups.Add(new Fixup.OfPoison(slot - function.Start,
+            $"its CO-RE relocation ({(CoreRelocationKind)record.Kind} of '{StringTable.Shorten(type.Name)}', access {StringTable.Shorten(record.Access)}) failed: {failure}"));
     }
 
     private Resolution Resolve(in CoreRelocationRecord record)
@@ -136,7 +137,7 @@ internal sealed class CoreRelocator(ObjectFile file, CoreTarget target)
                 code[slot + 1] = code[slot + 1].WithImmediate((int)(value.Value >> 32));
                 return null;
             default:
-                throw new BpfException("UB1225", $"function '{function.Name}', instruction {slot - function.Start}: opcode {instruction.Opcode:x2} can't carry a CO-RE relocation.", slot - function.Start);
+                throw new BpfException("UB1225", $"{function.Describe(slot - function.Start)}: opcode {instruction.Opcode:x2} can't carry a CO-RE relocation.", slot - function.Start);
         }
     }
 
@@ -144,7 +145,7 @@ internal sealed class CoreRelocator(ObjectFile file, CoreTarget target)
     private static void Expect(ObjectFunction function, int slot, CoreValue local, bool holds)
     {
         if (holds || !local.IsExact) return;
-        throw new BpfException("UB1225", $"function '{function.Name}', instruction {slot - function.Start}: it does not hold {local.Value}, which the local types give for its CO-RE relocation.", slot - function.Start);
+        throw new BpfException("UB1225", $"{function.Describe(slot - function.Start)}: it does not hold {local.Value}, which the local types give for its CO-RE relocation.", slot - function.Start);
     }
 
     private static int? SizeCode(int bytes) => bytes switch { 4 => 0x00, 2 => 0x08, 1 => 0x10, 8 => 0x18, _ => null };

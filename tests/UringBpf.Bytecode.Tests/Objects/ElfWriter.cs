@@ -4,11 +4,15 @@ using System.Text;
 
 namespace UringBpf.Bytecode.Tests.Objects;
 
-/// <summary>Writes an object of code sections and functions: for sizes that no compiler is asked for.</summary>
+/// <summary>Writes an object of code sections, functions and calls of one extern: for sizes that no compiler is asked for.</summary>
 internal sealed class ElfWriter
 {
     private readonly List<(string Name, uint Type, ulong Flags, byte[] Data, uint Link, uint Info, uint EntrySize)> _sections = [];
     private readonly List<(string Name, int Section, int Start, int Length, bool IsGlobal)> _functions = [];
+    private string _extern = "";
+
+    // A link to the symbol table, whose index is known at the end only.
+    private const uint SymbolTable = uint.MaxValue;
 
     /// <summary>Adds a code section; the answer is its index.</summary>
     public int Code(string name, Instruction[] code)
@@ -24,6 +28,23 @@ internal sealed class ElfWriter
         return this;
     }
 
+    /// <summary>Makes every call of a section call a weak extern.</summary>
+    public ElfWriter CallExtern(string name, int section)
+    {
+        var code = MemoryMarshal.Cast<byte, Instruction>(_sections[section - 1].Data);
+        var relocations = new List<byte>();
+        for (var slot = 0; slot < code.Length; slot++)
+        {
+            if (code[slot].Opcode != 0x85) continue;
+            relocations.AddRange(BitConverter.GetBytes(slot * 8L));
+            relocations.AddRange(BitConverter.GetBytes(10));
+            relocations.AddRange(BitConverter.GetBytes(1));
+        }
+        _extern = name;
+        _sections.Add((".rel", 9, 0, [.. relocations], SymbolTable, (uint)section, 16));
+        return this;
+    }
+
     public byte[] Bytes()
     {
         var strings = new List<byte> { 0 };
@@ -33,10 +54,13 @@ internal sealed class ElfWriter
             return (uint)(strings.Count - text.Length - 1);
         }
 
-        var symbols = new byte[(_functions.Count + 1) * 24];
+        // The null symbol, the extern, then the functions.
+        var symbols = new byte[(_functions.Count + 2) * 24];
+        BinaryPrimitives.WriteUInt32LittleEndian(symbols.AsSpan(24), Text(_extern));
+        symbols[24 + 4] = 0x20;
         for (var i = 0; i < _functions.Count; i++)
         {
-            var entry = symbols.AsSpan((i + 1) * 24);
+            var entry = symbols.AsSpan((i + 2) * 24);
             BinaryPrimitives.WriteUInt32LittleEndian(entry, Text(_functions[i].Name));
             entry[4] = (byte)((_functions[i].IsGlobal ? 0x10 : 0) | 2);
             BinaryPrimitives.WriteUInt16LittleEndian(entry[6..], (ushort)_functions[i].Section);
@@ -60,7 +84,7 @@ internal sealed class ElfWriter
             BinaryPrimitives.WriteUInt64LittleEndian(header[8..], table[i].Flags);
             BinaryPrimitives.WriteUInt64LittleEndian(header[24..], (ulong)bytes.Count);
             BinaryPrimitives.WriteUInt64LittleEndian(header[32..], (ulong)table[i].Data.Length);
-            BinaryPrimitives.WriteUInt32LittleEndian(header[40..], table[i].Link);
+            BinaryPrimitives.WriteUInt32LittleEndian(header[40..], table[i].Link == SymbolTable ? (uint)names - 1 : table[i].Link);
             BinaryPrimitives.WriteUInt32LittleEndian(header[44..], table[i].Info);
             BinaryPrimitives.WriteUInt64LittleEndian(header[56..], table[i].EntrySize);
             bytes.AddRange(table[i].Data);

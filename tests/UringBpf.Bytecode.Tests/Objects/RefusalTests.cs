@@ -188,7 +188,8 @@ public sealed class RefusalTests
     {
         Refused("UB1301", Maps.Rename(".BTF", ".maps", ".mops"));
         Refused("UB1301", Maps.Set32(Maps.Header(".BTF"), Maps.Get32(Maps.Header("license"))));
-        Refused("UB1302", Maps.Set64(Maps.Symbol("sized") + SymbolSize, 4096));
+        Refused("UB1302", Maps.Set64(Maps.Symbol("sized") + SymbolValue, 4096));
+        Refused("UB1302", Maps.Set64(Maps.Symbol("sized") + SymbolValue, Maps.Get64(Maps.Symbol("locks") + SymbolValue)));
         Refused("UB1313", Maps.Rename(".BTF", "inner_a", "inner_b"));
     }
 

@@ -67,4 +67,18 @@ public sealed class SizeLimitTests
         Assert.Equal(1 << 30, patch.Load().Map(".bss").ValueSize);
         Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 256 * 1024);
     }
+
+    [Fact]
+    public void LongNamesAreNotRepeatedForEveryInstruction()
+    {
+        var code = Code(20_000);
+        code.AsSpan(0, 19_999).Fill(new Instruction(0x85, source: 1, immediate: -1));
+        var writer = new ElfWriter();
+        var section = writer.Code("raw", code);
+        var bytes = writer.Function(new string('f', 500_000), section, 0, code.Length).CallExtern(new string('e', 500_000), section).Bytes();
+        var before = GC.GetAllocatedBytesForCurrentThread();
+        var program = Assert.Single(ObjectSpec.Load(bytes).Programs);
+        Assert.Equal(19_999, program.Poisoned.Count);
+        Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 256 * 1024 + 64L * bytes.Length);
+    }
 }
