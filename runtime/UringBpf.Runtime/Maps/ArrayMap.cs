@@ -20,6 +20,24 @@ internal sealed unsafe class ArrayMap : KeyedMap
 
     public override int Count => Spec.MaxEntries;
 
+    /// <summary>Copies bytes out of the first element.</summary>
+    internal void Read(uint offset, byte* to, uint bytes)
+    {
+        var activity = Enter();
+        ValueMemory.CopyWords(to, Header->Data + offset, bytes);
+        Leave(activity);
+    }
+
+    /// <summary>Copies bytes into the first element; -EPERM when frozen.</summary>
+    internal int Write(uint offset, byte* from, uint bytes)
+    {
+        if (Spec.IsFrozen) return -Errno.EPERM;
+        var activity = Enter();
+        ValueMemory.CopyWords(Header->Data + offset, from, bytes);
+        Leave(activity);
+        return 0;
+    }
+
     private protected override bool CopyOut(byte* key, byte* value, bool locked)
     {
         var index = Unsafe.ReadUnaligned<uint>(key);

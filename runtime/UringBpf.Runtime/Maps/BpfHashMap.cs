@@ -16,11 +16,15 @@ public sealed unsafe class BpfHashMap<TKey, TValue> : IEnumerable<KeyValuePair<T
     where TValue : unmanaged
 {
     private readonly KeyedMap _map;
+    private readonly HashMap? _hash;
 
     /// <summary>Views a map.</summary>
     /// <exception cref="BpfException">UB4104 when the map is of another kind or its sizes differ from the types'.</exception>
-    public BpfHashMap(BpfMap map) => _map = TypedMap.Check<KeyedMap>(map, sizeof(TKey), sizeof(TValue),
-        MapType.Hash, MapType.LruHash, MapType.LpmTrie);
+    public BpfHashMap(BpfMap map)
+    {
+        _map = TypedMap.Check<KeyedMap>(map, sizeof(TKey), sizeof(TValue), MapType.Hash, MapType.LruHash, MapType.LpmTrie);
+        _hash = map as HashMap;
+    }
 
     /// <summary>The map.</summary>
     public BpfMap Map => _map;
@@ -45,7 +49,9 @@ public sealed unsafe class BpfHashMap<TKey, TValue> : IEnumerable<KeyValuePair<T
     public bool TryGetValue(TKey key, out TValue value, MapUpdateFlags flags = MapUpdateFlags.Any)
     {
         TValue found;
-        var exists = _map.Get((byte*)&key, (byte*)&found, flags);
+        var exists = _hash != null && flags == MapUpdateFlags.Any
+            ? _hash.GetSized(&key, (byte*)&found)
+            : _map.Get((byte*)&key, (byte*)&found, flags);
         value = exists ? found : default;
         return exists;
     }

@@ -12,6 +12,21 @@ internal sealed unsafe class HashMap : KeyedMap
 
     private HashTable* Table => (HashTable*)Header->Data;
 
+    /// <summary>As <see cref="KeyedMap.Get"/> without flags, where the key's size is known when the caller is compiled.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    internal bool GetSized<TKey>(TKey* key, byte* value) where TKey : unmanaged
+    {
+        var activity = Enter();
+        var found = sizeof(TKey) switch
+        {
+            4 => CopyOut<Key4>(Table, (byte*)key, value, locked: false),
+            8 => CopyOut<Key8>(Table, (byte*)key, value, locked: false),
+            _ => CopyOut<KeyBytes>(Table, (byte*)key, value, locked: false),
+        };
+        Leave(activity);
+        return found;
+    }
+
     private protected override bool CopyOut(byte* key, byte* value, bool locked) => Header->KeySize switch
     {
         4 => CopyOut<Key4>(Table, key, value, locked),

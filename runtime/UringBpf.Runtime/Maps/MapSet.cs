@@ -50,6 +50,11 @@ public sealed class MapSet : IDisposable
     /// <exception cref="KeyNotFoundException">The set has no such map.</exception>
     public BpfMap this[string name] => _maps.Values.FirstOrDefault(map => map.Name == name) ?? throw new KeyNotFoundException($"no map is named '{name}'.");
 
+    /// <summary>A global variable, live: <c>maps.Global&lt;int&gt;(spec.Global("threshold")).Value = 5</c>.</summary>
+    /// <exception cref="KeyNotFoundException">The variable's object is not the one the set was made for.</exception>
+    /// <exception cref="BpfException">UB4104 when <typeparamref name="T"/> has another size.</exception>
+    public BpfGlobal<T> Global<T>(GlobalVariable variable) where T : unmanaged => new(_maps[variable.Map], variable);
+
     /// <summary>Gives up the owner's reference. The maps are freed once no program is bound to them and none runs. Program
     /// arrays are emptied at once: their programs may hold this set.</summary>
     public void Dispose()

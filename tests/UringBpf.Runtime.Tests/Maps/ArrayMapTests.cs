@@ -92,4 +92,43 @@ public sealed unsafe class ArrayMapTests
         Assert.Throws<ArgumentException>(() => map.Update(new byte[4], new byte[9]));
         Assert.Throws<ArgumentException>(() => map.Delete(new byte[8]));
     }
+
+    [Fact]
+    public void Globals_are_live_and_constants_are_not_written()
+    {
+        var data = MapSpecs.Spec(MapType.Array, 4, 12, 1) with { InitialValue = [1, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0], IsGlobalData = true };
+        var constants = data with { Name = ".rodata", IsFrozen = true };
+        using var maps = MapSet.Create([data, constants]);
+        var first = maps.Global<int>(new GlobalVariable("first", data, 0, 4, 0));
+        var second = maps.Global<long>(new GlobalVariable("second", data, 4, 8, 0));
+        Assert.Equal((1, 2L), (first.Value, second.Value));
+        second.Value = -1;
+        Assert.Equal((1, -1L), (first.Value, second.Value));
+        Assert.Equal(-1, *(int*)(maps[data].Header->Data + 8));
+        var constant = maps.Global<int>(new GlobalVariable("c", constants, 4, 4, 0));
+        Assert.Equal(2, constant.Value);
+        Assert.Equal("UB4105", Assert.Throws<BpfException>(() => constant.Value = 3).Code);
+        Assert.Equal("UB4104", Assert.Throws<BpfException>(() => maps.Global<long>(new GlobalVariable("first", data, 0, 4, 0))).Code);
+        Assert.Equal("UB4104", Assert.Throws<BpfException>(() => maps.Global<long>(new GlobalVariable("past", data, 8, 8, 0))).Code);
+    }
+
+    [Theory]
+    [InlineData(MapType.PerCpuArray)]
+    [InlineData(MapType.PerCpuHash)]
+    [InlineData(MapType.LruPerCpuHash)]
+    public void Per_cpu_view_reads_and_writes_every_slot(MapType type)
+    {
+        using var map = MapSpecs.Create(type, 4, 4, 2);
+        var view = new BpfPerCpuMap<int, int>(map);
+        var values = Enumerable.Range(0, ExecutionSlot.Count).ToArray();
+        Assert.Equal(0, view.Update(1, values));
+        var read = new int[ExecutionSlot.Count];
+        Assert.True(view.TryGetValues(1, read));
+        Assert.Equal(values, read);
+        var key = 1;
+        Assert.Equal(3, *(int*)MapOps.LookupPerCpu((ulong)map.Header, (ulong)&key, 3));
+        Assert.Equal(type != MapType.PerCpuArray, view.Remove(1));
+        Assert.Equal(type == MapType.PerCpuArray, view.TryGetValues(1, read));
+        Assert.Throws<ArgumentException>(() => view.TryGetValues(1, new int[1]));
+    }
 }
