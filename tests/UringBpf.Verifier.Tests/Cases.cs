@@ -198,6 +198,12 @@ internal static class Cases
         new("read-only buffer written", Rule.BufferReadOnly, 5, s_data, MovReg(3, 1), Add(3, 4), JumpGtReg(3, 2, 1), Store(4, 1, 0, 0), Return(0))
         { Type = ProgramTypes.Xdp with { Context = ProgramTypes.Xdp.Context with { BufferWritable = false } } },
 
+
+        new("two fields by one instruction", Rule.MixedContext, 4, Load(4, 3, 1, 12), MovReg(4, 1), JumpEq(3, 0, 1), Add(4, 4), Load(4, 0, 4, 12), Return(0))
+        { Type = ProgramTypes.Xdp },
+        new("context or stack by one instruction", Rule.MixedContext, 6, Load(4, 3, 1, 12), Store(8, 10, -16, 0), MovReg(4, 1), JumpEq(3, 0, 2), MovReg(4, 10),
+            Add(4, -28), Load(4, 0, 4, 12), Return(0)) { Type = ProgramTypes.Xdp },
+
         // Arithmetic.
         new("pointer multiplied", Rule.PointerOperation, 1, Mov(3, 2), MulReg(1, 3), Return(0)),
         new("pointer cut to 32 bits", Rule.PointerOperation, 0, MovReg32(3, 1), Return(0)),
@@ -289,6 +295,7 @@ internal static class Cases
         new("loop of unknown length", null, 0, Load(8, 3, 1), Add(3, -1), JumpNe(3, 0, -2), Return(0)),
         new("loop of unknown length with proof required", Rule.ProofRequired, 1, Load(8, 3, 1), Load(8, 3, 1), JumpNe(3, 0, -2), Return(0))
         { Options = new() { ContextSize = 16, RequireTerminationProof = true } },
+        new("record held across may_goto", Rule.LoopHoldsResource, 8, s_reserve, MovReg(6, 0), MayGoto(1), Jump(-2), MovReg(1, 6), Mov(2, 0), Call(132), Return(0)),
         new("may_goto", null, 0, MayGoto(2), Mov(3, 0), Jump(-3), Return(0)),
         new("too many steps", Rule.StepBudget, 2, Mov(3, 0), Add(3, 1), JumpLt(3, 100, -2), Return(0))
         { Options = new() { ContextSize = 16, MaxSteps = 100, Widening = false } },

@@ -41,6 +41,7 @@ internal enum Rule
     NotAccessible = 2119,
     BufferReadOnly = 2120,
     PointerToInnerFrame = 2121,
+    MixedContext = 2122,
 
     // Arithmetic and comparison.
     PointerOperation = 2201,

@@ -75,6 +75,11 @@ internal sealed class FactRecorder
         facts.OffsetMax = Math.Max(facts.OffsetMax, offsetMax);
     }
 
+    /// <summary>The region and lowest offset an instruction has accessed so far.</summary>
+    public (RegionKind Region, long Offset) RegionOf(int slot) => (_facts[slot].Region, _facts[slot].OffsetMin);
+
+    public void HoldsResource(int slot) => _facts[slot].HoldsResource = true;
+
     public void MapArgument(int slot, bool first, int map, long constantKey)
     {
         ref var facts = ref _facts[slot];
@@ -82,8 +87,6 @@ internal sealed class FactRecorder
         if (facts.Map != map) facts.Map = NoMap;
         if (facts.ConstantKey != constantKey || facts.Map == NoMap) facts.ConstantKey = -1;
     }
-
-    public void UpperHalfDead(int slot) => _facts[slot].UpperHalfDead = true;
 
     private static void Range(Value? value, bool first, ref ulong min, ref ulong max)
     {

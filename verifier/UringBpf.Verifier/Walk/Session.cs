@@ -36,7 +36,7 @@ internal sealed class Session(ProgramSpec spec, VerifierOptions options)
             judge.Reject(Rule.EndlessLoop, endless.Slot, "from here the program never ends: no path leads out of this loop.",
                 help: "give the loop a condition that becomes false");
         }
-        if (worst is null && (walker.IsMetered ? null : proof.Holder) is { } holder)
+        if (worst is null && proof.Holder is { } holder)
         {
             judge.Reject(Rule.LoopHoldsResource, holder.Slot, "this loop is not proved to end, and it holds a lock or a ring-buffer record.",
                 "a run that takes too long is ended, which may not happen here", "give the loop a constant bound, or release before it");
@@ -87,7 +87,8 @@ internal sealed class Session(ProgramSpec spec, VerifierOptions options)
         (Walker, TerminationProof, long?) Prove(Walker attempt)
         {
             var found = new TerminationProof(attempt.Nodes);
-            return (attempt, found, attempt.IsMetered ? null : found.WorstCase());
+            var longest = found.WorstCase();
+            return (attempt, found, attempt.IsMetered ? null : longest);
         }
 
         void TryRoundByRound()

@@ -182,7 +182,15 @@ internal sealed partial class Walker
 
     private void Fact(int slot, RegionKind region, int map, long low, long high, string argument = "")
     {
-        if (argument.Length == 0) Facts.Access(slot, _firstVisit, region, map, low, high);
+        if (argument.Length > 0) return;
+        // Engines translate accesses of such a context, so an instruction must do one and the same on every path.
+        if (_translatesContext && !_firstVisit && Facts.RegionOf(slot) is var (known, offset)
+            && ((known == RegionKind.Context) != (region == RegionKind.Context) || region == RegionKind.Context && offset != low))
+        {
+            _judge.Reject(Rule.MixedContext, slot, $"this instruction accesses the context (struct {_type.Context.StructName}) on one path and something else, or another field, on another.",
+                help: "read the field in each branch of the condition");
+        }
+        Facts.Access(slot, _firstVisit, region, map, low, high);
     }
 
     private void RequireWithin(int slot, Rule rule, string verb, long low, long high, long size, long limit, string what)

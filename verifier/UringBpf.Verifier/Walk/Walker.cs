@@ -30,6 +30,7 @@ internal sealed partial class Walker
     private bool _firstVisit;
     private int _lastId;
     private readonly int _stepLimit;
+    private readonly bool _translatesContext;
 
     private readonly record struct Branch(MachineState State, int Slot, Node From, long Cost);
 
@@ -37,6 +38,7 @@ internal sealed partial class Walker
         LoopThresholds thresholds, LoopPlan plan, int stepsTaken, int stepLimit)
     {
         _stepLimit = stepLimit;
+        _translatesContext = type.Context.Fields.Any(field => field.IsTranslated);
         _thresholds = thresholds;
         _plan = plan;
         Processed = stepsTaken;
@@ -166,6 +168,8 @@ internal sealed partial class Walker
             (row.Uses & OperandFields.Destination) != 0 ? _state.Register(instruction.Destination) : null,
             row.Source == OperandSource.Immediate && !row.IsMemory ? Value.Constant(instruction.Immediate)
                 : (row.Uses & OperandFields.Source) != 0 ? _state.Register(instruction.Source) : null);
+
+        if (_state.HoldsResource) Facts.HoldsResource(slot);
 
         _slot = _shape.Next(slot);
         if (row.IsArithmetic) WalkArithmetic(slot, row, instruction);
