@@ -10,17 +10,27 @@ public static class ProgramCompiler
 {
     /// <summary>Compiles a program for one set of maps.</summary>
     /// <param name="verified">What the verifier accepted.</param>
-    /// <param name="maps">The maps its instructions name; they must outlive the program's last run, which the program sees to.</param>
+    /// <param name="maps">The maps its instructions name; the program keeps them alive.</param>
     /// <param name="options">null for <see cref="CompilerOptions.Default"/>.</param>
-    /// <returns>A <see cref="CompiledProgram"/>, or what <see cref="CompilerOptions.Mode"/> asks for.</returns>
+    /// <returns>A <see cref="CompiledProgram"/>; by <see cref="CompilerOptions.Mode"/> a <see cref="TieredProgram"/> or an
+    /// <see cref="InterpretedProgram"/>, which is also what hosts without dynamic code get.</returns>
     /// <exception cref="BpfException">UB3001 on a bug of this compiler; UB3002 when a function the program calls has no code in the registry.</exception>
     /// <exception cref="KeyNotFoundException"><paramref name="maps"/> lacks one of the program's maps.</exception>
-    [RequiresDynamicCode("Compiles at run time.")]
+    [UnconditionalSuppressMessage("AOT", "IL3050", Justification = "Without dynamic code the interpreter runs the program.")]
     public static BpfProgram Compile(VerifiedProgram verified, MapSet maps, CompilerOptions? options = null)
     {
         options ??= CompilerOptions.Default;
-        var registry = options.Functions ?? FunctionRegistry.BuiltIn;
-        var program = new ProgramGraph(verified, registry, options);
+        if (!RuntimeFeature.IsDynamicCodeSupported || options.Mode == CompilationMode.InterpreterOnly)
+            return InterpretedProgram.Create(verified, maps, options.Functions);
+        return options.Mode == CompilationMode.Tiered
+            ? new TieredProgram(InterpretedProgram.Create(verified, maps, options.Functions), () => CompileNow(verified, maps, options))
+            : CompileNow(verified, maps, options);
+    }
+
+    [RequiresDynamicCode("Compiles at run time.")]
+    private static CompiledProgram CompileNow(VerifiedProgram verified, MapSet maps, CompilerOptions options)
+    {
+        var program = new ProgramGraph(verified, options.Functions ?? FunctionRegistry.BuiltIn, options);
         return new CompiledProgram(verified, maps, DynamicCode.Create(program, maps, options));
     }
 }

@@ -108,15 +108,4 @@ public static unsafe class CompiledCode
             _ => System.Buffers.Binary.BinaryPrimitives.ReverseEndianness(Unsafe.ReadUnaligned<uint>(address)),
         };
     }
-
-    /// <summary>The program a tail call goes to, counted; null when the index holds none or the run has made all its tail calls.</summary>
-    public static ProgramArrayEntry* TailCallTarget(ulong map, ulong index, ExecutionState* state)
-    {
-        var header = (MapHeader*)map;
-        if ((uint)index >= header->MaxEntries || state->TailCalls >= Bytecode.Limits.TailCalls) return null;
-        // The host may replace the entry at any time: read it once.
-        var entry = (ProgramArrayEntry*)Volatile.Read(ref ((nint*)header->Data)[(uint)index]);
-        if (entry != null) state->TailCalls++;
-        return entry;
-    }
 }

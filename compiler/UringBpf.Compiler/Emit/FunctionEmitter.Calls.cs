@@ -131,7 +131,7 @@ internal sealed unsafe partial class FunctionEmitter
         Load64(2);
         Load64(3);
         _frame.LoadState(this);
-        CallSupport(nameof(CompiledCode.TailCallTarget));
+        _il.EmitCall(OpCodes.Call, typeof(ProgramArrayMap).GetMethod(nameof(ProgramArrayMap.TailCallTarget))!, null);
         _il.Emit(OpCodes.Stloc, entry);
         _il.Emit(OpCodes.Ldloc, entry);
         _il.Emit(OpCodes.Brfalse, failed);
@@ -150,7 +150,8 @@ internal sealed unsafe partial class FunctionEmitter
         _frame.EmitReturn(this);
 
         _il.MarkLabel(failed);
-        LoadConstant(-22, 64);
+        const int einval = 22;
+        LoadConstant(-einval, 64);
         Store64(0);
     }
 
