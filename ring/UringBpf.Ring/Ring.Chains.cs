@@ -314,8 +314,9 @@ public sealed unsafe partial class Ring
                     _backend.SetFile((uint)chain->Files[i], -1);
                     continue;
                 }
-                operation->Entry.Opcode = operation->Opcode = IoUringOp.Close;
-                operation->Entry.FileIndex = (uint)chain->Files[i] + 1;
+                var entry = Reserve(operation);
+                entry->Opcode = operation->Opcode = IoUringOp.Close;
+                entry->FileIndex = (uint)chain->Files[i] + 1;
                 Link(chain, operation);
                 Send(operation);
             }

@@ -116,16 +116,16 @@ public sealed unsafe partial class Ring
             _backlog.Enqueue(host);
             return;
         }
-        var tag = operation->Entry.UserData;
-        operation->Entry = host.Entry;
-        operation->Entry.UserData = tag;
+        var entry = Reserve(operation);
+        *entry = host.Entry;
+        entry->UserData = operation->Tag;
         operation->Opcode = host.Entry.Opcode;
         if (operation->Opcode == IoUringOp.Timeout)
         {
-            var ticks = (long)operation->Entry.Address3;
+            var ticks = (long)entry->Address3;
             operation->Time = new IoUring.Timespec { Seconds = ticks / TimeSpan.TicksPerSecond, Nanoseconds = ticks % TimeSpan.TicksPerSecond * 100 };
-            operation->Entry.Address3 = 0;
-            operation->Entry.Address = (ulong)&operation->Time;
+            entry->Address3 = 0;
+            entry->Address = (ulong)&operation->Time;
         }
         operation->Host = Wait(host);
         host.Operation = _operations.IndexOf(operation);

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Runtime.CompilerServices;
 using UringBpf.Bytecode;
 using UringBpf.Runtime;
 
@@ -172,6 +173,14 @@ public sealed unsafe partial class Ring : IAsyncDisposable
         Volatile.Write(ref _sleeping, 0);
     }
 
+    /// <summary>One turn for whoever drives the ring by hand on its thread: submits, waits, handles what has completed.</summary>
+    internal void Turn(uint wait)
+    {
+        FlushPending();
+        Enter(wait);
+        for (var count = _backend.Completions; count > 0; count--) Complete(_backend.TakeCompletion());
+    }
+
     private void Enter(uint wait)
     {
         _enters++;
@@ -208,16 +217,37 @@ public sealed unsafe partial class Ring : IAsyncDisposable
         }
     }
 
-    // Sends an operation, or queues it where the submission queue is full: a hook may be running, and nothing reaches the
-    // kernel before it returns.
-    internal void Send(Operation* operation)
+    /// <summary>
+    /// Gives an operation its entry, cleared and tagged. Where the submission queue is full the entry waits in the slot: a
+    /// hook may be running, and nothing reaches the kernel before it returns. <see cref="Send"/> or <see cref="Abandon"/>
+    /// must follow before another entry is reserved.
+    /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    internal Sqe* Reserve(Operation* operation)
     {
         var sqe = _pendingFirst < 0 ? _backend.NextSqe() : null;
-        if (sqe != null)
-        {
-            *sqe = operation->Entry;
-            return;
-        }
+        if (sqe == null) sqe = &operation->Overflow;
+        *sqe = default;
+        sqe->UserData = operation->Tag;
+        return operation->Entry = sqe;
+    }
+
+    /// <summary>The entry is filled in: it goes out with the next turn.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    internal void Send(Operation* operation)
+    {
+        if (operation->Entry == &operation->Overflow) Queue(operation);
+    }
+
+    /// <summary>The operation is refused: gives entry and slot back.</summary>
+    internal void Abandon(Operation* operation)
+    {
+        if (operation->Entry != &operation->Overflow) _backend.ReturnSqe();
+        _operations.Free(operation);
+    }
+
+    private void Queue(Operation* operation)
+    {
         var index = _operations.IndexOf(operation);
         operation->Next = -1;
         if (_pendingFirst < 0) _pendingFirst = index;
@@ -230,7 +260,7 @@ public sealed unsafe partial class Ring : IAsyncDisposable
         while (_pendingFirst >= 0)
         {
             var operation = _operations[_pendingFirst];
-            *MakeRoom() = operation->Entry;
+            *MakeRoom() = operation->Overflow;
             _pendingFirst = operation->Next;
             operation->Next = -1;
         }
@@ -238,27 +268,18 @@ public sealed unsafe partial class Ring : IAsyncDisposable
 
     private void Complete(in Cqe cqe)
     {
-        if (_backend.Absorb(cqe)) return;
-        if (cqe.UserData == NoSlot) return;
-        _completions++;
-        var operation = _operations.Find(cqe.UserData);
-        if (operation == null)
+        if (cqe.UserData >= NoSlot)
         {
-            _lateCompletions++;
+            // A cancel request's, or a wake-up.
+            if (cqe.UserData != NoSlot) _backend.Absorb(cqe);
             return;
         }
-        switch (operation->Owner)
-        {
-            case OperationOwner.Host:
-                CompleteHost(operation, cqe);
-                break;
-            case OperationOwner.Chain:
-                CompleteStep(operation, cqe);
-                break;
-            default:
-                CompleteClosing(operation);
-                break;
-        }
+        _completions++;
+        var operation = _operations.Find(cqe.UserData);
+        if (operation == null) _lateCompletions++;
+        else if (operation->Owner == OperationOwner.Chain) CompleteStep(operation, cqe);
+        else if (operation->Owner == OperationOwner.Host) CompleteHost(operation, cqe);
+        else CompleteClosing(operation);
     }
 
     // Asks the kernel to cancel an operation; its own completion will tell how that went.
@@ -268,7 +289,7 @@ public sealed unsafe partial class Ring : IAsyncDisposable
         operation->Cancelling = true;
         // A request that still waits for room goes first, so that the kernel knows it.
         FlushPending();
-        *MakeRoom() = new Sqe { Opcode = IoUringOp.AsyncCancel, Fd = -1, Address = operation->Entry.UserData, UserData = NoSlot };
+        *MakeRoom() = new Sqe { Opcode = IoUringOp.AsyncCancel, Fd = -1, Address = operation->Tag, UserData = NoSlot };
     }
 
     // True when nothing is left that holds memory of ours.

@@ -106,12 +106,7 @@ internal sealed unsafe class KernelBackend : RingBackend
 
     public override void Wake() => IoUring.Signal(_event);
 
-    public override bool Absorb(in Cqe cqe)
-    {
-        if (cqe.UserData != WakeTag) return false;
-        _wakeArmed = false;
-        return true;
-    }
+    public override void Absorb(in Cqe cqe) => _wakeArmed = false;
 
     /// <summary>Keeps a read of the event descriptor in flight. False when the queue is full.</summary>
     public override bool ArmWake()

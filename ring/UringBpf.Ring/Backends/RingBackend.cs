@@ -20,6 +20,8 @@ internal abstract unsafe class RingBackend : IDisposable
 
     // Entries handed out; the shared tail follows when they are published.
     private uint _tail;
+    // The consumer's head as it was last read: it only moves on.
+    private uint _knownHead;
     private uint _published;
 
     /// <summary>kernel, portable or simulated.</summary>
@@ -43,9 +45,16 @@ internal abstract unsafe class RingBackend : IDisposable
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public Sqe* NextSqe()
     {
-        if (_tail - Volatile.Read(ref *SqHead) >= SqEntries) return null;
+        if (_tail - _knownHead >= SqEntries)
+        {
+            _knownHead = Volatile.Read(ref *SqHead);
+            if (_tail - _knownHead >= SqEntries) return null;
+        }
         return Sqes + (_tail++ & (SqEntries - 1));
     }
+
+    /// <summary>Takes back the entry that was handed out last and is not submitted.</summary>
+    public void ReturnSqe() => _tail--;
 
     /// <summary>Completions that can be read now.</summary>
     public uint Completions => Volatile.Read(ref *CqTail) - *CqHead;
@@ -80,8 +89,10 @@ internal abstract unsafe class RingBackend : IDisposable
     /// <summary>Makes sure that <see cref="Wake"/> can end the next wait; false when the queue is full and must be entered first.</summary>
     public virtual bool ArmWake() => true;
 
-    /// <summary>True when the completion is the back end's own (a wake-up) and not the ring's.</summary>
-    public virtual bool Absorb(in Cqe cqe) => false;
+    /// <summary>Takes a completion with user_data <see cref="ulong.MaxValue"/>: the back end's own, a wake-up.</summary>
+    public virtual void Absorb(in Cqe cqe)
+    {
+    }
 
     /// <summary>Makes a table of empty file slots. 0 or -errno.</summary>
     public abstract int CreateFileTable(uint count);

@@ -18,8 +18,11 @@ internal enum OperationOwner : byte
 [StructLayout(LayoutKind.Sequential)]
 internal unsafe struct Operation
 {
-    /// <summary>The entry as it goes to the back end; kept until it has been copied there.</summary>
-    public Sqe Entry;
+    /// <summary>The entry to fill in: in the submission queue itself, or <see cref="Overflow"/> where that is full. Valid from
+    /// reserving to sending.</summary>
+    public Sqe* Entry;
+    /// <summary>The user_data of the entry: slot and generation.</summary>
+    public ulong Tag;
     /// <summary>Changes when the slot is freed, so that a late completion can't be taken for another's.</summary>
     public uint Generation;
     public OperationOwner Owner;
@@ -48,6 +51,8 @@ internal unsafe struct Operation
     public IoUring.Timespec Time;
     /// <summary>A path copied from a buffer, freed with the slot.</summary>
     public byte* PathCopy;
+    /// <summary>The entry while it waits for room in the submission queue.</summary>
+    public Sqe Overflow;
 }
 
 /// <summary>The slots of operations in flight. Owner thread only.</summary>
@@ -75,7 +80,7 @@ internal sealed unsafe class OperationTable : IDisposable
 
     public int IndexOf(Operation* operation) => (int)(operation - _slots);
 
-    /// <summary>A slot, or null when all are taken. Its entry is clear and carries the slot's tag.</summary>
+    /// <summary>A slot, or null when all are taken.</summary>
     public Operation* Take(OperationOwner owner)
     {
         if (_free < 0) return null;
@@ -83,8 +88,7 @@ internal sealed unsafe class OperationTable : IDisposable
         var operation = _slots + index;
         _free = operation->Next;
         InFlight++;
-        operation->Entry = default;
-        operation->Entry.UserData = (ulong)operation->Generation << 32 | (uint)index;
+        operation->Tag = (ulong)operation->Generation << 32 | (uint)index;
         operation->Owner = owner;
         operation->Cancelling = operation->CancelRequested = false;
         operation->Next = -1;

@@ -51,8 +51,9 @@ internal static unsafe class HookCalls
 
         var operation = ring.Operations.Take(OperationOwner.Chain);
         if (operation == null) return -Errno.Busy;
+        ring.Reserve(operation);
         operation->Opcode = op.Opcode;
-        operation->Entry.Opcode = op.Opcode;
+        operation->Entry->Opcode = op.Opcode;
         operation->UserData = op.UserData;
         var result = op.Opcode switch
         {
@@ -68,7 +69,7 @@ internal static unsafe class HookCalls
         };
         if (result < 0)
         {
-            ring.Operations.Free(operation);
+            ring.Abandon(operation);
             return result;
         }
         ring.Link(chain, operation);
@@ -81,9 +82,9 @@ internal static unsafe class HookCalls
         // IORING_NOP_INJECT_RESULT: completes with Length as its result. For tests of hooks against the real kernel.
         const uint injectResult = 1;
         if ((op.OpFlags & ~injectResult) != 0) return -Errno.Inval;
-        operation->Entry.OpFlags = op.OpFlags;
-        operation->Entry.Length = op.OpFlags == injectResult ? op.Length : 0;
-        operation->Entry.Fd = -1;
+        operation->Entry->OpFlags = op.OpFlags;
+        operation->Entry->Length = op.OpFlags == injectResult ? op.Length : 0;
+        operation->Entry->Fd = -1;
         return 0;
     }
 
@@ -101,12 +102,12 @@ internal static unsafe class HookCalls
         operation->Buffer = op.Buffer;
         operation->Offset = op.Offset;
         operation->Data = fills ? address : null;
-        operation->Entry.Flags = SqeFlags.FixedFile;
-        operation->Entry.Fd = slot;
-        operation->Entry.Address = (ulong)address;
-        operation->Entry.Length = op.Length;
-        operation->Entry.OpFlags = op.OpFlags;
-        operation->Entry.Offset = op.Opcode is IoUringOp.Send or IoUringOp.Recv ? 0 : op.Offset;
+        operation->Entry->Flags = SqeFlags.FixedFile;
+        operation->Entry->Fd = slot;
+        operation->Entry->Address = (ulong)address;
+        operation->Entry->Length = op.Length;
+        operation->Entry->OpFlags = op.OpFlags;
+        operation->Entry->Offset = op.Opcode is IoUringOp.Send or IoUringOp.Recv ? 0 : op.Offset;
         return 0;
     }
 
@@ -114,9 +115,9 @@ internal static unsafe class HookCalls
     {
         if (!ResolveFile(chain, link, op.File, out var slot)) return -Errno.BadF;
         operation->File = op.File;
-        operation->Entry.Flags = SqeFlags.FixedFile;
-        operation->Entry.Fd = slot;
-        operation->Entry.OpFlags = flags;
+        operation->Entry->Flags = SqeFlags.FixedFile;
+        operation->Entry->Fd = slot;
+        operation->Entry->OpFlags = flags;
         return 0;
     }
 
@@ -126,7 +127,7 @@ internal static unsafe class HookCalls
         var own = op.File - link.Grants.FileCount;
         if (own < 0 || !ResolveFile(chain, link, op.File, out var slot)) return -Errno.BadF;
         operation->File = op.File;
-        operation->Entry.FileIndex = (uint)slot + 1;
+        operation->Entry->FileIndex = (uint)slot + 1;
         return 0;
     }
 
@@ -160,12 +161,12 @@ internal static unsafe class HookCalls
             Mode = (op.OpFlags & create) != 0 ? op.Length & 0xFFFu : 0,
             Resolve = beneath ? resolveBeneath | resolveNoMagicLinks : 0,
         };
-        operation->Entry.Opcode = IoUringOp.OpenAt2;
-        operation->Entry.Fd = directoryFd;
-        operation->Entry.Address = (ulong)path;
-        operation->Entry.Length = (uint)sizeof(IoUring.OpenHow);
-        operation->Entry.Offset = (ulong)&operation->How;
-        operation->Entry.FileIndex = (uint)chain->Files[own] + 1;
+        operation->Entry->Opcode = IoUringOp.OpenAt2;
+        operation->Entry->Fd = directoryFd;
+        operation->Entry->Address = (ulong)path;
+        operation->Entry->Length = (uint)sizeof(IoUring.OpenHow);
+        operation->Entry->Offset = (ulong)&operation->How;
+        operation->Entry->FileIndex = (uint)chain->Files[own] + 1;
         return 0;
     }
 
@@ -180,11 +181,11 @@ internal static unsafe class HookCalls
         if (address == null) return -Errno.Fault;
         if (!writable) return -Errno.Access;
         operation->Buffer = op.Buffer;
-        operation->Entry.Fd = directoryFd;
-        operation->Entry.Address = (ulong)path;
-        operation->Entry.Length = op.Length;
-        operation->Entry.Offset = (ulong)address;
-        operation->Entry.OpFlags = beneath ? symlinkNoFollow : op.OpFlags & symlinkNoFollow;
+        operation->Entry->Fd = directoryFd;
+        operation->Entry->Address = (ulong)path;
+        operation->Entry->Length = op.Length;
+        operation->Entry->Offset = (ulong)address;
+        operation->Entry->OpFlags = beneath ? symlinkNoFollow : op.OpFlags & symlinkNoFollow;
         return 0;
     }
 
@@ -193,9 +194,9 @@ internal static unsafe class HookCalls
         const ulong second = 1_000_000_000;
         if (nanoseconds > long.MaxValue) return -Errno.Inval;
         operation->Time = new IoUring.Timespec { Seconds = (long)(nanoseconds / second), Nanoseconds = (long)(nanoseconds % second) };
-        operation->Entry.Opcode = operation->Opcode = IoUringOp.Timeout;
-        operation->Entry.Address = (ulong)&operation->Time;
-        operation->Entry.Length = 1;
+        operation->Entry->Opcode = operation->Opcode = IoUringOp.Timeout;
+        operation->Entry->Address = (ulong)&operation->Time;
+        operation->Entry->Length = 1;
         return 0;
     }
 
