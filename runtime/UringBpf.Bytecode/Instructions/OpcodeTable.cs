@@ -47,6 +47,12 @@ public sealed record OpcodeRow(
     /// <summary>True for loads, stores and atomics through a pointer register (packet loads and 64-bit immediates are not).</summary>
     public bool IsMemory => Operation is >= Load and <= StoreRelease;
 
+    /// <summary>True when the destination register gets a new value; calls, packet loads and compare-exchange write r0 without naming it.</summary>
+    public bool WritesDestination => IsArithmetic || Operation is LoadImmediate64 or Load or LoadSignExtend or LoadAcquire;
+
+    /// <summary>True when the source register gets a new value: atomics that fetch.</summary>
+    public bool WritesSource => Operation is >= AtomicFetchAdd and <= AtomicExchange;
+
     /// <summary>True for the read-modify-write operations (load-acquire and store-release are not).</summary>
     public bool IsAtomicReadModifyWrite => Operation is >= AtomicAdd and <= AtomicCompareExchange;
 
@@ -61,6 +67,13 @@ public sealed record OpcodeRow(
 
     /// <summary>True when the jump distance is in the immediate (gotol).</summary>
     public bool IsLongJump => Operation == Jump && Width == 32;
+
+    /// <summary>The slot of this instruction with the given operands; the selector's field gets the selector's value instead.</summary>
+    public Instruction Encode(int destination = 0, int source = 0, short offset = 0, int immediate = 0) => new(
+        Opcode, destination,
+        Selector == RowSelector.Source ? SelectorValue : source,
+        Selector == RowSelector.Offset ? (short)SelectorValue : offset,
+        Selector == RowSelector.Immediate ? SelectorValue : immediate);
 }
 
 /// <summary>The fields of a slot that carry operands.</summary>
@@ -108,6 +121,23 @@ public static class OpcodeTable
         }
         return null;
     }
+
+    /// <summary>The row of an operation, or null when the instruction set has no such form.</summary>
+    /// <param name="operation">What it does. Not <see cref="LoadImmediate64"/>, which has a row for each <see cref="WideKind"/>.</param>
+    /// <param name="width">As <see cref="OpcodeRow.Width"/>.</param>
+    /// <param name="bits">As <see cref="OpcodeRow.Bits"/>.</param>
+    /// <param name="source">As <see cref="OpcodeRow.Source"/>.</param>
+    public static OpcodeRow? Find(Operation operation, int width, int bits, OperandSource source)
+    {
+        foreach (var row in s_rows)
+        {
+            if (row.Operation == operation && row.Width == width && row.Bits == bits && row.Source == source) return row;
+        }
+        return null;
+    }
+
+    /// <summary>The row of the 64-bit immediate load of a kind.</summary>
+    public static OpcodeRow WideImmediate(WideKind kind) => s_byOpcode[0x18][(int)kind]!;
 
     /// <summary>True when a field that the row does not use is not zero.</summary>
     public static bool HasReservedBits(OpcodeRow row, in Instruction instruction)
@@ -212,7 +242,8 @@ public static class OpcodeTable
         }
 
         // Jumps.
-        Row(Jmp | 0x00, Jump, 64, 0, OperandSource.None, O, Base64);
+        // Both are in base32: RFC 9669 section 4.3 says so for all CALL and JA instructions.
+        Row(Jmp | 0x00, Jump, 64, 0, OperandSource.None, O, Base32);
         Row(Jmp32 | 0x00, Jump, 32, 0, OperandSource.None, I, Base32);
         (int Code, Operation Operation)[] jumps =
         [
@@ -235,6 +266,8 @@ public static class OpcodeTable
         Row(Jmp | 0x80, CallHelper, 64, 0, OperandSource.Immediate, I, Base32, RowSelector.Source, 0);
         Row(Jmp | 0x80, CallSubprogram, 64, 0, OperandSource.Immediate, I, Base32, RowSelector.Source, 1);
         Row(Jmp | 0x80, CallKfunc, 64, 0, OperandSource.Immediate, I, Base32, RowSelector.Source, 2);
+        // callx: not in the RFC. clang 19 and bpf_conformance put the register in dst; clang 18 and before put its number
+        // in the immediate, which is refused as a reserved field.
         Row(Jmp | 0x80 | X, CallRegister, 64, 0, OperandSource.Register, D, CallX);
         Row(Jmp | 0x90, Exit, 64, 0, OperandSource.None, OperandFields.None, Base32);
         return rows.ToImmutable();

@@ -156,7 +156,7 @@ public enum WideKind : byte
     MapValueIndex = 6,
 }
 
-/// <summary>The conformance groups of RFC 9669 section 2.4, and one for what Linux added since.</summary>
+/// <summary>The conformance groups of RFC 9669 section 2.4, callx, and one for what Linux added since.</summary>
 public enum ConformanceGroup : byte
 {
     /// <summary>base32.</summary>
@@ -171,7 +171,7 @@ public enum ConformanceGroup : byte
     Atomic32,
     /// <summary>atomic64.</summary>
     Atomic64,
-    /// <summary>callx.</summary>
+    /// <summary>callx. Not in the RFC; the name is the bpf_conformance suite's.</summary>
     CallX,
     /// <summary>packet (LD_ABS, LD_IND).</summary>
     Packet,

@@ -16,7 +16,7 @@ public static class Disassembler
     public static string Format(in Instruction instruction, in Instruction next = default)
     {
         var row = OpcodeTable.Find(instruction);
-        if (row == null || OpcodeTable.HasReservedBits(row, instruction)) return Raw(instruction);
+        if (row == null || OpcodeTable.HasReservedBits(row, instruction) || !IsWholeWide(row, next)) return Raw(instruction);
         var dst = instruction.Destination;
         var src = instruction.Source;
         var displacement = Displacement(instruction.Offset);
@@ -93,13 +93,15 @@ public static class Disassembler
                 text.Append("; ").Append(line.File).Append(':').Append(line.Line).Append(": ").Append(line.Text.Trim()).Append('\n');
             }
             var instruction = program.Instructions[slot];
-            var next = slot + 1 < program.Instructions.Length ? program.Instructions[slot + 1] : default;
+            // A wide load that lacks its second half, or has a malformed one, is printed slot by slot.
+            var next = slot + 1 < program.Instructions.Length ? program.Instructions[slot + 1] : s_nothing;
+            var isWide = instruction.IsWide && OpcodeTable.Find(instruction) is { } row && IsWholeWide(row, next);
             text.Append($"{slot,8}:\t");
-            if (bytes) AppendBytes(text, instruction, next);
+            if (bytes) AppendBytes(text, instruction, next, isWide);
             text.Append(Format(instruction, next));
             if (Comment(program, slot) is { } comment) text.Append("  ; ").Append(comment);
             text.Append('\n');
-            if (instruction.IsWide) slot++;
+            if (isWide) slot++;
         }
         return text.ToString();
     }
@@ -122,6 +124,14 @@ public static class Disassembler
             _ => null,
         };
     }
+
+    // Not the second half of anything.
+    private static readonly Instruction s_nothing = new(0xff);
+
+    // True for one slot, and for two of which the second carries nothing that the text would lose.
+    private static bool IsWholeWide(OpcodeRow row, in Instruction next) => row.Slots == 1
+        || (next == new Instruction(0, immediate: next.Immediate)
+            && (next.Immediate == 0 || row.Wide is WideKind.Number or WideKind.MapValueFd or WideKind.MapValueIndex));
 
     private static string Register(int number, int width) => (width == 64 ? 'r' : 'w') + number.ToString(System.Globalization.CultureInfo.InvariantCulture);
 
@@ -151,9 +161,9 @@ public static class Disassembler
         return $".quad 0x{System.Runtime.InteropServices.MemoryMarshal.Cast<Instruction, ulong>(one)[0]:x16}";
     }
 
-    private static void AppendBytes(StringBuilder text, in Instruction instruction, in Instruction next)
+    private static void AppendBytes(StringBuilder text, in Instruction instruction, in Instruction next, bool isWide)
     {
-        ReadOnlySpan<Instruction> slots = instruction.IsWide ? [instruction, next] : [instruction];
+        ReadOnlySpan<Instruction> slots = isWide ? [instruction, next] : [instruction];
         foreach (var octet in System.Runtime.InteropServices.MemoryMarshal.AsBytes(slots)) text.Append($"{octet:x2} ");
         text.Append('\t');
     }
