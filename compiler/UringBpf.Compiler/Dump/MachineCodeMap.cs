@@ -1,6 +1,7 @@
 using Iced.Intel;
 using UringBpf.Bytecode;
 using Instruction = Iced.Intel.Instruction;
+using Register = Iced.Intel.Register;
 
 namespace UringBpf.Compiler;
 
