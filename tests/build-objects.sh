@@ -51,3 +51,9 @@ git ls-files --cached --others --exclude-standard -- '*.bpf.c' | sort | while re
     *) compile $default "$source" "${source%.c}.o" -g -mcpu=v3 ;;
   esac
 done
+
+# What bpftool's linker makes of several objects.
+if command -v bpftool > /dev/null; then
+  mkdir -p "$loader/out/linked"
+  bpftool gen object "$loader/out/linked/linked.bpf.o" "$loader"/out/clang-19/maps.bpf.o "$loader"/out/clang-19/linking.bpf.o "$loader"/out/clang-19/externs.bpf.o
+fi

@@ -76,4 +76,8 @@ public sealed class BtfSpec
         BtfArray type when SizeOf(type.ElementTypeId) is >= 0 and var element => Math.Min(element * type.Count, MaxSize),
         _ => -1,
     };
+
+    /// <summary>A type as C spells it, such as <c>const volatile __u32</c>; a function or variable with its name.
+    /// Meant for messages: long ones are cut short.</summary>
+    public string Format(int id) => BtfPrinter.Declare(this, id, "");
 }

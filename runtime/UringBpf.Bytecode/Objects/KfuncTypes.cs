@@ -9,16 +9,16 @@ internal static class KfuncTypes
     {
         if (btf.Find<BtfFunction>(function.Name) is not { } declared || btf[declared.TypeId] is not BtfPrototype prototype) return;
         if (prototype.Parameters.Length != function.Arguments.Length)
-            throw Mismatch(function, $"it is declared with {prototype.Parameters.Length} arguments and has {function.Arguments.Length}");
+            throw Mismatch(btf, declared, $"it is declared with {prototype.Parameters.Length} arguments and has {function.Arguments.Length}");
         for (var i = 0; i < prototype.Parameters.Length; i++)
         {
             var argument = function.Arguments[i];
             if (Shape(btf, prototype.Parameters[i].TypeId) != ShapeOf(argument.Kind))
-                throw Mismatch(function, $"argument {i + 1} ('{argument.Name}') must be a {(ShapeOf(argument.Kind) == ValueShape.Pointer ? "pointer" : "number")}");
+                throw Mismatch(btf, declared, $"argument {i + 1} ('{argument.Name}') must be a {(ShapeOf(argument.Kind) == ValueShape.Pointer ? "pointer" : "number")}");
         }
         // A result may be ignored, but not taken for what it is not.
         if (Shape(btf, prototype.ReturnTypeId) is var result && result != ValueShape.None && result != ShapeOf(function.Returns))
-            throw Mismatch(function, "its result is of another kind");
+            throw Mismatch(btf, declared, "its result is of another kind");
     }
 
     private enum ValueShape
@@ -50,6 +50,6 @@ internal static class KfuncTypes
         _ => ValueShape.Pointer,
     };
 
-    private static BpfException Mismatch(FunctionPrototype function, string why) =>
-        new("UB1324", $"the declaration of kfunc '{function.Name}' does not agree with it: {why}. Include the header that comes with this library.");
+    private static BpfException Mismatch(BtfSpec btf, BtfFunction declared, string why) =>
+        new("UB1324", $"the declaration `{btf.Format(declared.Id)}` does not agree with the kfunc: {why}. Include the header that comes with this library.");
 }

@@ -175,4 +175,29 @@ public sealed class BtfReaderTests
         Assert.Equal(["added", "width", "depth", "", "low", "mid", "high", "shrunk", "level", "points", "next", "color", "tail"], shape.Members.Select(member => member.Name));
         Assert.Equal((7, 84 * 8 + 3), (shape.Members[5].BitSize, shape.Members[5].BitOffset));
     }
+
+    [Fact]
+    public void TypesAreSpeltAsInC()
+    {
+        var types = Corpus.Load("globals").Types;
+        string Variable(string name) => types.Format(types.Find<BtfVariable>(name)!.Id);
+        Assert.Equal("const volatile __u32 threshold", Variable("threshold"));
+        Assert.Equal("const volatile struct settings settings", Variable("settings"));
+        Assert.Equal("volatile __u64 also_zeroed[4]", Variable("also_zeroed"));
+        Assert.Equal("const char *words[3]", Variable("words"));
+        Assert.Equal("int reads(void *ctx)", types.Format(types.Find<BtfFunction>("reads")!.Id));
+
+        var declarators = new BtfImage()
+            .Int()
+            .Type(KindPrototype, "", 1, 2, flag: false, 0, 1, 0, 0)
+            .Type(KindPointer, "", 2)
+            .Type(KindConst, "", 3)
+            .Type(KindArray, "", 0, rest: [1, 1, 2])
+            .Type(KindPointer, "", 5)
+            .Type(KindVariable, "f", 4, rest: [0])
+            .Type(KindVariable, "a", 6, rest: [0]).Parse();
+        Assert.Equal("int (*const f)(int, ...)", declarators.Format(7));
+        Assert.Equal("int (*a)[2]", declarators.Format(8));
+        Assert.Equal("void", declarators.Format(0));
+    }
 }

@@ -40,4 +40,24 @@ public sealed class LinkingTests
         Assert.Equal(["first", "count_up", "multiply", "global_add", "beside"], Corpus.Load(variant).Program("first").Subprograms.Select(s => s.Name));
         Assert.Equal(["second", "beside", "multiply"], Corpus.Load(variant).Program("second").Subprograms.Select(s => s.Name));
     }
+
+    [Fact]
+    public void AnObjectLinkedByBpftoolIsItsParts()
+    {
+        var path = Path.Combine(Path.GetDirectoryName(Corpus.PathOf("linking"))!, "..", "linked", "linked.bpf.o");
+        var linked = ObjectSpec.Load(File.ReadAllBytes(path));
+        foreach (var part in new[] { "maps", "linking", "externs" }.Select(name => Corpus.Load(name)))
+        {
+            foreach (var program in part.Programs)
+            {
+                var same = linked.Program(program.Name);
+                Assert.Equal((program.Section, program.Type, program.OwnInstructions), (same.Section, same.Type, same.OwnInstructions));
+                Assert.Equal(program.Instructions, same.Instructions);
+                Assert.Equal(program.Maps.Select(map => map.Name), same.Maps.Select(map => map.Name));
+                Assert.Equal(program.Subprograms.Select(s => (s.Name, s.Start, s.IsGlobal)), same.Subprograms.Select(s => (s.Name, s.Start, s.IsGlobal)));
+                Assert.Equal(program.Lines, same.Lines);
+            }
+            Assert.All(part.Maps, map => Assert.Equal((map.Type, map.KeySize, map.ValueSize, map.MaxEntries), (linked.Map(map.Name).Type, linked.Map(map.Name).KeySize, linked.Map(map.Name).ValueSize, linked.Map(map.Name).MaxEntries)));
+        }
+    }
 }
