@@ -98,8 +98,6 @@ internal sealed class ProgramShape
                 _judge.Reject(Rule.UndefinedInstruction, slot, $"a field that opcode 0x{instruction.Opcode:x2} does not use is not zero.");
             if ((row.Uses & OperandFields.Destination) != 0 && instruction.Destination > 10 || (row.Uses & OperandFields.Source) != 0 && instruction.Source > 10)
                 throw _judge.Fatal(Rule.InvalidRegister, slot, "a register above r10 does not exist.");
-            if (WritesDestination(row) && instruction.Destination == 10 || WritesSource(row) && instruction.Source == 10)
-                throw _judge.Fatal(Rule.InvalidRegister, slot, "r10 is the frame pointer and can't be written.");
             if (row.Operation is Operation.ShiftLeft or Operation.ShiftRight or Operation.ShiftRightArithmetic && row.Source == OperandSource.Immediate
                 && (uint)instruction.Immediate >= row.Width)
             {

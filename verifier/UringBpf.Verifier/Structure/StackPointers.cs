@@ -109,6 +109,7 @@ internal sealed class StackPointers
         if (row.IsArithmetic)
         {
             var dst = instruction.Destination;
+            if (dst == Frame.Pointer) return; // Refused when it is reached.
             var left = offsets[dst];
             var right = row.Source != OperandSource.Register ? None : instruction.Source == 10 ? 0 : offsets[instruction.Source];
             offsets[dst] = row.Operation switch

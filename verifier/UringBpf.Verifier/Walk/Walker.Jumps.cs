@@ -26,7 +26,7 @@ internal sealed partial class Walker
         else if (dst.IsNumber && src.IsNumber)
             WalkNumberComparison(slot, row, instruction, dst, src);
         else
-            WalkPointerComparison(slot, row, dst, src);
+            WalkPointerComparison(slot, row, instruction, dst, src);
     }
 
     // The state becomes the one of falling through; the other outcome waits.
@@ -106,7 +106,7 @@ internal sealed partial class Walker
         return possible;
     }
 
-    private void WalkPointerComparison(int slot, OpcodeRow row, Value dst, Value src)
+    private void WalkPointerComparison(int slot, OpcodeRow row, in Instruction instruction, Value dst, Value src)
     {
         var equality = row.Operation is Operation.JumpEqual or Operation.JumpNotEqual;
         if (row.Width == 64 && equality && dst.IsPointer && src.IsConstant(0))
@@ -130,6 +130,12 @@ internal sealed partial class Walker
             return;
         }
         var both = row.Width == 64 && dst.IsPointer && src.IsPointer;
+        if (both && SameObject(dst, src) && row.Operation is not (Operation.JumpSet or >= Operation.JumpSignedGreater and <= Operation.JumpSignedGreaterOrEqual
+            or Operation.JumpSignedLess or Operation.JumpSignedLessOrEqual) && IsInside(dst) && IsInside(src))
+        {
+            CompareOffsets(slot, row, instruction, dst, src);
+            return;
+        }
         var alike = both && dst.Kind == src.Kind && dst.Kind is ValueKind.Buffer or ValueKind.BufferEnd;
         if (!both || !equality && !alike && !SameObject(dst, src))
         {
@@ -145,8 +151,55 @@ internal sealed partial class Walker
         ValueKind.MapValue => a.Id == b.Id && ReferenceEquals(a.Map, b.Map),
         ValueKind.Memory => a.Id == b.Id && a.Id != 0,
         ValueKind.Context => true,
+        ValueKind.Buffer => a.Id == b.Id,
         _ => false,
     };
+
+    // At or between the ends of its object: there, addresses are ordered as offsets are.
+    private bool IsInside(Value pointer)
+    {
+        var (low, high) = pointer.Kind switch
+        {
+            ValueKind.Stack => (-Limits.StackBytesPerFrame, 0),
+            ValueKind.MapValue => (0, pointer.Map!.ValueSize),
+            ValueKind.Memory => (0, pointer.Detail),
+            ValueKind.Context => (0, _type.Context.IsFlat ? _options.ContextSize : _type.Context.HostSize),
+            _ => (0L, BufferOffsetLimit),
+        };
+        return pointer.OffsetMin >= low && pointer.OffsetMax <= high;
+    }
+
+    private void CompareOffsets(int slot, OpcodeRow row, in Instruction instruction, Value dst, Value src)
+    {
+        var bias = Scalar.Constant(Limits.StackBytesPerFrame);
+        // Data pointers with one id differ by what is fixed alone; their variable part is not narrowed.
+        var buffers = dst.Kind == ValueKind.Buffer;
+        var a = buffers ? Scalar.Constant((ulong)(dst.Offset + BufferOffsetLimit)) : Scalar.Binary(Operation.Add, 64, dst.TotalOffset, bias);
+        var b = buffers ? Scalar.Constant((ulong)(src.Offset + BufferOffsetLimit)) : Scalar.Binary(Operation.Add, 64, src.TotalOffset, bias);
+        Scalar takenA = a, takenB = b, fallA = a, fallB = b;
+        var mayTake = Scalar.Refine(row.Operation, 64, true, ref takenA, ref takenB);
+        var mayFall = Scalar.Refine(row.Operation, 64, false, ref fallA, ref fallB);
+        if (!mayTake || !mayFall)
+        {
+            if (!mayTake && !mayFall) _slot = -1;
+            else Decided(slot, mayTake);
+            return;
+        }
+        var taken = _state.Copy();
+        Narrowed(taken, instruction.Destination, dst, takenA);
+        Narrowed(taken, instruction.Source, src, takenB);
+        Fork(slot, taken);
+        Facts.Jump(slot, taken: false);
+        Narrowed(_state, instruction.Destination, dst, fallA);
+        Narrowed(_state, instruction.Source, src, fallB);
+
+        static void Narrowed(MachineState state, int register, Value pointer, in Scalar biased)
+        {
+            if (register == Frame.Pointer) return;
+            var total = Scalar.Binary(Operation.Subtract, 64, biased, Scalar.Constant(Limits.StackBytesPerFrame));
+            if (!total.Equals(pointer.TotalOffset)) state.Set(register, pointer with { Offset = 0, Number = total });
+        }
+    }
 
     private void CompareWithNull(int slot, OpcodeRow row, Value pointer)
     {
