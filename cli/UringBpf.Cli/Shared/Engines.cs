@@ -10,14 +10,16 @@ internal static class Engines
 {
     public const string Jit = "jit", Interpreter = "interpreter";
 
-    public static Option<string> Option(params string[] names)
+    public static readonly string[] All = [Jit, Interpreter];
+
+    public static Option<string> Option()
     {
-        if (names.Length == 0) names = [Jit, Interpreter];
-        var option = new Option<string>("--engine", "-e") { Description = "The engine.", DefaultValueFactory = _ => names[0] };
-        option.AcceptOnlyFromAmong(names);
+        var option = new Option<string>("--engine", "-e") { Description = $"The engine: {string.Join(" or ", All)}.", HelpName = "ENGINE", DefaultValueFactory = _ => Jit };
+        option.AcceptOnlyFromAmong(All);
         return option;
     }
 
-    public static BpfProgram Create(string engine, VerifiedProgram verified, MapSet maps) =>
-        engine == Interpreter ? InterpretedProgram.Create(verified, maps) : ProgramCompiler.Compile(verified, maps);
+    public static BpfProgram Create(string engine, VerifiedProgram verified, MapSet maps) => engine == Interpreter
+        ? InterpretedProgram.Create(verified, maps)
+        : ProgramCompiler.Compile(verified, maps);
 }

@@ -15,12 +15,46 @@ internal sealed class ProgramInput
         Description = $"Treat the program as this type, whatever its section says: {string.Join(", ", ProgramTypes.All.Select(type => type.Name))}.",
         HelpName = "TYPE",
     };
+    public Option<string?> Context { get; } = new("--ctx", "--data")
+    {
+        Description = "The context: the memory of a raw program, the packet of a packet program, the data a completion has moved.",
+        HelpName = "FILE",
+    };
+    public Option<int?> ContextSize { get; } = new("--ctx-size")
+    {
+        Description = "Bytes of context, filled up with zeroes. Default: the length of --ctx, else 0.",
+        HelpName = "N",
+    };
 
-    public void AddTo(Command command)
+    /// <summary>The object file, or the bytecode.</summary>
+    public static Argument<string> File()
+    {
+        var file = new Argument<string>("OBJ") { Description = "An object compiled by clang -target bpf, or bytecode with --raw." };
+        file.Validators.Add(Usage.RefuseOptions);
+        return file;
+    }
+
+    public void AddTo(Command command, bool withContext = true)
     {
         command.Options.Add(Program);
         command.Options.Add(Raw);
         command.Options.Add(Type);
+        if (!withContext) return;
+        command.Options.Add(Context);
+        command.Options.Add(ContextSize);
+    }
+
+    /// <summary>The bytes of the context that was given.</summary>
+    /// <exception cref="BadInputException">The file can't be read.</exception>
+    /// <exception cref="UsageException">The size is out of range.</exception>
+    public byte[] ReadContext(ParseResult parsed)
+    {
+        const int largest = 1 << 30;
+        var bytes = parsed.GetValue(Context) is { } file ? Read(file) : [];
+        if (parsed.GetValue(ContextSize) is not { } size) return bytes;
+        if (size < bytes.Length || size > largest) throw new UsageException($"--ctx-size {size}: between the length of --ctx ({bytes.Length}) and {largest}.");
+        Array.Resize(ref bytes, size);
+        return bytes;
     }
 
     /// <summary>Reads a file; raw bytecode becomes an object with one program, named after the file.</summary>
@@ -78,7 +112,7 @@ internal sealed class ProgramInput
     {
         try
         {
-            return File.ReadAllBytes(file);
+            return System.IO.File.ReadAllBytes(file);
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {

@@ -12,7 +12,7 @@ internal static class FeaturesVerb
     public static Command Create()
     {
         var json = new Option<bool>("--json") { Description = "Print one JSON object." };
-        var command = new Command("features", Usage.WithExamples("Says what this machine offers: io_uring, dynamic code.", "features", "features --json")) { json };
+        var command = new Verb("features", "Says what this machine offers: io_uring, dynamic code.", "features", "features --json") { json };
         command.SetAction(async (parsed, _) =>
         {
             var (ring, refusal) = await Probe();

@@ -1,5 +1,4 @@
 using System.CommandLine;
-using Spectre.Console;
 using UringBpf.Bytecode;
 
 namespace UringBpf.Cli;
@@ -9,9 +8,9 @@ internal static class ListVerb
 {
     public static Command Create()
     {
-        var file = new Argument<string>("OBJ") { Description = "An object compiled by clang -target bpf." };
+        var file = ProgramInput.File();
         var json = new Option<bool>("--json") { Description = "Print one JSON object." };
-        var command = new Command("list", Usage.WithExamples("Lists the programs and maps of an object.", "list hook.bpf.o", "list hook.bpf.o --json")) { file, json };
+        var command = new Verb("list", "Lists the programs and maps of an object.", "list hook.bpf.o", "list hook.bpf.o --json") { file, json };
         command.SetAction(parsed =>
         {
             var path = parsed.GetRequiredValue(file);

@@ -12,7 +12,7 @@ internal static class RingVerb
 {
     public static Command Create()
     {
-        var file = new Argument<string>("OBJ") { Description = "An object with a completion hook." };
+        var file = ProgramInput.File();
         var input = new ProgramInput();
         var engine = Engines.Option();
         var files = new Option<string[]>("--files", "-f") { Description = "Files the hook may use: they fill the path table; with --start read they are opened into slots 0, 1, ….", HelpName = "PATH", AllowMultipleArgumentsPerToken = true };
@@ -23,10 +23,11 @@ internal static class RingVerb
         var depth = new Option<int>("--depth") { Description = "Chains at once.", HelpName = "N", DefaultValueFactory = _ => 1 };
         var write = new Option<bool>("--allow-write") { Description = "Let the hook open files for writing and write to them." };
         var json = new Option<bool>("--json") { Description = "Print one JSON object for each event." };
-        var command = new Command("ring", Usage.WithExamples("Attaches a completion hook to io_uring, starts its chains, and prints what it emitted and how each chain ended.",
-            "ring walk.bpf.o --files index.db --start read", "ring series.bpf.o --files a.log b.log --json"))
+        var command = new Verb("ring", "Attaches a completion hook to io_uring, starts its chains, and prints what it emitted and how each chain ended.",
+            "ring walk.bpf.o --files index.db --start read", "ring series.bpf.o --files a.log b.log --json")
         { file, engine, files, directory, buffers, start, depth, write, json };
-        input.AddTo(command);
+        files.Validators.Add(Usage.RefuseOptions);
+        input.AddTo(command, withContext: false);
         command.SetAction(async (parsed, cancellation) =>
         {
             var (count, bytes) = ParseBuffers(parsed.GetValue(buffers)!);

@@ -9,21 +9,19 @@ internal static class VerifyVerb
 {
     public static Command Create()
     {
-        var files = new Argument<string[]>("OBJ") { Description = "Objects.", Arity = ArgumentArity.OneOrMore };
+        var files = new Argument<string[]>("OBJ") { Description = "Objects, or bytecode with --raw.", Arity = ArgumentArity.OneOrMore };
+        files.Validators.Add(Usage.RefuseOptions);
         var input = new ProgramInput();
-        var contextSize = new Option<int>("--ctx-size") { Description = "Bytes of context that a program of type raw may use. Default 0.", HelpName = "N" };
         var proof = new Option<bool>("--require-proof") { Description = "Reject programs whose termination is not proved, instead of metering them." };
         var json = new Option<bool>("--json") { Description = "Print one JSON object for each program." };
         var verbose = new Option<bool>("--verbose", "-v") { Description = "Print every step of the walk to standard error." };
-        var command = new Command("verify", Usage.WithExamples("Proves programs safe, or says why not.",
-            "verify hook.bpf.o", "verify *.bpf.o --json"))
-        { files, contextSize, proof, json, verbose };
+        var command = new Verb("verify", "Proves programs safe, or says why not.", "verify hook.bpf.o", "verify *.bpf.o --json") { files, proof, json, verbose };
         input.AddTo(command);
         command.SetAction((parsed, cancellation) =>
         {
             var options = VerifierOptions.Default with
             {
-                ContextSize = parsed.GetValue(contextSize),
+                ContextSize = input.ReadContext(parsed).Length,
                 RequireTerminationProof = parsed.GetValue(proof),
                 Log = parsed.GetValue(verbose) ? Console.Error : null,
                 CancellationToken = cancellation,
@@ -96,7 +94,7 @@ internal static class VerifyVerb
         else
         {
             Console.Out.WriteLine($"{file}: {program.Name}: reject");
-            Console.Out.WriteLine(result.Rejection!.Describe());
+            Console.Out.WriteLine(result.Rejection);
         }
     }
 }

@@ -314,6 +314,14 @@ extern int uring_join(struct uring_completion *ctx, __u32 counter) __ksym;
 /* Posts a completion to a granted ring. */
 extern int uring_message(struct uring_completion *ctx, __u32 target, __u64 user_data, __u64 value) __ksym;
 
+/* A loop over start..end-1 that the verifier can follow, by the names of the Linux ABI. */
+struct bpf_iter_num {
+    __u64 opaque[1];
+} __attribute__((aligned(8)));
+extern int bpf_iter_num_new(struct bpf_iter_num *it, int start, int end) __ksym;
+extern int *bpf_iter_num_next(struct bpf_iter_num *it) __ksym;
+extern void bpf_iter_num_destroy(struct bpf_iter_num *it) __ksym;
+
 /* uring_submit with the size filled in. */
 #define uring_submit_op(ctx, op) uring_submit(ctx, op, sizeof(struct uring_op))
 
@@ -327,6 +335,11 @@ static long (*const bpf_trace_printk)(const char *fmt, __u32 fmt_size, ...) = (v
 static __u32 (*const bpf_get_prandom_u32)(void) = (void *)7;
 static __u32 (*const bpf_get_smp_processor_id)(void) = (void *)8;
 static long (*const bpf_tail_call)(void *ctx, void *prog_array_map, __u32 index) = (void *)12;
+static __u64 (*const bpf_get_current_pid_tgid)(void) = (void *)14;
+static __u64 (*const bpf_get_current_uid_gid)(void) = (void *)15;
+static long (*const bpf_get_current_comm)(void *buf, __u32 size_of_buf) = (void *)16;
+static __s64 (*const bpf_csum_diff)(const __u32 *from, __u32 from_size, const __u32 *to, __u32 to_size, __u32 seed) = (void *)28;
+static long (*const bpf_get_numa_node_id)(void) = (void *)42;
 static long (*const bpf_map_push_elem)(void *map, const void *value, __u64 flags) = (void *)87;
 static long (*const bpf_map_pop_elem)(void *map, void *value) = (void *)88;
 static long (*const bpf_map_peek_elem)(void *map, void *value) = (void *)89;
@@ -341,10 +354,14 @@ static void *(*const bpf_ringbuf_reserve)(void *ringbuf, __u64 size, __u64 flags
 static void (*const bpf_ringbuf_submit)(void *data, __u64 flags) = (void *)132;
 static void (*const bpf_ringbuf_discard)(void *data, __u64 flags) = (void *)133;
 static __u64 (*const bpf_ringbuf_query)(void *ringbuf, __u64 flags) = (void *)134;
+static __u64 (*const bpf_ktime_get_coarse_ns)(void) = (void *)160;
 static long (*const bpf_for_each_map_elem)(void *map, void *callback_fn, void *callback_ctx, __u64 flags) = (void *)164;
 static long (*const bpf_snprintf)(char *str, __u32 str_size, const char *fmt, __u64 *data, __u32 data_len) = (void *)165;
+static long (*const bpf_trace_vprintk)(const char *fmt, __u32 fmt_size, const void *data, __u32 data_len) = (void *)177;
 static long (*const bpf_loop)(__u32 nr_loops, void *callback_fn, void *callback_ctx, __u64 flags) = (void *)181;
 static long (*const bpf_strncmp)(const char *s1, __u32 s1_sz, const char *s2) = (void *)182;
+static void *(*const bpf_map_lookup_percpu_elem)(void *map, const void *key, __u32 cpu) = (void *)195;
+static __u64 (*const bpf_ktime_get_tai_ns)(void) = (void *)208;
 
 /* Prints a line to the engine's trace sink. At most three arguments. */
 #define bpf_printk(fmt, args...)                                  \
@@ -352,5 +369,10 @@ static long (*const bpf_strncmp)(const char *s1, __u32 s1_sz, const char *s2) = 
         static const char ____fmt[] = fmt;                        \
         bpf_trace_printk(____fmt, sizeof(____fmt), ##args);       \
     })
+
+/* The ABI. */
+_Static_assert(sizeof(struct uring_completion) == 120, "struct uring_completion");
+_Static_assert(sizeof(struct uring_submission) == 32, "struct uring_submission");
+_Static_assert(sizeof(struct uring_op) == 64, "struct uring_op");
 
 #endif

@@ -1,0 +1,66 @@
+using System.CommandLine;
+using Xunit;
+
+namespace UringBpf.Cli.Tests;
+
+/// <summary>Help, misspellings, exit codes.</summary>
+public sealed class UsageTests
+{
+    public static TheoryData<string> Verbs => [.. CommandLine.Create().Subcommands.SelectMany(verb => verb.Subcommands.Select(sub => $"{verb.Name} {sub.Name}").Prepend(verb.Name))];
+
+    [Theory]
+    [MemberData(nameof(Verbs))]
+    public async Task Help_shows_two_examples_that_parse(string verb)
+    {
+        var outcome = await Tool.Run([.. verb.Split(' '), "--help"]);
+        Assert.Equal((0, ""), (outcome.Exit, outcome.Error));
+        var examples = outcome.Out[outcome.Out.IndexOf("Examples:", StringComparison.Ordinal)..].Split('\n')[1..].Select(line => line.Trim()).Where(line => line.Length > 0).ToArray();
+        Assert.Equal(2, examples.Length);
+        foreach (var example in examples.SelectMany(line => line.Split(" && ")))
+        {
+            Assert.StartsWith("uringbpf ", example);
+            var words = example.Split(' ')[1..].TakeWhile(word => word is not ("<" or ">")).ToArray();
+            Assert.Empty(CommandLine.Create().Parse(words).Errors);
+        }
+    }
+
+    [Fact]
+    public async Task Nothing_asked_for_gets_the_help_and_2()
+    {
+        var outcome = await Tool.Run();
+        Assert.Equal((2, ""), (outcome.Exit, outcome.Out));
+        Assert.Contains("Usage:", outcome.Error);
+    }
+
+    [Theory]
+    [InlineData("verfy", "verify")]
+    [InlineData("benhc", "bench")]
+    [InlineData("list x.o --jsom", "--json")]
+    [InlineData("verify --jsno x.o", "--json")]
+    [InlineData("run x.o --reapet 3", "--repeat")]
+    public async Task A_misspelling_gets_the_nearest_word(string line, string meant)
+    {
+        var outcome = await Tool.Run(line.Split(' '));
+        Assert.Equal((2, ""), (outcome.Exit, outcome.Out));
+        Assert.Contains($"Did you mean '{meant}'?", outcome.Error);
+    }
+
+    [Fact]
+    public async Task The_executable_is_named_uringbpf_and_exits_as_it_says()
+    {
+        Assert.Equal(0, (await Tool.Start("uringbpf", "--version")).Exit);
+        var outcome = await Tool.Start("uringbpf", "verify", Tool.Object, "-p", "wild", "--json");
+        Assert.Equal((1, ""), (outcome.Exit, outcome.Error));
+        Assert.Equal(2, (await Tool.Start("uringbpf", "verfy")).Exit);
+        Assert.Equal(3, (await Tool.Start("uringbpf", "list", Tool.Root)).Exit);
+    }
+
+    [Fact]
+    public async Task Features_are_told_as_one_object()
+    {
+        var outcome = await Tool.Run("features", "--json");
+        Assert.Equal(0, outcome.Exit);
+        Assert.Matches("""^\{"system":"[^"]+","architecture":"[^"]+","runtime":"[^"]+","dynamic_code":true,"io_uring":(true|false),"io_uring_refusal":""", Assert.Single(outcome.Lines));
+        Assert.Equal(0, (await Tool.Run("features")).Exit);
+    }
+}

@@ -1,0 +1,80 @@
+using System.Security.Cryptography;
+using System.Text.Json;
+using Xunit;
+
+namespace UringBpf.Cli.Tests;
+
+public sealed class RunTests
+{
+    private static readonly string s_nothing = Convert.ToHexStringLower(SHA256.HashData([]));
+
+    [Theory]
+    [InlineData("jit")]
+    [InlineData("interpreter")]
+    public async Task Runs_carry_the_context_on(string engine)
+    {
+        using var folder = new TemporaryFolder();
+        var context = folder.File("ctx", [3, 0, 0, 0, 10, 0, 0, 0, 99]);
+        var outcome = await Tool.Run("run", Tool.Object, "-p", "add", "--ctx", context, "--repeat", "4", "--engine", engine, "--json");
+        var hash = Convert.ToHexStringLower(SHA256.HashData([3, 0, 0, 0, 22, 0, 0, 0, 99]));
+        Assert.Equal(
+            $$"""
+            {"program":"add","engine":"{{engine}}","r0":"0x16","context_sha256":"{{hash}}"}
+
+            """, outcome.Out);
+        Assert.Equal((0, ""), (outcome.Exit, outcome.Error));
+        // The file itself is left alone.
+        Assert.Equal([3, 0, 0, 0, 10, 0, 0, 0, 99], File.ReadAllBytes(context));
+    }
+
+    [Theory]
+    [InlineData("jit")]
+    [InlineData("interpreter")]
+    public async Task Maps_live_as_long_as_the_run(string engine)
+    {
+        var outcome = await Tool.Run("run", Tool.Object, "-p", "count", "--repeat", "5", "--engine", engine, "--json");
+        Assert.Equal($"{{\"program\":\"count\",\"engine\":\"{engine}\",\"r0\":\"0x5\",\"context_sha256\":\"{s_nothing}\"}}\n", outcome.Out);
+    }
+
+    [Theory]
+    [InlineData("jit", "2a07", "0x2a")]
+    [InlineData("interpreter", "2a07", "0x2a")]
+    [InlineData("jit", "", "0xffffffff")]
+    [InlineData("interpreter", "", "0xffffffff")]
+    public async Task A_packet_program_gets_the_file_as_its_packet(string engine, string packet, string result)
+    {
+        using var folder = new TemporaryFolder();
+        var outcome = await Tool.Run("run", Tool.Object, "-p", "first", "--ctx", folder.File("packet", Convert.FromHexString(packet)), "--engine", engine, "--json");
+        using var json = JsonDocument.Parse(outcome.Out);
+        Assert.Equal(result, json.RootElement.GetProperty("r0").GetString()!.Replace("0xffffffffffffffff", "0xffffffff"));
+    }
+
+    [Fact]
+    public async Task A_completion_hook_sees_the_data_and_has_no_ring()
+    {
+        using var folder = new TemporaryFolder();
+        // uring_emit without a ring: -EOPNOTSUPP, which the hook returns.
+        var outcome = await Tool.Run("run", Tool.Object, "-p", "pass", "--data", folder.File("data", [1, 2, 3]));
+        Assert.Equal(0, outcome.Exit);
+        Assert.Contains("(-95)", outcome.Out);
+    }
+
+    [Fact]
+    public async Task What_cannot_run_says_why()
+    {
+        var outcome = await Tool.Run("run", Tool.Object, "-p", "wild", "--json");
+        Assert.Equal((1, ""), (outcome.Exit, outcome.Out));
+        Assert.StartsWith("uringbpf: UB2", outcome.Error);
+        outcome = await Tool.Run("run", Tool.Object, "-p", "foreign");
+        Assert.Equal(1, outcome.Exit);
+        Assert.Contains("--type", outcome.Error);
+        outcome = await Tool.Run("run", Tool.Object);
+        Assert.Equal(2, outcome.Exit);
+        Assert.Contains("add, wild, foreign", outcome.Error);
+        outcome = await Tool.Run("run", Tool.Object, "-p", "ad");
+        Assert.Equal(2, outcome.Exit);
+        Assert.Contains("did you mean 'add'?", outcome.Error);
+        Assert.Equal(2, (await Tool.Run("run", Tool.Object, "-p", "add", "--repeat", "0")).Exit);
+        Assert.Equal(2, (await Tool.Run("run", Tool.Object, "-p", "add", "--type", "rav")).Exit);
+    }
+}
