@@ -20,9 +20,10 @@ internal static unsafe class EngineComparison
             var (verified, maps) = kernel.Load();
             using (maps)
             using (var jit = ProgramCompiler.Compile(verified, maps))
+            using (var interpreter = InterpretedProgram.Create(verified, maps))
             using (var straight = ProgramCompiler.Compile(verified, maps, CompilerOptions.Straight))
             {
-                var candidates = new List<Candidate> { Engine("jit", jit), Engine("jit, straight", straight) };
+                var candidates = new List<Candidate> { Engine("jit", jit), Engine("jit, straight", straight), Engine("interpreter", interpreter) };
                 if (scalar != null) candidates.Add(Native(Baseline, scalar));
                 if (vector != null) candidates.Add(Native("clang -O2", vector));
                 var expected = kernel.Name == "empty" || scalar == null ? 0 : scalar.Function(null);
