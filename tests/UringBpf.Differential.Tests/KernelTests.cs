@@ -25,18 +25,28 @@ public sealed class KernelTests
         using var interpreterMaps = MapSet.Create(spec.Maps);
         using var jit = ProgramCompiler.Compile(verified, jitMaps);
         using var interpreter = InterpretedProgram.Create(verified, interpreterMaps);
+        using var checkedMaps = MapSet.Create(spec.Maps);
+        using var checkedInterpreter = new CheckedInterpreter(verified.Spec, checkedMaps);
         var random = new Random(7);
         for (var round = 0; round < 5; round++)
         {
             var input = new byte[4096];
             random.NextBytes(input);
-            foreach (var maps in new[] { jitMaps, interpreterMaps })
+            foreach (var maps in new[] { jitMaps, interpreterMaps, checkedMaps })
             {
                 foreach (var map in maps.All.Where(map => map.Spec is { IsGlobalData: true, IsFrozen: false }))
                     input.AsSpan(0, Math.Min(input.Length, map.Spec.ValueSize)).CopyTo(Memory(map));
             }
-            Assert.Equal(jit.Run([]), interpreter.Run([]));
-            foreach (var map in spec.Maps) Assert.True(Memory(jitMaps[map]).SequenceEqual(Memory(interpreterMaps[map])), $"{name}: {map.Name} differs");
+            var result = jit.Run([]);
+            Assert.Equal(result, interpreter.Run([]));
+            var run = checkedInterpreter.Run([]);
+            Assert.Null(run.Fault);
+            Assert.Equal(result, run.Result);
+            foreach (var map in spec.Maps)
+            {
+                Assert.True(Memory(jitMaps[map]).SequenceEqual(Memory(interpreterMaps[map])), $"{name}: {map.Name} differs");
+                Assert.True(Memory(jitMaps[map]).SequenceEqual(Memory(checkedMaps[map])), $"{name}: {map.Name} differs when checked");
+            }
         }
     }
 
