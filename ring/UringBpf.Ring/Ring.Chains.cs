@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
 using UringBpf.Bytecode;
 using UringBpf.Runtime;
 
@@ -38,7 +39,15 @@ public sealed unsafe partial class Ring
             {
                 if (_stopping) throw new BpfException("UB4503", "the ring is shut down.");
                 RegisterFiles(grants, table);
-                link = new HookLink(this, program, table, limits, emissionCapacity);
+                try
+                {
+                    link = new HookLink(this, program, table, limits, emissionCapacity);
+                }
+                catch (ObjectDisposedException)
+                {
+                    for (var i = 0; i < table.FileCount; i++) ReleaseFile(table.Files[i]);
+                    throw;
+                }
                 _links.Add(link);
             });
             done.AsTask().GetAwaiter().GetResult();
@@ -68,23 +77,39 @@ public sealed unsafe partial class Ring
     {
         for (var i = 0; i < grants.Files.Length; i++)
         {
-            var slot = -1;
             var result = -Errno.MFile;
-            if (_freeFileSlots.TryPop(out slot))
+            try
             {
-                var file = grants.Files[i];
-                var added = false;
-                file.DangerousAddRef(ref added);
-                result = _backend.SetFile((uint)slot, (int)file.DangerousGetHandle());
-                file.DangerousRelease();
-                if (result < 0) _freeFileSlots.Push(slot);
+                if (_freeFileSlots.TryPop(out var slot))
+                {
+                    table.Files[i] = slot;
+                    result = SetFile(slot, grants.Files[i]);
+                }
+                if (result < 0) throw new BpfException("UB4513", $"granted file {i} can't be put into the ring's file table: {Errno.Name(-result)}.");
             }
-            if (result < 0)
+            catch
             {
                 for (var j = 0; j < i; j++) ReleaseFile(table.Files[j]);
-                throw new BpfException("UB4513", $"granted file {i} can't be put into the ring's file table: {Errno.Name(-result)}.");
+                throw;
             }
-            table.Files[i] = slot;
+        }
+    }
+
+    private int SetFile(int slot, SafeFileHandle file)
+    {
+        var set = false;
+        var added = false;
+        try
+        {
+            file.DangerousAddRef(ref added);
+            var result = _backend.SetFile((uint)slot, (int)file.DangerousGetHandle());
+            set = result >= 0;
+            return result;
+        }
+        finally
+        {
+            if (added) file.DangerousRelease();
+            if (!set) _freeFileSlots.Push(slot);
         }
     }
 
@@ -169,21 +194,25 @@ public sealed unsafe partial class Ring
         var context = &chain->Context;
         var last = (cqe.Flags & CqeFlags.More) == 0;
         var result = cqe.Result;
-        if (result >= 0)
+        switch (operation->Opcode)
         {
-            switch (operation->Opcode)
-            {
-                case IoUringOp.OpenAt2 or IoUringOp.Accept:
-                    chain->OpenFiles |= 1u << (operation->Target - HookLink.Of(chain).Grants.FileCount);
-                    result = operation->Target;
-                    break;
-                case IoUringOp.Close:
-                    chain->OpenFiles &= ~(1u << (operation->File - HookLink.Of(chain).Grants.FileCount));
-                    break;
-                case IoUringOp.Read or IoUringOp.Write or IoUringOp.Send or IoUringOp.Recv:
-                    chain->Bytes += (uint)result;
-                    break;
-            }
+            case IoUringOp.OpenAt2:
+                var opened = 1u << (operation->Target - HookLink.Of(chain).Grants.FileCount);
+                chain->BusyFiles &= ~opened;
+                if (result < 0) break;
+                chain->OpenFiles |= opened;
+                result = operation->Target;
+                break;
+            case IoUringOp.Close:
+                var closed = 1u << (operation->File - HookLink.Of(chain).Grants.FileCount);
+                chain->BusyFiles &= ~closed;
+                // A close that was cancelled has not closed: the chain's end will.
+                if (result < 0) chain->OpenFiles |= closed;
+                break;
+            case IoUringOp.Read or IoUringOp.Write or IoUringOp.Send or IoUringOp.Recv:
+                if (result > 0) chain->Bytes += (uint)result;
+                if (last) chain->Reserved -= operation->Length;
+                break;
         }
         context->UserData = operation->UserData;
         context->Result = result;
@@ -195,7 +224,8 @@ public sealed unsafe partial class Ring
         context->Buffer = operation->Buffer;
         context->Offset = operation->Offset;
         context->Data = operation->Data;
-        context->DataEnd = operation->Data != null && result > 0 ? operation->Data + result : operation->Data;
+        // Never past what was asked for, whatever the result claims.
+        context->DataEnd = operation->Data != null && result > 0 ? operation->Data + Math.Min((uint)result, operation->Length) : operation->Data;
         if (last)
         {
             Unlink(chain, operation);

@@ -94,7 +94,18 @@ public sealed unsafe partial class Ring
     private ValueTask<int> Start(in Sqe entry, SafeFileHandle? file, MemoryHandle pin, CancellationToken cancellationToken, byte* native = null)
     {
         if (!_hostPool.TryTake(out var host)) host = new HostOperation(this);
-        host.Begin(entry, file, pin, native, cancellationToken);
+        try
+        {
+            host.Begin(entry, file, pin, native, cancellationToken);
+        }
+        catch (ObjectDisposedException)
+        {
+            // The file is closed: nothing was started.
+            pin.Dispose();
+            NativeMemory.Free(native);
+            Recycle(host);
+            throw;
+        }
         var task = new ValueTask<int>(host, host.Version);
         Post(host);
         return task;
@@ -104,7 +115,8 @@ public sealed unsafe partial class Ring
 
     internal void Submit(HostOperation host)
     {
-        if (host.CancelRequested)
+        // A ring that stops takes nothing new, or it might never come to an end.
+        if (host.CancelRequested || _stopping)
         {
             host.Finish(-Errno.Canceled);
             _hostWakeUps++;
@@ -182,16 +194,16 @@ internal sealed unsafe class HostOperation(Ring ring) : Waiter<int>, IRingComman
     {
         Entry = entry;
         CancelRequested = false;
-        _pin = pin;
-        _native = native;
-        _file = null;
         if (file != null)
         {
+            // First, as it is what can throw.
             var added = false;
             file.DangerousAddRef(ref added);
-            _file = file;
             Entry.Fd = (int)file.DangerousGetHandle();
         }
+        _file = file;
+        _pin = pin;
+        _native = native;
         if (cancellationToken.CanBeCanceled) _registration = cancellationToken.UnsafeRegister(s_cancel, this);
     }
 

@@ -71,7 +71,16 @@ public sealed unsafe partial class Ring : IAsyncDisposable
                     backend.Dispose();
                     throw new BpfException("UB4501", $"io_uring: a table of {options.FileSlots} files is refused ({Errno.Name(-files)}); RLIMIT_NOFILE must be at least that, or ask for fewer FileSlots.");
                 }
-                ring = new Ring(backend, options, thread!);
+                try
+                {
+                    ring = new Ring(backend, options, thread!) { _state = ExecutionSlot.Current };
+                }
+                catch (BpfException)
+                {
+                    // UB4003: more threads run programs than there are execution slots.
+                    backend.Dispose();
+                    throw;
+                }
             }
             catch (Exception error)
             {
@@ -133,7 +142,6 @@ public sealed unsafe partial class Ring : IAsyncDisposable
 
     private void Run()
     {
-        _state = ExecutionSlot.Current;
         _state->Host = HookCalls.Table;
         try
         {
@@ -355,8 +363,9 @@ internal sealed class DelegateCommand(Action<Ring> action, TaskCompletionSource?
             action(ring);
             done?.SetResult();
         }
-        catch (BpfException error) when (done != null)
+        catch (Exception error) when (done != null)
         {
+            // The caller's mistake (a disposed program, a closed file) is the caller's to hear of, not the end of the ring.
             done.SetException(error);
         }
     }

@@ -23,7 +23,8 @@ internal sealed unsafe class KernelBackend : RingBackend
     private readonly nint _ring;
     private readonly nuint _ringBytes;
     private readonly nuint _sqeBytes;
-    private readonly int _event;
+    private readonly Lock _wakeGate = new();
+    private int _event = -1;
     private readonly ulong* _eventValue;
     private readonly bool[] _supported = new bool[256];
     private bool _wakeArmed;
@@ -104,7 +105,14 @@ internal sealed unsafe class KernelBackend : RingBackend
         return IoUring.Enter(_enterFd, submit, wait, IoUring.EnterGetEvents | _enterFlags, null, 0);
     }
 
-    public override void Wake() => IoUring.Signal(_event);
+    public override void Wake()
+    {
+        // Another thread may tear the ring down meanwhile, and the number of the descriptor may then be another file's.
+        lock (_wakeGate)
+        {
+            if (_event >= 0) IoUring.Signal(_event);
+        }
+    }
 
     public override void Absorb(in Cqe cqe) => _wakeArmed = false;
 
@@ -139,7 +147,11 @@ internal sealed unsafe class KernelBackend : RingBackend
             IoUring.Unmap(_ring, _ringBytes);
         }
         IoUring.Close(_fd);
-        if (_event > 0) IoUring.Close(_event);
+        lock (_wakeGate)
+        {
+            if (_event >= 0) IoUring.Close(_event);
+            _event = -1;
+        }
         System.Runtime.InteropServices.NativeMemory.Free(_eventValue);
     }
 

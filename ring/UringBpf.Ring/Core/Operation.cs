@@ -45,6 +45,8 @@ internal unsafe struct Operation
     public uint Buffer;
     public ulong Offset;
     public ulong UserData;
+    /// <summary>Bytes a transfer asked for.</summary>
+    public uint Length;
     /// <summary>Where received bytes go; null when the operation does not fill a buffer.</summary>
     public byte* Data;
     public IoUring.OpenHow How;
@@ -97,6 +99,7 @@ internal sealed unsafe class OperationTable : IDisposable
         operation->Buffer = 0;
         operation->Offset = 0;
         operation->Data = null;
+        operation->Length = 0;
         return operation;
     }
 

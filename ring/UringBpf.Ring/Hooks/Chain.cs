@@ -37,6 +37,8 @@ internal unsafe struct Chain
     public Chain* Previous, Next;
     public uint Steps;
     public ulong Bytes;
+    /// <summary>Bytes that transfers in flight may still move.</summary>
+    public ulong Reserved;
     public int Result;
     public int Verdict;
     /// <summary>Index of the host's waiting object.</summary>
@@ -47,6 +49,8 @@ internal unsafe struct Chain
     public fixed int Files[MaxOwnFiles];
     /// <summary>Bit i: own file i is open.</summary>
     public uint OpenFiles;
+    /// <summary>Bit i: own file i is being opened or closed.</summary>
+    public uint BusyFiles;
     public fixed uint Counters[JoinCounters];
 }
 
@@ -122,7 +126,8 @@ public sealed record ChainLimits
     public uint MaxSteps { get; init; } = 1_048_576;
     /// <summary>Operations a chain may have in flight; a submit beyond gives -EBUSY. Default 64.</summary>
     public int MaxInFlight { get; init; } = 64;
-    /// <summary>Bytes a chain may ask to read, write, send and receive; a submit beyond gives -EDQUOT. Default unlimited.</summary>
+    /// <summary>Bytes a chain may read, write, send and receive. What is asked for counts while it is in flight, what was moved
+    /// counts for good; a submit beyond gives -EDQUOT. Default unlimited.</summary>
     public ulong MaxBytes { get; init; } = ulong.MaxValue;
     /// <summary>File slots of its own that each chain can open files into, numbered after the granted files. 0..16, default 4.</summary>
     public int OwnFiles { get; init; } = 4;

@@ -59,7 +59,7 @@ internal static unsafe class HookCalls
         {
             IoUringOp.Nop => PrepareNop(operation, op),
             IoUringOp.Read or IoUringOp.Write => PrepareTransfer(chain, link, operation, op),
-            IoUringOp.FSync => PrepareFile(chain, link, operation, op, op.OpFlags & 1),
+            IoUringOp.FSync => PrepareSync(chain, link, operation, op),
             IoUringOp.OpenAt => PrepareOpen(chain, link, operation, op),
             IoUringOp.Close => PrepareClose(chain, link, operation, op),
             IoUringOp.StatX => PrepareStat(chain, link, operation, op),
@@ -90,14 +90,22 @@ internal static unsafe class HookCalls
 
     private static int PrepareTransfer(Chain* chain, HookLink link, Operation* operation, in UringOp op)
     {
+        // MSG_* that change what a result means (MSG_TRUNC) or where bytes go are not a hook's to give. RWF_NOWAIT, RWF_DSYNC,
+        // RWF_SYNC and RWF_APPEND change neither.
+        const uint socketFlags = 0x02 /* MSG_PEEK */ | 0x40 /* MSG_DONTWAIT */ | 0x100 /* MSG_WAITALL */ | 0x4000 /* MSG_NOSIGNAL */ | 0x8000 /* MSG_MORE */;
+        const uint fileFlags = 0x02 | 0x04 | 0x08 | 0x10, noSignal = 0x4000;
+        var socket = op.Opcode is IoUringOp.Send or IoUringOp.Recv;
+        if ((op.OpFlags & ~(socket ? socketFlags : fileFlags)) != 0) return -Errno.Inval;
         if (!ResolveFile(chain, link, op.File, out var slot)) return -Errno.BadF;
         var address = ResolveBuffer(chain, link, op.Buffer, op.BufferOffset, op.Length, out var writable);
         if (address == null) return -Errno.Fault;
         var fills = op.Opcode is IoUringOp.Read or IoUringOp.Recv;
         if (fills && !writable) return -Errno.Access;
         if (op.Opcode == IoUringOp.Write && !link.Grants.AllowWrite) return -Errno.Access;
-        // What was asked for counts while it is in flight; what came counts for good.
-        if (op.Length > chain->Hook->MaxBytes - Math.Min(chain->Hook->MaxBytes, chain->Bytes)) return -Errno.DQuot;
+        // What was asked for counts while it is in flight; what came counts for good. Their sum never exceeds the limit.
+        if (op.Length > chain->Hook->MaxBytes - chain->Bytes - chain->Reserved) return -Errno.DQuot;
+        chain->Reserved += op.Length;
+        operation->Length = op.Length;
         operation->File = op.File;
         operation->Buffer = op.Buffer;
         operation->Offset = op.Offset;
@@ -106,18 +114,21 @@ internal static unsafe class HookCalls
         operation->Entry->Fd = slot;
         operation->Entry->Address = (ulong)address;
         operation->Entry->Length = op.Length;
-        operation->Entry->OpFlags = op.OpFlags;
-        operation->Entry->Offset = op.Opcode is IoUringOp.Send or IoUringOp.Recv ? 0 : op.Offset;
+        // A peer that went away is a result, never a signal to the whole process.
+        operation->Entry->OpFlags = op.Opcode == IoUringOp.Send ? op.OpFlags | noSignal : op.OpFlags;
+        operation->Entry->Offset = socket ? 0 : op.Offset;
         return 0;
     }
 
-    private static int PrepareFile(Chain* chain, HookLink link, Operation* operation, in UringOp op, uint flags)
+    private static int PrepareSync(Chain* chain, HookLink link, Operation* operation, in UringOp op)
     {
+        const uint dataOnly = 1;
+        if ((op.OpFlags & ~dataOnly) != 0) return -Errno.Inval;
         if (!ResolveFile(chain, link, op.File, out var slot)) return -Errno.BadF;
         operation->File = op.File;
         operation->Entry->Flags = SqeFlags.FixedFile;
         operation->Entry->Fd = slot;
-        operation->Entry->OpFlags = flags;
+        operation->Entry->OpFlags = op.OpFlags;
         return 0;
     }
 
@@ -125,7 +136,13 @@ internal static unsafe class HookCalls
     {
         // What the host granted is not the chain's to close.
         var own = op.File - link.Grants.FileCount;
-        if (own < 0 || !ResolveFile(chain, link, op.File, out var slot)) return -Errno.BadF;
+        if (own < 0 || own >= link.Limits.OwnFiles) return -Errno.BadF;
+        // One at a time, so that what a slot holds never depends on which of two came first.
+        if ((chain->BusyFiles >> own & 1) != 0) return -Errno.Busy;
+        if (!ResolveFile(chain, link, op.File, out var slot)) return -Errno.BadF;
+        // From here on nothing else may be submitted on it.
+        chain->BusyFiles |= 1u << own;
+        chain->OpenFiles &= ~(1u << own);
         operation->File = op.File;
         operation->Entry->FileIndex = (uint)slot + 1;
         return 0;
@@ -140,6 +157,7 @@ internal static unsafe class HookCalls
 
         var own = op.Target - link.Grants.FileCount;
         if (own < 0 || own >= link.Limits.OwnFiles) return -Errno.BadF;
+        if ((chain->BusyFiles >> own & 1) != 0) return -Errno.Busy;
         if ((op.OpFlags & ~known) != 0) return -Errno.Inval;
         var writes = (op.OpFlags & accessMode) != 0 || (op.OpFlags & (create | truncate | append)) != 0;
         if (writes && !link.Grants.AllowWrite) return -Errno.Access;
@@ -151,6 +169,7 @@ internal static unsafe class HookCalls
             if (slot < 0) return -Errno.MFile;
             chain->Files[own] = slot;
         }
+        chain->BusyFiles |= 1u << own;
         operation->Target = op.Target;
         operation->Opcode = IoUringOp.OpenAt2;
         // O_NONBLOCK: opening a FIFO must not park a worker thread; regular files do not know it. No close-on-exec: a

@@ -13,7 +13,7 @@ public sealed unsafe class HookLink : IAsyncDisposable
     private readonly Ring _ring;
     private readonly EmissionQueue _emissions;
     private GCHandle _self;
-    private Task? _detached;
+    private readonly Lazy<Task> _detached;
 
     // All below belongs to the ring's thread.
     internal readonly GrantTable Grants;
@@ -30,8 +30,17 @@ public sealed unsafe class HookLink : IAsyncDisposable
         Grants = grants;
         Limits = limits;
         _emissions = new EmissionQueue(emissionCapacity);
+        _detached = new Lazy<Task>(() => ring.DetachAsync(this));
         _self = GCHandle.Alloc(this);
-        Current = NewVersion(program);
+        try
+        {
+            Current = NewVersion(program);
+        }
+        catch (ObjectDisposedException)
+        {
+            _self.Free();
+            throw;
+        }
     }
 
     /// <summary>The ring it is attached to.</summary>
@@ -51,7 +60,7 @@ public sealed unsafe class HookLink : IAsyncDisposable
     /// <param name="cancellationToken">Ends the chain with -ECANCELED.</param>
     /// <returns>How the chain ended, when nothing of it is in flight any more. An operation that is refused ends the chain
     /// at once with the errno that a hook would have got.</returns>
-    /// <exception cref="BpfException">UB4503 when the hook is detached or the ring is shut down.</exception>
+    /// <remarks>When the hook is detached or the ring is shut down, the chain ends at once with -ECANCELED.</remarks>
     public ValueTask<ChainResult> StartAsync(UringOp first, CancellationToken cancellationToken = default) =>
         StartAsync(first, [], cancellationToken);
 
@@ -61,7 +70,6 @@ public sealed unsafe class HookLink : IAsyncDisposable
     /// <param name="cancellationToken">Ends the chain with -ECANCELED.</param>
     /// <returns>How the chain ended.</returns>
     /// <exception cref="ArgumentException">More than 64 bytes of scratch.</exception>
-    /// <exception cref="BpfException">UB4503 when the hook is detached or the ring is shut down.</exception>
     public ValueTask<ChainResult> StartAsync(UringOp first, ReadOnlySpan<byte> scratch, CancellationToken cancellationToken = default)
     {
         if (scratch.Length > 64) throw new ArgumentException("A chain's scratch is 64 bytes.", nameof(scratch));
@@ -73,12 +81,15 @@ public sealed unsafe class HookLink : IAsyncDisposable
     /// old program may be disposed after its last chain.
     /// </summary>
     /// <param name="program">A completion program.</param>
-    /// <exception cref="BpfException">UB4502 when the program is of another type or writes to read-only buffers.</exception>
+    /// <exception cref="BpfException">UB4502 when the program is of another type or writes to read-only buffers; UB4503 when the
+    /// hook is detached or the ring is shut down.</exception>
+    /// <exception cref="ObjectDisposedException">The program was disposed.</exception>
     public ValueTask UpdateAsync(BpfProgram program)
     {
-        _ring.CheckProgram(program, Grants);
         return _ring.RunOnOwner(() =>
         {
+            if (Detaching) throw new BpfException("UB4503", "the hook is detached.");
+            _ring.CheckProgram(program, Grants);
             var old = Current;
             Current = NewVersion(program);
             Release(old);
@@ -86,7 +97,7 @@ public sealed unsafe class HookLink : IAsyncDisposable
     }
 
     /// <summary>Detaches: new chains are refused, running ones are cancelled; completes when all has been freed.</summary>
-    public ValueTask DisposeAsync() => new(_detached ??= _ring.DetachAsync(this));
+    public ValueTask DisposeAsync() => new(_detached.Value);
 
     internal bool Emit(in Emission emission) => _emissions.TryEnqueue(emission);
 

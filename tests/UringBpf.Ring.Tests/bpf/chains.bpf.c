@@ -165,4 +165,73 @@ int buffers(struct uring_completion *ctx)
     return URING_PASS;
 }
 
+/* Says how many bytes it is shown. */
+SEC("uring/complete")
+int extent(struct uring_completion *ctx)
+{
+    uring_emit(ctx, 0, ctx->data_end - ctx->data);
+    return ctx->res < 0 ? uring_err(ctx->res) : URING_PASS;
+}
+
+/* Asks for ten reads of 64 bytes at once; says how many were taken and the first refusal. */
+SEC("uring/complete")
+int ten_reads(struct uring_completion *ctx)
+{
+    struct uring_op op;
+    int err = 0;
+    __u32 i;
+
+    if (ctx->step > 0)
+        return URING_CONTINUE;
+    uring_prep_read(&op, 0, 0, 64, 0);
+    for (i = 0; i < 10; i++) {
+        err = uring_submit(ctx, &op, sizeof(op));
+        if (err)
+            break;
+    }
+    uring_emit(ctx, i, (__s64)err);
+    return URING_CONTINUE;
+}
+
+/* Reads the same 64 bytes until it is refused. */
+SEC("uring/complete")
+int read_again(struct uring_completion *ctx)
+{
+    struct uring_op op;
+
+    uring_prep_read(&op, 0, 0, 64, 0);
+    int err = uring_submit(ctx, &op, sizeof(op));
+    return err ? err : URING_CONTINUE;
+}
+
+/* Opens into a slot twice at once, then closes it twice at once; reads it while it is being closed. */
+SEC("uring/complete")
+int open_twice(struct uring_completion *ctx)
+{
+    struct uring_op op;
+    int err;
+
+    if (ctx->step == 0) {
+        uring_prep_openat(&op, URING_NO_DIR, 0, O_RDONLY, 0, 0);
+        err = uring_submit(ctx, &op, sizeof(op));
+        if (err)
+            return err;
+        uring_emit(ctx, 0, (__s64)uring_submit(ctx, &op, sizeof(op)));
+        return URING_CONTINUE;
+    }
+    if (ctx->step == 1) {
+        if (ctx->res < 0)
+            return uring_err(ctx->res);
+        uring_prep_close(&op, 0);
+        err = uring_submit(ctx, &op, sizeof(op));
+        if (err)
+            return err;
+        uring_emit(ctx, 1, (__s64)uring_submit(ctx, &op, sizeof(op)));
+        uring_prep_fsync(&op, 0, 0);
+        uring_emit(ctx, 2, (__s64)uring_submit(ctx, &op, sizeof(op)));
+        return URING_CONTINUE;
+    }
+    return URING_PASS;
+}
+
 char _license[] SEC("license") = "MIT";

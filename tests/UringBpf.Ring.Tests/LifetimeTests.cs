@@ -1,0 +1,164 @@
+using System.Net;
+using System.Net.Sockets;
+using Microsoft.Win32.SafeHandles;
+using UringBpf.Bytecode;
+using Xunit;
+using static UringBpf.Ring.Tests.Hooks;
+
+namespace UringBpf.Ring.Tests;
+
+/// <summary>Misuse, races at the end of things, and results that claim more than they moved.</summary>
+public sealed class LifetimeTests
+{
+    private const int EBadF = 9, EBusy = 16, EInval = 22, EDQuot = 122, ECanceled = 125;
+
+    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(30);
+
+    [Fact]
+    public async Task A_detached_hook_can_be_neither_updated_nor_started()
+    {
+        await using var ring = CreateRing();
+        var link = ring.Attach(Compile("stop"), new Grants { Buffers = [64] });
+        await link.DisposeAsync();
+        var error = await Assert.ThrowsAsync<BpfException>(() => link.UpdateAsync(Compile("stop")).AsTask().WaitAsync(s_patience));
+        Assert.Equal("UB4503", error.Code);
+        Assert.Equal(-ECanceled, (await link.StartAsync(UringOp.Nop()).AsTask().WaitAsync(s_patience)).Verdict);
+        // The ring outlives the misuse.
+        Assert.Equal(7, await ring.NopAsync(7).AsTask().WaitAsync(s_patience));
+    }
+
+    [Fact]
+    public async Task Updating_to_a_program_that_was_disposed_is_refused_and_the_ring_goes_on()
+    {
+        await using var ring = CreateRing();
+        await using var link = ring.Attach(Compile("stop"), new Grants());
+        var disposed = Compile("stop");
+        disposed.Dispose();
+        await Assert.ThrowsAsync<ObjectDisposedException>(() => link.UpdateAsync(disposed).AsTask().WaitAsync(s_patience));
+        Assert.Throws<ObjectDisposedException>(() => ring.Attach(disposed, new Grants()));
+        Assert.Equal(5, (await link.StartAsync(UringOp.Nop(5, 0)).AsTask().WaitAsync(s_patience)).Result);
+    }
+
+    [Fact]
+    public async Task A_closed_file_is_refused_and_the_ring_goes_on()
+    {
+        using var folder = new TemporaryFolder();
+        var open = File.OpenHandle(folder.File("open", [1]));
+        var closed = File.OpenHandle(folder.File("closed", [1]));
+        closed.Dispose();
+        await using var ring = CreateRing(new RingOptions { FileSlots = 2 });
+        Assert.Throws<ObjectDisposedException>(() => ring.Attach(Compile("stop"), new Grants { Files = [open, closed] }));
+        await Assert.ThrowsAsync<ObjectDisposedException>(async () => await ring.ReadAsync(closed, new byte[1], 0));
+        // Nothing of the refused grant is left in the table of two slots.
+        await using (ring.Attach(Compile("stop"), new Grants { Files = [open, open] })) { }
+        Assert.Equal("UB4513", Assert.Throws<BpfException>(() => ring.Attach(Compile("stop"), new Grants { Files = [open, open, open] })).Code);
+        await using (ring.Attach(Compile("stop"), new Grants { Files = [open, open] })) { }
+        open.Dispose();
+    }
+
+    [Fact]
+    public async Task Detaching_from_many_threads_completes_for_each()
+    {
+        await using var ring = CreateRing();
+        for (var round = 0; round < 50; round++)
+        {
+            var link = ring.Attach(Compile("hang"), new Grants());
+            var chain = link.StartAsync(UringOp.Nop(), BitConverter.GetBytes(2UL)).AsTask();
+            await Task.WhenAll(Enumerable.Range(0, 4).Select(_ => Task.Run(() => link.DisposeAsync().AsTask()))).WaitAsync(s_patience);
+            Assert.Equal(-ECanceled, (await chain.WaitAsync(s_patience)).Verdict);
+        }
+    }
+
+    [Fact]
+    public async Task Operations_posted_while_the_ring_goes_down_all_complete()
+    {
+        for (var round = 0; round < 30; round++)
+        {
+            var ring = CreateRing(new RingOptions { QueueEntries = 8, MaxOperations = 16 });
+            var posting = Enumerable.Range(0, 3).Select(_ => Task.Run(async () =>
+            {
+                while (true)
+                {
+                    var result = await ring.NopAsync(3);
+                    if (result == -ECanceled) return;
+                    Assert.Equal(3, result);
+                }
+            })).ToArray();
+            await ring.DisposeAsync().AsTask().WaitAsync(s_patience);
+            await Task.WhenAll(posting).WaitAsync(s_patience);
+        }
+    }
+
+    [Fact]
+    public async Task More_rings_than_execution_slots_are_refused_with_a_code()
+    {
+        var rings = new List<Ring>();
+        try
+        {
+            var error = Assert.Throws<BpfException>(() =>
+            {
+                while (rings.Count <= UringBpf.Runtime.ExecutionSlot.Count) rings.Add(CreateRing(new RingOptions { QueueEntries = 1, CompletionEntries = 2, MaxOperations = 1, FileSlots = 1 }));
+            });
+            Assert.Equal("UB4003", error.Code);
+        }
+        finally
+        {
+            foreach (var ring in rings) await ring.DisposeAsync();
+        }
+    }
+
+    [Fact]
+    public async Task A_datagram_longer_than_the_buffer_never_shows_bytes_past_it()
+    {
+        using var receiver = new Socket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp);
+        receiver.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        using var sender = new Socket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp);
+        using var file = new SafeFileHandle(receiver.Handle, ownsHandle: false);
+        await using var ring = CreateRing();
+        await using var link = ring.Attach(Compile("extent"),
+            new Grants { Files = [file], Buffers = [64], Operations = [IoUringOp.Nop, IoUringOp.Recv] });
+        const uint truncate = 0x20, peek = 0x02;
+        var receive = UringOp.Read(0, 0, 16, 0) with { Opcode = IoUringOp.Recv, OpFlags = truncate | peek };
+        // MSG_TRUNC gives the datagram's length, not the buffer's: such flags are not a hook's to give.
+        Assert.Equal(-EInval, (await link.StartAsync(receive).AsTask().WaitAsync(s_patience)).Verdict);
+        sender.SendTo(new byte[100], receiver.LocalEndPoint!);
+        await link.StartAsync(receive with { OpFlags = 0 }).AsTask().WaitAsync(s_patience);
+        Assert.Equal(16UL, Assert.Single(Emissions(link)).Value);
+    }
+
+    [Theory]
+    [InlineData(640UL, 10)]
+    [InlineData(639UL, 9)]
+    public async Task Bytes_asked_for_count_while_they_are_in_flight(ulong limit, int accepted)
+    {
+        using var folder = new TemporaryFolder();
+        using var file = File.OpenHandle(folder.File("data", new byte[64]));
+        await using var ring = CreateRing();
+        await using var link = ring.Attach(Compile("ten_reads"), new Grants { Files = [file], Buffers = [64] }, new ChainLimits { MaxBytes = limit });
+        await link.StartAsync(UringOp.Nop()).AsTask().WaitAsync(s_patience);
+        var emission = Assert.Single(Emissions(link));
+        Assert.Equal(((ulong)accepted, accepted == 10 ? 0 : -EDQuot), (emission.UserData, (int)emission.Value));
+    }
+
+    [Fact]
+    public async Task Short_transfers_give_their_reservation_back()
+    {
+        using var folder = new TemporaryFolder();
+        using var file = File.OpenHandle(folder.File("data", new byte[10]));
+        await using var ring = CreateRing();
+        await using var link = ring.Attach(Compile("read_again"), new Grants { Files = [file], Buffers = [64] }, new ChainLimits { MaxBytes = 100 });
+        // Reads of 64 that give 10: four leave 60 of the 100, a fifth asks for more than is left.
+        var result = await link.StartAsync(UringOp.Read(0, 0, 64, 0)).AsTask().WaitAsync(s_patience);
+        Assert.Equal((-EDQuot, 40UL, 4u), (result.Verdict, result.Bytes, result.Steps));
+    }
+
+    [Fact]
+    public async Task A_file_slot_serves_one_open_or_close_at_a_time()
+    {
+        using var folder = new TemporaryFolder();
+        await using var ring = CreateRing();
+        await using var link = ring.Attach(Compile("open_twice"), new Grants { Paths = [folder.File("data", [1])] }, new ChainLimits { OwnFiles = 1 });
+        await link.StartAsync(UringOp.Nop()).AsTask().WaitAsync(s_patience);
+        Assert.Equal([-EBusy, -EBusy, -EBadF], Emissions(link).Select(emission => (int)emission.Value));
+    }
+}
