@@ -40,10 +40,21 @@ public static unsafe class CompiledCode
     public static int SignedModulo32(int dividend, int divisor) =>
         divisor == 0 ? dividend : divisor == -1 ? 0 : dividend % divisor;
 
+    /// <summary>Atomic 64-bit addition; gives the new value.</summary>
+    public static ulong Add64(byte* address, ulong value) => Interlocked.Add(ref *(ulong*)address, value);
+
+    /// <summary>Atomic 32-bit addition; gives the new value.</summary>
+    public static uint Add32(byte* address, uint value) => Interlocked.Add(ref *(uint*)address, value);
+
+    // Not inlined: RyuJIT (.NET 10.0) folds the subtraction away and forgets that what is left writes memory, so that a load
+    // after it may move before it.
+
     /// <summary>Atomic 64-bit addition; gives the old value.</summary>
+    [MethodImpl(MethodImplOptions.NoInlining)]
     public static ulong FetchAdd64(byte* address, ulong value) => Interlocked.Add(ref *(ulong*)address, value) - value;
 
     /// <summary>Atomic 32-bit addition; gives the old value.</summary>
+    [MethodImpl(MethodImplOptions.NoInlining)]
     public static uint FetchAdd32(byte* address, uint value) => Interlocked.Add(ref *(uint*)address, value) - value;
 
     /// <summary>Atomic 64-bit or; gives the old value.</summary>

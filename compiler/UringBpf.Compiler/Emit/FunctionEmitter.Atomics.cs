@@ -45,7 +45,8 @@ internal sealed partial class FunctionEmitter
 
     private static string AtomicName(Operation operation) => operation switch
     {
-        Operation.AtomicAdd or Operation.AtomicFetchAdd => "FetchAdd",
+        Operation.AtomicAdd => "Add",
+        Operation.AtomicFetchAdd => "FetchAdd",
         Operation.AtomicOr or Operation.AtomicFetchOr => "FetchOr",
         Operation.AtomicAnd or Operation.AtomicFetchAnd => "FetchAnd",
         Operation.AtomicXor or Operation.AtomicFetchXor => "FetchXor",

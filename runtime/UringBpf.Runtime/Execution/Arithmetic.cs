@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace UringBpf.Runtime;
 
 /// <summary>The operations that the CLR does not give as BPF wants them (RFC 9669 sections 4.1 and 5.3).</summary>
@@ -25,8 +27,11 @@ internal static class Arithmetic
     public static uint SignedModulo(uint dividend, uint divisor) =>
         divisor == 0 ? dividend : divisor == uint.MaxValue ? 0 : (uint)((int)dividend % (int)divisor);
 
+    // Not inlined: RyuJIT (.NET 10.0) folds the subtraction away and forgets that what is left writes memory.
+    [MethodImpl(MethodImplOptions.NoInlining)]
     public static ulong FetchAdd(ref ulong target, ulong value) => Interlocked.Add(ref target, value) - value;
 
+    [MethodImpl(MethodImplOptions.NoInlining)]
     public static uint FetchAdd(ref uint target, uint value) => Interlocked.Add(ref target, value) - value;
 
     public static ulong FetchOr(ref ulong target, ulong value) => Interlocked.Or(ref target, value);

@@ -144,7 +144,7 @@ internal static unsafe class InterpreterLoop<TMetering> where TMetering : struct
                 case Code.LoadSigned8: r[i->Dst] = (ulong)*(sbyte*)(r[i->Src] + (ulong)i->Offset); continue;
                 case Code.LoadSigned16: r[i->Dst] = (ulong)*(short*)(r[i->Src] + (ulong)i->Offset); continue;
                 case Code.LoadSigned32: r[i->Dst] = (ulong)*(int*)(r[i->Src] + (ulong)i->Offset); continue;
-                case Code.AtomicAdd32: Arithmetic.FetchAdd(ref *(uint*)(r[i->Dst] + (ulong)i->Offset), (uint)r[i->Src]); continue;
+                case Code.AtomicAdd32: Interlocked.Add(ref *(uint*)(r[i->Dst] + (ulong)i->Offset), (uint)r[i->Src]); continue;
                 case Code.AtomicFetchAdd32: r[i->Src] = Arithmetic.FetchAdd(ref *(uint*)(r[i->Dst] + (ulong)i->Offset), (uint)r[i->Src]); continue;
                 case Code.AtomicOr32: Arithmetic.FetchOr(ref *(uint*)(r[i->Dst] + (ulong)i->Offset), (uint)r[i->Src]); continue;
                 case Code.AtomicFetchOr32: r[i->Src] = Arithmetic.FetchOr(ref *(uint*)(r[i->Dst] + (ulong)i->Offset), (uint)r[i->Src]); continue;
@@ -154,7 +154,7 @@ internal static unsafe class InterpreterLoop<TMetering> where TMetering : struct
                 case Code.AtomicFetchXor32: r[i->Src] = Arithmetic.FetchXor(ref *(uint*)(r[i->Dst] + (ulong)i->Offset), (uint)r[i->Src]); continue;
                 case Code.AtomicExchange32: r[i->Src] = Interlocked.Exchange(ref *(uint*)(r[i->Dst] + (ulong)i->Offset), (uint)r[i->Src]); continue;
                 case Code.AtomicCompareExchange32: r[0] = Interlocked.CompareExchange(ref *(uint*)(r[i->Dst] + (ulong)i->Offset), (uint)r[i->Src], (uint)r[0]); continue;
-                case Code.AtomicAdd64: Arithmetic.FetchAdd(ref *(ulong*)(r[i->Dst] + (ulong)i->Offset), r[i->Src]); continue;
+                case Code.AtomicAdd64: Interlocked.Add(ref *(ulong*)(r[i->Dst] + (ulong)i->Offset), r[i->Src]); continue;
                 case Code.AtomicFetchAdd64: r[i->Src] = Arithmetic.FetchAdd(ref *(ulong*)(r[i->Dst] + (ulong)i->Offset), r[i->Src]); continue;
                 case Code.AtomicOr64: Arithmetic.FetchOr(ref *(ulong*)(r[i->Dst] + (ulong)i->Offset), r[i->Src]); continue;
                 case Code.AtomicFetchOr64: r[i->Src] = Arithmetic.FetchOr(ref *(ulong*)(r[i->Dst] + (ulong)i->Offset), r[i->Src]); continue;
