@@ -21,8 +21,11 @@ public static class Limits
     public const int InstructionsPerObject = 2_000_000;
     /// <summary>Default of the worst-case instruction count up to which a program counts as proved, and the default budget of a metered run.</summary>
     public const long MaxInstructionsPerRun = 4_194_304;
-    /// <summary>Rounds of may_goto and of bpf_loop in one run.</summary>
+    /// <summary>Rounds of bpf_loop, and at most of may_goto, in one run.</summary>
     public const int LoopRounds = 8_388_608;
+    /// <summary>A run has one round of may_goto for so many instructions of its budget, so that loops of that length leave by
+    /// themselves before the budget ends the run.</summary>
+    public const int InstructionsPerMayGoto = 32;
     /// <summary>The lowest value a verdict or status may have: -MAX_ERRNO.</summary>
     public const int MinErrno = -4095;
 }

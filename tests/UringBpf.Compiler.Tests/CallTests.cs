@@ -92,7 +92,7 @@ public sealed class CallTests
     {
         // r0 = 0; loop: may_goto out; r0 += 1; goto loop; out: exit.
         var program = TestPrograms.Trusted([new(0xb7, 0), new(0xe5, offset: 2), new(0x07, 0, immediate: 1), new(0x05, offset: -3), new(0x95)], null);
-        Assert.Equal((ulong)Limits.LoopRounds, TestPrograms.Run(program, Options(variant)));
+        Assert.Equal((ulong)Limits.MaxInstructionsPerRun / Limits.InstructionsPerMayGoto, TestPrograms.Run(program, Options(variant)));
     }
 
     [Theory]

@@ -66,8 +66,7 @@ public abstract unsafe class BpfProgram : IDisposable
         fixed (byte* pointer = context)
         {
             state->Reset(InstructionBudget);
-            state->Context = pointer;
-            state->ContextLength = (ulong)context.Length;
+            state->SetContext(Verified.Type, pointer, (ulong)context.Length);
             // Looked at after Reset: from there on, disposing waits for this run.
             if (Volatile.Read(ref _disposed) != 0)
             {

@@ -18,7 +18,13 @@ public sealed unsafe partial class CheckedInterpreter
         if ((prototype.Traits & FunctionTraits.TailCall) != 0)
         {
             var entry = ProgramArrayMap.TailCallTarget(r[2], r[3], _state);
-            if (entry != null) return entry->EntryPoint(entry->Self, _state->Context, _state->ContextLength, _state);
+            if (entry != null)
+            {
+                _state->Budget = _left;
+                var result = entry->EntryPoint(entry->Self, _state->Context, _state->ContextLength, _state);
+                if (_state->Fault != RunFault.None) throw Fault("UB4011", slot, 0, $"the program it went on in used up what was left of the budget of {InstructionBudget} instructions");
+                return result;
+            }
             r[0] = Errno.Status(Errno.EINVAL);
             return null;
         }

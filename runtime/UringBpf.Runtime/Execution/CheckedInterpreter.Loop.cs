@@ -63,7 +63,13 @@ public sealed unsafe partial class CheckedInterpreter
                     slot += 1 + (row.IsLongJump ? instruction.Immediate : instruction.Offset);
                     continue;
                 case Operation.MayGoto:
-                    slot += _state->LoopRounds-- > 0 ? 1 : 1 + instruction.Offset;
+                    if (_state->LoopRounds <= 0)
+                    {
+                        slot += 1 + instruction.Offset;
+                        continue;
+                    }
+                    _state->LoopRounds--;
+                    slot++;
                     continue;
                 case >= Operation.JumpEqual and <= Operation.JumpSignedLessOrEqual:
                     slot += Holds(row, r[dst], row.Source == OperandSource.Register ? r[src] : (ulong)(long)instruction.Immediate) ? 1 + instruction.Offset : 1;
@@ -267,7 +273,7 @@ public sealed unsafe partial class CheckedInterpreter
             ref var target = ref *(ulong*)address;
             switch (row.Operation)
             {
-                case Operation.AtomicAdd: Arithmetic.FetchAdd(ref target, r[src]); break;
+                case Operation.AtomicAdd: Interlocked.Add(ref target, r[src]); break;
                 case Operation.AtomicOr: Arithmetic.FetchOr(ref target, r[src]); break;
                 case Operation.AtomicAnd: Arithmetic.FetchAnd(ref target, r[src]); break;
                 case Operation.AtomicXor: Arithmetic.FetchXor(ref target, r[src]); break;
@@ -285,7 +291,7 @@ public sealed unsafe partial class CheckedInterpreter
             var value = (uint)r[src];
             switch (row.Operation)
             {
-                case Operation.AtomicAdd: Arithmetic.FetchAdd(ref target, value); break;
+                case Operation.AtomicAdd: Interlocked.Add(ref target, value); break;
                 case Operation.AtomicOr: Arithmetic.FetchOr(ref target, value); break;
                 case Operation.AtomicAnd: Arithmetic.FetchAnd(ref target, value); break;
                 case Operation.AtomicXor: Arithmetic.FetchXor(ref target, value); break;

@@ -91,9 +91,8 @@ public sealed unsafe partial class CheckedInterpreter : IDisposable
         _left = InstructionBudget;
         fixed (byte* pointer = context)
         {
-            state->Reset(long.MaxValue);
-            state->Context = pointer;
-            state->ContextLength = (ulong)context.Length;
+            state->Reset(InstructionBudget);
+            state->SetContext(_spec.Type ?? ProgramTypes.Raw, pointer, (ulong)context.Length);
             _memory.Reset(state->StackTop);
             _mapAddresses.Clear();
             _records.Clear();

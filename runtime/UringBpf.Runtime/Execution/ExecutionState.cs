@@ -67,7 +67,22 @@ public unsafe struct ExecutionState
         TailCalls = 0;
         CallbackDepth = 0;
         Fault = RunFault.None;
-        LoopRounds = Bytecode.Limits.LoopRounds;
+        LoopRounds = (int)Math.Min(budget / Bytecode.Limits.InstructionsPerMayGoto, Bytecode.Limits.LoopRounds);
+        // A packet of an earlier run may be gone.
+        Packet = null;
+        PacketLength = 0;
+    }
+
+    /// <summary>What the run works on, the packet of packet programs included.</summary>
+    internal void SetContext(Bytecode.ProgramType type, byte* context, ulong length)
+    {
+        Context = context;
+        ContextLength = length;
+        if (!type.HasPacket) return;
+        // Packet contexts begin with the addresses of the packet's first byte and of its end.
+        var bounds = (byte**)context;
+        Packet = bounds[0];
+        PacketLength = (ulong)(bounds[1] - bounds[0]);
     }
 
     /// <summary>Ends a run: pointers it got are dead. Forgetting it is safe, but keeps what was disposed during the run in
