@@ -7,6 +7,8 @@ namespace UringBpf.Conformance.Tests;
 /// <summary>Reads the corpus files; README.md describes the format.</summary>
 internal static class CaseFile
 {
+    private static readonly string[] s_sections = ["asm", "memory", "packet", "map", "result", "after", "fault", "refused"];
+
     public static IEnumerable<ConformanceCase> ReadAll() =>
         Directory.GetFiles(Path.Combine(AppContext.BaseDirectory, "Corpus"), "*.txt").Order(StringComparer.Ordinal)
             .SelectMany(file => Read(Path.GetFileNameWithoutExtension(file), File.ReadAllText(file)));
@@ -25,35 +27,47 @@ internal static class CaseFile
         var sections = new Dictionary<string, string>();
         foreach (var section in text.Split("\n-- ").Skip(1))
         {
-            var end = section.IndexOf('\n');
-            var head = (end < 0 ? section : section[..end]).Trim();
             // A value may follow on the same line.
-            var words = head.Split(' ', 2);
-            if (!sections.TryAdd(words[0], (words.Length == 2 ? words[1] : "") + (end < 0 ? "" : section[end..])))
-                throw new FormatException($"{name}: section '{words[0]}' is there twice.");
+            var end = section.IndexOfAny([' ', '\n']);
+            var head = end < 0 ? section : section[..end];
+            if (!s_sections.Contains(head)) throw new FormatException($"{name}: section '{head}' is unknown.");
+            if (!sections.TryAdd(head, end < 0 ? "" : section[end..].Trim())) throw new FormatException($"{name}: section '{head}' is there twice.");
         }
-        if (sections.Keys.Except(["asm", "memory", "packet", "result", "after", "fault", "refused"]).FirstOrDefault() is { } unknown)
-            throw new FormatException($"{name}: section '{unknown}' is unknown.");
-        var outcome = sections.ContainsKey("fault") ? Outcome.Fault : sections.ContainsKey("refused") ? Outcome.Refused : Outcome.Result;
-        if ((outcome == Outcome.Result) != sections.ContainsKey("result")) throw new FormatException($"{name}: needs one of result, fault and refused.");
+        var ends = sections.Keys.Intersect(["result", "fault", "refused"]).ToArray();
+        if (ends.Length != 1) throw new FormatException($"{name}: needs one of result, fault and refused.");
+        var outcome = ends[0] switch { "fault" => Outcome.Fault, "refused" => Outcome.Refused, _ => Outcome.Result };
+        ImmutableArray<MapSpec> maps = [.. sections.GetValueOrDefault("map", "").Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(Map)];
         ImmutableArray<Instruction> code;
         try
         {
-            code = Assembler.Assemble(sections["asm"]);
+            code = Assembler.Assemble(sections["asm"], maps);
         }
         catch (AssemblerException error)
         {
             throw new FormatException($"{name}: {error.Message}", error);
         }
-        var memory = Bytes(sections.GetValueOrDefault("memory", ""));
         return new ConformanceCase
         {
             Name = name,
             Code = code,
+            Maps = maps,
             Outcome = outcome,
+            FaultCode = sections.GetValueOrDefault("fault"),
             Packet = sections.TryGetValue("packet", out var packet) ? Bytes(packet) : null,
-            Runs = [new CaseRun(memory, outcome == Outcome.Result ? Number(sections["result"].Trim()) : 0, sections.TryGetValue("after", out var after) ? Bytes(after) : null)],
+            Runs =
+            [
+                new CaseRun(Bytes(sections.GetValueOrDefault("memory", "")), outcome == Outcome.Result ? Number(sections["result"]) : 0,
+                    sections.TryGetValue("after", out var after) ? Bytes(after) : null),
+            ],
         };
+    }
+
+    // name type key-bytes value-bytes entries
+    private static MapSpec Map(string line)
+    {
+        var words = line.Split(' ', StringSplitOptions.RemoveEmptyEntries);
+        int Size(int word) => int.Parse(words[word], CultureInfo.InvariantCulture);
+        return new MapSpec { Name = words[0], Type = Enum.Parse<MapType>(words[1]), KeySize = Size(2), ValueSize = Size(3), MaxEntries = Size(4) };
     }
 
     private static byte[] Bytes(string hex) => Convert.FromHexString(string.Concat(hex.Where(c => !char.IsWhiteSpace(c))));

@@ -14,9 +14,9 @@ internal enum Outcome
 {
     /// <summary>Every engine runs it with the expected results.</summary>
     Result,
-    /// <summary>The verifier refuses it and the checked interpreter faults; the other engines never see it.</summary>
+    /// <summary>The verifier refuses it, so that the engines without checks never see it; the checked interpreter faults.</summary>
     Fault,
-    /// <summary>The verifier refuses it, and no engine can be given it.</summary>
+    /// <summary>The verifier refuses it, and the checked interpreter does not know what it names.</summary>
     Refused,
 }
 
@@ -25,23 +25,27 @@ internal sealed record ConformanceCase
 {
     public required string Name { get; init; }
     public required ImmutableArray<Instruction> Code { get; init; }
+    public ImmutableArray<MapSpec> Maps { get; init; } = [];
     public Outcome Outcome { get; init; }
-    public ImmutableArray<CaseRun> Runs { get; init; } = [];
+    /// <summary>The code of the checked interpreter's fault.</summary>
+    public string? FaultCode { get; init; }
+    public required ImmutableArray<CaseRun> Runs { get; init; }
     /// <summary>The packet that LD_ABS and LD_IND read: then the program is a socket filter and r1 its <c>__sk_buff</c>.</summary>
     public byte[]? Packet { get; init; }
 
-    public override string ToString() => Name;
+    public ProgramSpec Spec => new() { Name = "case", Type = Packet is null ? ProgramTypes.Raw : ProgramTypes.Socket, Instructions = Code, Maps = Maps };
 
     /// <summary>The rows of the opcode table that its instructions are.</summary>
     public IEnumerable<OpcodeRow> Rows()
     {
         for (var slot = 0; slot < Code.Length; slot++)
         {
-            var row = OpcodeTable.Find(Code[slot])!;
+            // Some faults are about what is no instruction.
+            if (OpcodeTable.Find(Code[slot]) is not { } row) continue;
             yield return row;
             slot += row.Slots - 1;
         }
     }
 
-    public ProgramSpec Spec => new() { Name = "case", Type = Packet is null ? ProgramTypes.Raw : ProgramTypes.Socket, Instructions = Code };
+    public override string ToString() => Name;
 }

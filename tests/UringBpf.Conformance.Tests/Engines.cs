@@ -10,46 +10,64 @@ namespace UringBpf.Conformance.Tests;
 /// <summary>Runs cases on every engine.</summary>
 internal static class Engines
 {
-    /// <summary><c>jit-unoptimised</c> is the compiler without its optimisations and without the verifier's facts.</summary>
-    public static readonly string[] Names = ["jit", "jit-unoptimised", "interpreter"];
+    /// <summary><c>jit-straight</c> is the compiler without its optimisations and without the verifier's facts.</summary>
+    public static readonly string[] Names = ["jit", "jit-straight", "interpreter", "checked"];
 
     /// <summary>Runs a case and checks what comes of it.</summary>
     public static void Check(ConformanceCase test, string engine)
     {
-        var size = test.Runs.Length == 0 ? 0 : test.Runs.Min(run => run.Memory.Length);
+        using var maps = MapSet.Create(test.Maps);
+        var size = test.Runs.Min(run => run.Memory.Length);
         var verification = ProgramVerifier.Verify(test.Spec, VerifierOptions.Default with { ContextSize = size });
-        if (test.Outcome != Outcome.Result)
+        if (test.Outcome != Outcome.Result) Assert.False(verification.Accepted, $"{test.Name}: the verifier accepts it");
+        if (engine == "checked")
         {
-            Assert.False(verification.Accepted, $"{test.Name}: the verifier accepts it");
-            return;
+            using var interpreter = new CheckedInterpreter(test.Spec, maps);
+            foreach (var run in test.Runs) CheckRun(test, run, interpreter);
         }
-        using var program = Create(test, engine, verification, size);
-        foreach (var run in test.Runs)
+        else if (test.Outcome == Outcome.Result)
         {
-            var memory = (byte[])run.Memory.Clone();
-            var result = test.Packet is null ? program.Run(memory) : RunOnPacket(program, test.Packet);
-            Assert.True(result == run.Result, $"{test.Name} on {engine}: r0 is 0x{result:x}, must be 0x{run.Result:x}\n{Explain(test, run)}");
-            if (run.After is not null)
-                Assert.True(memory.AsSpan().SequenceEqual(run.After), $"{test.Name} on {engine}: memory is {Convert.ToHexString(memory)}, must be {Convert.ToHexString(run.After)}\n{Explain(test, run)}");
+            using var program = Create(test, engine, verification, size, maps);
+            foreach (var run in test.Runs)
+            {
+                var memory = (byte[])run.Memory.Clone();
+                Compare(test, run, engine, test.Packet is { } packet ? OnPacket(packet, context => program.Run(context)) : program.Run(memory), memory);
+            }
         }
     }
 
     // What the RFC defines and the verifier refuses (shift counts out of range) runs unverified.
-    private static BpfProgram Create(ConformanceCase test, string engine, VerificationResult verification, int size)
+    private static BpfProgram Create(ConformanceCase test, string engine, VerificationResult verification, int size, MapSet maps)
     {
         // Accesses to a packet program's context are translated by the verifier's facts.
-        var trusted = verification.Program is not null && (engine != "jit-unoptimised" || test.Packet is not null)
+        var trusted = verification.Program is not null && (engine != "jit-straight" || test.Packet is not null)
             ? verification.Program : UnsafeTrust.Verified(test.Spec, size);
         return engine switch
         {
-            "jit" => ProgramCompiler.Compile(trusted, MapSet.Empty),
-            "jit-unoptimised" => ProgramCompiler.Compile(trusted, MapSet.Empty, CompilerOptions.Straight),
-            "interpreter" => InterpretedProgram.Create(trusted, MapSet.Empty),
+            "jit" => ProgramCompiler.Compile(trusted, maps),
+            "jit-straight" => ProgramCompiler.Compile(trusted, maps, CompilerOptions.Straight),
+            "interpreter" => InterpretedProgram.Create(trusted, maps),
             _ => throw new ArgumentOutOfRangeException(nameof(engine)),
         };
     }
 
-    private static unsafe ulong RunOnPacket(BpfProgram program, byte[] packet)
+    private static void CheckRun(ConformanceCase test, CaseRun run, CheckedInterpreter interpreter)
+    {
+        var memory = (byte[])run.Memory.Clone();
+        var result = test.Packet is { } packet ? OnPacket(packet, context => interpreter.Run(context)) : interpreter.Run(memory);
+        var expected = test.Outcome switch { Outcome.Fault => test.FaultCode, Outcome.Refused => "UB4014", _ => null };
+        Assert.True(result.Fault?.Code == expected, $"{test.Name} on checked: faults with '{result.Fault}', must be '{expected}'\n{Explain(test, run)}");
+        if (expected is null) Compare(test, run, "checked", result.Result, memory);
+    }
+
+    private static void Compare(ConformanceCase test, CaseRun run, string engine, ulong result, byte[] memory)
+    {
+        Assert.True(result == run.Result, $"{test.Name} on {engine}: r0 is 0x{result:x}, must be 0x{run.Result:x}\n{Explain(test, run)}");
+        if (run.After is not null)
+            Assert.True(memory.AsSpan().SequenceEqual(run.After), $"{test.Name} on {engine}: memory is {Convert.ToHexString(memory)}, must be {Convert.ToHexString(run.After)}\n{Explain(test, run)}");
+    }
+
+    private static unsafe T OnPacket<T>(byte[] packet, Func<byte[], T> run)
     {
         var layout = ProgramTypes.Socket.Context;
         var context = new byte[layout.HostSize];
@@ -58,7 +76,7 @@ internal static class Engines
             MemoryMarshal.Write(context, (ulong)start);
             MemoryMarshal.Write(context.AsSpan(8), (ulong)(start + packet.Length));
             MemoryMarshal.Write(context.AsSpan(layout.Fields.Single(field => field.Name == "len").HostOffset), packet.Length);
-            return program.Run(context);
+            return run(context);
         }
     }
 

@@ -7,24 +7,24 @@ namespace UringBpf.Conformance.Tests;
 /// <summary>Every arithmetic row and every conditional jump, over all pairs of <see cref="Values"/>.</summary>
 internal static class ArithmeticGrid
 {
-    public static IEnumerable<ConformanceCase> Cases()
+    public static IEnumerable<(OpcodeRow Row, ConformanceCase Case)> Cases()
     {
         foreach (var row in OpcodeTable.Rows)
         {
             if (row.IsArithmetic)
             {
-                foreach (var test in Row(row, Arithmetic, (left, right) => Reference.Arithmetic(row, left, right))) yield return test;
+                foreach (var test in Row(row, Arithmetic, (left, right) => Reference.Arithmetic(row, left, right))) yield return (row, test);
             }
             else if (row.IsConditionalJump)
             {
-                foreach (var test in Row(row, Jump, (left, right) => Reference.IsTaken(row, left, right) ? 1UL : 2)) yield return test;
+                foreach (var test in Row(row, Jump, (left, right) => Reference.IsTaken(row, left, right) ? 1UL : 2)) yield return (row, test);
             }
         }
     }
 
     private static IEnumerable<ConformanceCase> Row(OpcodeRow row, Func<Instruction, int, string> program, Func<ulong, ulong, ulong> expected)
     {
-        var name = $"grid: {row.Operation} {row.Width}/{row.Bits} {row.Source}";
+        var name = Corpus.GridName(row);
         if (row.Source == OperandSource.Immediate)
         {
             foreach (var immediate in Values.Immediates)
@@ -34,15 +34,15 @@ internal static class ArithmeticGrid
             }
             yield break;
         }
-        var pairs = (from left in Values.Registers from right in Values.Registers select (left, right, expected(left, right))).ToArray();
-        yield return Case(name, Load + program(row.Encode(3, row.Source == OperandSource.Register ? 4 : 0), 3), pairs);
-        if (row.Source != OperandSource.Register) yield break;
-        yield return Case($"{name}, one register", Load + program(row.Encode(3, 3), 3), Values.Registers.Select(value => (value, 0UL, expected(value, value))));
-        yield return Case($"{name}, in r0", Load + "r0 = r3\n" + program(row.Encode(0, 4), 0), pairs.Where((_, index) => index % 7 == 0));
+        var unary = row.Source == OperandSource.None;
+        var pairs = (from left in Values.Registers from right in unary ? [0UL] : Values.Registers select (left, right, expected(left, right))).ToArray();
+        yield return Case(name, Load + program(row.Encode(3, unary ? 0 : 4), 3), pairs);
+        yield return Case($"{name}, in r0", Load + "r0 = r3\n" + program(row.Encode(0, unary ? 0 : 4), 0), pairs.Where((_, index) => unary || index % 7 == 0));
+        if (!unary) yield return Case($"{name}, one register", Load + program(row.Encode(3, 3), 3), Values.Registers.Select(value => (value, 0UL, expected(value, value))));
         // Operands that a compiler sees.
-        foreach (var (left, right, result) in pairs.Where((_, index) => index % 97 == 0))
+        foreach (var (left, right, result) in pairs.Where((_, index) => index % (unary ? 4 : 97) == 0))
         {
-            yield return Case($"{name}, constants 0x{left:x} 0x{right:x}", $"r3 = 0x{left:x} ll\nr4 = 0x{right:x} ll\n" + program(row.Encode(3, 4), 3), [(0, 0, result)]);
+            yield return Case($"{name}, constants 0x{left:x} 0x{right:x}", $"r3 = 0x{left:x} ll\nr4 = 0x{right:x} ll\n" + program(row.Encode(3, unary ? 0 : 4), 3), [(0, 0, result)]);
         }
     }
 

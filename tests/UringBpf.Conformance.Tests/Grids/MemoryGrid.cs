@@ -8,7 +8,7 @@ internal static class MemoryGrid
 {
     private const int Size = 128, Middle = 80;
 
-    public static IEnumerable<ConformanceCase> Cases()
+    public static IEnumerable<(OpcodeRow Row, ConformanceCase Case)> Cases()
     {
         foreach (var row in OpcodeTable.Rows.Where(row => row.IsMemory))
         {
@@ -17,7 +17,7 @@ internal static class MemoryGrid
             foreach (var offset in new[] { 0, step, 3 * step, -step, -5 * step })
             {
                 foreach (var test in row.IsAtomicReadModifyWrite ? Atomics(row, offset) : row.Operation is Operation.Store or Operation.StoreRelease ? Stores(row, offset) : [Loads(row, offset)])
-                    yield return test;
+                    yield return (row, test);
             }
         }
     }
@@ -114,5 +114,5 @@ internal static class MemoryGrid
         return after;
     }
 
-    private static string Name(OpcodeRow row, int offset) => $"grid: {row.Operation} {row.Bits} {row.Source} at {offset}";
+    private static string Name(OpcodeRow row, int offset) => $"{Corpus.GridName(row)} at {offset}";
 }
