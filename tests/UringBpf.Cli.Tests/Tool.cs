@@ -48,16 +48,22 @@ internal static class Tool
     }
 
     /// <summary>An executable that was built beside these tests: uringbpf or a sample.</summary>
-    public static async Task<Outcome> Start(string assembly, params string[] args)
+    public static async Task<Outcome> Start(string assembly, params string[] args) => await StartWith("", assembly, args);
+
+    /// <summary>The same, with something on standard input.</summary>
+    public static async Task<Outcome> StartWith(string input, string assembly, params string[] args)
     {
         var start = new ProcessStartInfo("dotnet", [Path.Combine(AppContext.BaseDirectory, assembly + ".dll"), .. args])
         {
+            RedirectStandardInput = true,
             RedirectStandardOutput = true,
             RedirectStandardError = true,
         };
         start.Environment["NO_COLOR"] = "1";
         using var process = Process.Start(start)!;
         var (output, error) = (process.StandardOutput.ReadToEndAsync(), process.StandardError.ReadToEndAsync());
+        await process.StandardInput.WriteAsync(input);
+        process.StandardInput.Close();
         await process.WaitForExitAsync(TestContext.Current.CancellationToken);
         return new Outcome(process.ExitCode, await output, await error);
     }

@@ -48,6 +48,9 @@ internal sealed unsafe class ContextMemory : IDisposable
     /// <summary>The bytes of the file, as the runs left them.</summary>
     public ReadOnlySpan<byte> Bytes => new(_bytes, (int)_length);
 
+    /// <summary>What r1 points to.</summary>
+    public Span<byte> Context => new(_context, (int)_contextLength);
+
     /// <summary>Runs a program so many times, each on the context the run before left.</summary>
     /// <returns>r0 of the last run.</returns>
     /// <exception cref="BpfException">UB4001 when a metered program used up its budget.</exception>

@@ -8,18 +8,21 @@ namespace UringBpf.Cli;
 /// <summary>The engines by name: the same names everywhere.</summary>
 internal static class Engines
 {
-    public const string Jit = "jit", Interpreter = "interpreter";
+    public const string Jit = "jit", Interpreter = "interpreter", Checked = "checked";
 
-    public static readonly string[] All = [Jit, Interpreter];
+    public static readonly string[] All = [Jit, Interpreter, Checked];
 
-    public static Option<string> Option()
+    /// <summary>Those that run verified programs only, as a ring needs them.</summary>
+    public static readonly string[] Unchecked = [Jit, Interpreter];
+
+    public static Option<string> Option(string[] engines)
     {
-        var option = new Option<string>("--engine", "-e") { Description = $"The engine: {string.Join(" or ", All)}.", HelpName = "ENGINE", DefaultValueFactory = _ => Jit };
-        option.AcceptOnlyFromAmong(All);
+        var option = new Option<string>("--engine", "-e") { Description = $"The engine: {string.Join(", ", engines)}.", HelpName = "ENGINE", DefaultValueFactory = _ => Jit };
+        option.AcceptOnlyFromAmong(engines);
         return option;
     }
 
-    public static BpfProgram Create(string engine, VerifiedProgram verified, MapSet maps) => engine == Interpreter
-        ? InterpretedProgram.Create(verified, maps)
-        : ProgramCompiler.Compile(verified, maps);
+    public static BpfProgram Create(string engine, VerifiedProgram verified, MapSet maps, FunctionRegistry? functions = null) => engine == Interpreter
+        ? InterpretedProgram.Create(verified, maps, functions)
+        : ProgramCompiler.Compile(verified, maps, CompilerOptions.Default with { Functions = functions });
 }

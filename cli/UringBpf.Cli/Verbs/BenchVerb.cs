@@ -84,7 +84,7 @@ internal static class BenchVerb
     // One engine's program and its samples.
     private sealed class Subject : IDisposable
     {
-        private readonly BpfProgram _program;
+        private readonly Runner _program;
         private readonly ContextMemory _context;
         private readonly long _runs;
         private readonly List<double> _samples = [];
@@ -93,8 +93,8 @@ internal static class BenchVerb
         public Subject(string engine, VerifiedProgram verified, MapSet maps, byte[] bytes)
         {
             Engine = engine;
-            CompileMicroseconds = MedianMicroseconds(() => Engines.Create(engine, verified, maps).Dispose());
-            _program = Engines.Create(engine, verified, maps);
+            CompileMicroseconds = MedianMicroseconds(() => Runner.Create(engine, verified, maps).Dispose());
+            _program = Runner.Create(engine, verified, maps);
             _context = new ContextMemory(verified.Type, bytes);
             _runs = Calibrate();
         }
@@ -121,7 +121,7 @@ internal static class BenchVerb
 
         private long Calibrate()
         {
-            _context.Run(_program, 1);
+            _program.Run(_context, 1);
             for (var runs = 1L; ; runs *= 2)
             {
                 var microseconds = Time(runs) / 1000;
@@ -132,7 +132,7 @@ internal static class BenchVerb
         private double Time(long runs)
         {
             var start = Stopwatch.GetTimestamp();
-            _context.Run(_program, runs);
+            _program.Run(_context, runs);
             return Stopwatch.GetElapsedTime(start).TotalNanoseconds;
         }
     }

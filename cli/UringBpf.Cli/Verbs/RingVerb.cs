@@ -14,7 +14,7 @@ internal static class RingVerb
     {
         var file = ProgramInput.File();
         var input = new ProgramInput();
-        var engine = Engines.Option();
+        var engine = Engines.Option(Engines.Unchecked);
         var files = new Option<string[]>("--files", "-f") { Description = "Files the hook may use: they fill the path table; with --start read they are opened into slots 0, 1, ….", HelpName = "PATH", AllowMultipleArgumentsPerToken = true };
         var directory = new Option<string[]>("--directory", "-d") { Description = "A directory the hook may open files beneath.", HelpName = "DIR" };
         var buffers = new Option<string>("--buffers") { Description = "Buffers of each chain.", HelpName = "COUNTxBYTES", DefaultValueFactory = _ => "8x65536" };

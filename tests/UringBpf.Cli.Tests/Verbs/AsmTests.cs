@@ -2,7 +2,7 @@ using Xunit;
 
 namespace UringBpf.Cli.Tests;
 
-/// <summary>asm and plugin: headerless bytecode.</summary>
+/// <summary>asm: text to headerless bytecode.</summary>
 public sealed class AsmTests
 {
     [Fact]
@@ -29,27 +29,5 @@ public sealed class AsmTests
         Assert.Equal((3, ""), (outcome.Exit, outcome.Out));
         Assert.Contains($"{text}:2:", outcome.Error);
         Assert.Contains($"{text}:3:", outcome.Error);
-    }
-
-    [Theory]
-    [InlineData("jit")]
-    [InlineData("interpreter")]
-    public async Task The_plugin_runs_what_it_gets(string engine)
-    {
-        // r0 = *(u32 *)(r1 + 0); r0 += r2; exit
-        const string program = "61 10 00 00 00 00 00 00\n0f 20 00 00 00 00 00 00 95 00 00 00 00 00 00 00";
-        var outcome = await Tool.Run(program, ["plugin", "efbeadde", "--engine", engine]);
-        Assert.Equal((0, "deadbef3\n"), (outcome.Exit, outcome.Out));
-        // Without memory: r0 = -1; exit
-        Assert.Equal("ffffffffffffffff\n", (await Tool.Run("b7000000ffffffff9500000000000000", ["plugin", "--engine", engine])).Out);
-    }
-
-    [Fact]
-    public async Task The_plugin_refuses_what_is_no_program()
-    {
-        Assert.Equal(3, (await Tool.Run("zz", ["plugin"])).Exit);
-        Assert.Equal(3, (await Tool.Run("", ["plugin"])).Exit);
-        Assert.Equal(3, (await Tool.Run("ff00000000000000", ["plugin"])).Exit);
-        Assert.Equal(3, (await Tool.Run("9500000000000000", ["plugin", "0"])).Exit);
     }
 }

@@ -11,6 +11,7 @@ public sealed class RunTests
     [Theory]
     [InlineData("jit")]
     [InlineData("interpreter")]
+    [InlineData("checked")]
     public async Task Runs_carry_the_context_on(string engine)
     {
         using var folder = new TemporaryFolder();
@@ -30,6 +31,7 @@ public sealed class RunTests
     [Theory]
     [InlineData("jit")]
     [InlineData("interpreter")]
+    [InlineData("checked")]
     public async Task Maps_live_as_long_as_the_run(string engine)
     {
         var outcome = await Tool.Run("run", Tool.Object, "-p", "count", "--repeat", "5", "--engine", engine, "--json");
@@ -41,6 +43,8 @@ public sealed class RunTests
     [InlineData("interpreter", "2a07", "0x2a")]
     [InlineData("jit", "", "0xffffffff")]
     [InlineData("interpreter", "", "0xffffffff")]
+    [InlineData("checked", "2a07", "0x2a")]
+    [InlineData("checked", "", "0xffffffff")]
     public async Task A_packet_program_gets_the_file_as_its_packet(string engine, string packet, string result)
     {
         using var folder = new TemporaryFolder();
@@ -57,6 +61,29 @@ public sealed class RunTests
         var outcome = await Tool.Run("run", Tool.Object, "-p", "pass", "--data", folder.File("data", [1, 2, 3]));
         Assert.Equal(0, outcome.Exit);
         Assert.Contains("(-95)", outcome.Out);
+    }
+
+    [Fact]
+    public async Task Unverified_bytecode_runs_on_the_checked_engine_only()
+    {
+        using var folder = new TemporaryFolder();
+        // Whether the access is inside depends on the memory: r3 = *(u8 *)(r1 + 0); r1 += r3; r0 = *(u8 *)(r1 + 0); exit
+        var code = folder.File("walk.bin", Convert.FromHexString("71130000000000000f3100000000000071100000000000009500000000000000"));
+        var inside = folder.File("inside", [2, 0, 7]);
+        var outside = folder.File("outside", [3, 0, 7]);
+        foreach (var engine in Engines.Unchecked)
+        {
+            var refused = await Tool.Run("run", "--raw", code, "--ctx", inside, "--engine", engine);
+            Assert.Equal((1, ""), (refused.Exit, refused.Out));
+            Assert.StartsWith("uringbpf: UB2", refused.Error);
+            Assert.Contains($"the {engine} runs verified programs only; '--engine checked' runs any, safely", refused.Error);
+        }
+        Assert.Contains("\"r0\":\"0x7\"", (await Tool.Run("run", "--raw", code, "--ctx", inside, "--engine", "checked", "--json")).Out);
+        var faulted = await Tool.Run("run", "--raw", code, "--ctx", outside, "--engine", "checked", "--json");
+        Assert.Equal((1, ""), (faulted.Exit, faulted.Out));
+        Assert.Equal("uringbpf: UB4010: walk: instruction 2: 1 bytes at context +3, which has 3 bytes.\n", faulted.Error);
+        // Chains of a ring run verified hooks.
+        Assert.Equal(2, (await Tool.Run("ring", Tool.Object, "--engine", "checked")).Exit);
     }
 
     [Fact]
