@@ -15,8 +15,7 @@ public static class Disassembler
     /// <param name="next">The slot after it: the upper half of a 64-bit immediate.</param>
     public static string Format(in Instruction instruction, in Instruction next = default)
     {
-        var row = OpcodeTable.Find(instruction);
-        if (row == null || OpcodeTable.HasReservedBits(row, instruction) || !IsWholeWide(row, next)) return Raw(instruction);
+        if (Row(instruction, next) is not { } row) return Raw(instruction);
         var dst = instruction.Destination;
         var src = instruction.Source;
         var displacement = Displacement(instruction.Offset);
@@ -95,7 +94,7 @@ public static class Disassembler
             var instruction = program.Instructions[slot];
             // A wide load that lacks its second half, or has a malformed one, is printed slot by slot.
             var next = slot + 1 < program.Instructions.Length ? program.Instructions[slot + 1] : s_nothing;
-            var isWide = instruction.IsWide && OpcodeTable.Find(instruction) is { } row && IsWholeWide(row, next);
+            var isWide = instruction.IsWide && Row(instruction, next) != null;
             text.Append($"{slot,8}:\t");
             if (bytes) AppendBytes(text, instruction, next, isWide);
             text.Append(Format(instruction, next));
@@ -128,10 +127,14 @@ public static class Disassembler
     // Not the second half of anything.
     private static readonly Instruction s_nothing = new(0xff);
 
-    // True for one slot, and for two of which the second carries nothing that the text would lose.
-    private static bool IsWholeWide(OpcodeRow row, in Instruction next) => row.Slots == 1
-        || (next == new Instruction(0, immediate: next.Immediate)
+    // The row of an instruction whose text says all of it; null when the text would lose a field of it, or of its second slot.
+    private static OpcodeRow? Row(in Instruction instruction, in Instruction next)
+    {
+        if (OpcodeTable.Find(instruction) is not { } row || OpcodeTable.HasReservedBits(row, instruction)) return null;
+        var whole = row.Slots == 1 || (next == new Instruction(0, immediate: next.Immediate)
             && (next.Immediate == 0 || row.Wide is WideKind.Number or WideKind.MapValueFd or WideKind.MapValueIndex));
+        return whole ? row : null;
+    }
 
     private static string Register(int number, int width) => (width == 64 ? 'r' : 'w') + number.ToString(System.Globalization.CultureInfo.InvariantCulture);
 
