@@ -28,7 +28,7 @@ public sealed unsafe partial class Ring
         limits ??= new ChainLimits();
         limits.Validate();
         if (emissionCapacity is < 1 or > 1 << 24) throw new BpfException("UB4511", $"emission capacity {emissionCapacity} is not between 1 and {1 << 24}.");
-        var table = new GrantTable(grants);
+        var table = new GrantTable(grants, _backend);
         HookLink? link = null;
         try
         {
@@ -135,8 +135,8 @@ public sealed unsafe partial class Ring
         var link = waiter.Link!;
         if (link.Detaching || waiter.CancelRequested)
         {
-            waiter.Finish(new ChainResult(0, -Errno.Canceled, -Errno.Canceled, 0, 0));
             _hostWakeUps++;
+            waiter.Finish(new ChainResult(0, -Errno.Canceled, -Errno.Canceled, 0, 0));
             return;
         }
         var chain = NewChain(link);
@@ -384,8 +384,8 @@ public sealed unsafe partial class Ring
         _chainWaiting[host] = null;
         _chainWaitingFree.Push(host);
         waiter.Chain = null;
-        waiter.Finish(result);
         _hostWakeUps++;
+        waiter.Finish(result);
         if (link.Detaching) FinishDetached();
     }
 

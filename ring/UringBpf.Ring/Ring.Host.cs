@@ -118,8 +118,8 @@ public sealed unsafe partial class Ring
         // A ring that stops takes nothing new, or it might never come to an end.
         if (host.CancelRequested || _stopping)
         {
-            host.Finish(-Errno.Canceled);
             _hostWakeUps++;
+            host.Finish(-Errno.Canceled);
             return;
         }
         var operation = _operations.Take(OperationOwner.Host);
@@ -159,8 +159,8 @@ public sealed unsafe partial class Ring
         _hostWaiting[operation->Host] = null;
         _hostFree.Push(operation->Host);
         _operations.Free(operation);
-        host.Finish(cqe.Result);
         _hostWakeUps++;
+        host.Finish(cqe.Result);
     }
 
     private int Wait(HostOperation host)

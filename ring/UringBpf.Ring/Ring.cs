@@ -44,13 +44,19 @@ public sealed unsafe partial class Ring : IAsyncDisposable
     {
         _backend = backend;
         _thread = thread;
+        for (var operation = 0; operation < 64; operation++)
+        {
+            // A hook's open goes out as openat2, which keeps it beneath its directory: without that there is none.
+            var sent = (IoUringOp)operation == IoUringOp.OpenAt ? IoUringOp.OpenAt2 : (IoUringOp)operation;
+            if (backend.Supports(sent)) HookOperations |= 1UL << operation;
+        }
         _operations = new OperationTable(options.MaxOperations);
         for (var slot = options.FileSlots - 1; slot >= 0; slot--) _freeFileSlots.Push(slot);
     }
 
     /// <summary>Creates a ring and its owner thread.</summary>
     /// <param name="options">null for the defaults.</param>
-    /// <exception cref="BpfException">UB4501 when io_uring is refused or missing, with the cause; UB4511 when an option is out of range.</exception>
+    /// <exception cref="BpfException">UB4501 when io_uring is refused or missing and was asked for, with the cause; UB4511 when an option is out of range.</exception>
     public static Ring Create(RingOptions? options = null)
     {
         options ??= new RingOptions();
@@ -64,13 +70,7 @@ public sealed unsafe partial class Ring : IAsyncDisposable
             try
             {
                 // On this thread: a ring belongs to the task that made it.
-                var backend = new KernelBackend((uint)options.QueueEntries, (uint)options.CompletionEntries);
-                var files = backend.CreateFileTable((uint)options.FileSlots);
-                if (files < 0)
-                {
-                    backend.Dispose();
-                    throw new BpfException("UB4501", $"io_uring: a table of {options.FileSlots} files is refused ({Errno.Name(-files)}); RLIMIT_NOFILE must be at least that, or ask for fewer FileSlots.");
-                }
+                var backend = BackendChoice.Create(options);
                 try
                 {
                     ring = new Ring(backend, options, thread!) { _state = ExecutionSlot.Current };
@@ -94,6 +94,9 @@ public sealed unsafe partial class Ring : IAsyncDisposable
         thread.Start();
         return started.Task.GetAwaiter().GetResult();
     }
+
+    /// <summary>Operations that hooks can submit on this back end: bit n for IORING_OP_ n.</summary>
+    internal ulong HookOperations { get; }
 
     /// <summary>What the ring got: back end, flags, sizes, operations.</summary>
     public RingFeatures Features => _backend.Features;

@@ -1,9 +1,11 @@
+using Microsoft.Extensions.Logging;
+
 namespace UringBpf.Ring;
 
 /// <summary>How a ring is made. Validated by <see cref="Ring.Create"/>.</summary>
 public sealed record RingOptions
 {
-    /// <summary>Submission queue entries, 1..32768, rounded up to a power of two by the kernel. Default 256.</summary>
+    /// <summary>Submission queue entries, 1..32768, rounded up to a power of two. Default 256.</summary>
     public int QueueEntries { get; init; } = 256;
 
     /// <summary>Completion queue entries, 1..65536, at least twice <see cref="QueueEntries"/> advised. Default 4096.</summary>
@@ -17,4 +19,13 @@ public sealed record RingOptions
 
     /// <summary>Name of the owner thread.</summary>
     public string ThreadName { get; init; } = "UringBpf ring";
+
+    /// <summary>Who carries out operations. Default: the kernel, or the portable back end where io_uring is refused.</summary>
+    public RingBackendKind Backend { get; init; }
+
+    /// <summary>The simulated machine; null for the defaults. Used by <see cref="RingBackendKind.Simulated"/> alone.</summary>
+    public SimulationOptions? Simulation { get; init; }
+
+    /// <summary>Where the ring says what its user should know, such as that it fell back to another back end. Null: nowhere.</summary>
+    public ILogger? Logger { get; init; }
 }

@@ -4,12 +4,10 @@ using static UringBpf.Ring.Tests.Hooks;
 
 namespace UringBpf.Ring.Tests;
 
-/// <summary>What verdicts, limits, cancels and ends do, on the kernel's ring.</summary>
-public sealed class ChainTests
+/// <summary>What verdicts, limits, cancels and ends do, on every back end.</summary>
+public abstract class ChainTests(RingBackendKind backend) : OnBackend(backend)
 {
     private const int EBadF = 9, EAccess = 13, EFault = 14, EBusy = 16, EInval = 22, ETime = 62, EDQuot = 122, ECanceled = 125, ENoEnt = 2, EOpNotSupp = 95;
-
-    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(30);
 
     [Fact]
     public async Task Passing_hands_the_result_to_the_host()
@@ -306,3 +304,9 @@ public sealed class ChainTests
         throw new TimeoutException("nothing was emitted.");
     }
 }
+
+/// <summary>On the kernel's io_uring.</summary>
+public sealed class KernelChainTests() : ChainTests(RingBackendKind.Kernel);
+
+/// <summary>On the thread pool and ordinary system calls.</summary>
+public sealed class PortableChainTests() : ChainTests(RingBackendKind.Portable);

@@ -1,15 +1,12 @@
 using System.Buffers.Binary;
-using UringBpf.Bytecode;
 using Xunit;
 using static UringBpf.Ring.Tests.Hooks;
 
 namespace UringBpf.Ring.Tests;
 
-/// <summary>The host's own operations, from many threads, and what a refused ring says.</summary>
-public sealed class HostTests
+/// <summary>The host's own operations, from many threads.</summary>
+public abstract class HostTests(RingBackendKind backend) : OnBackend(backend)
 {
-    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(30);
-
     [Fact]
     public async Task Files_are_written_read_and_described()
     {
@@ -65,23 +62,10 @@ public sealed class HostTests
         Assert.Equal(-125, await timer.WaitAsync(s_patience));
         Assert.Equal(-62, await ring.TimeoutAsync(TimeSpan.FromMilliseconds(1)).AsTask().WaitAsync(s_patience));
     }
-
-    [Theory]
-    [InlineData(1, "io_uring_disabled", "seccomp")]
-    [InlineData(38, "without io_uring", "without io_uring")]
-    [InlineData(12, "RLIMIT_MEMLOCK", "RLIMIT_MEMLOCK")]
-    [InlineData(24, "RLIMIT_NOFILE", "RLIMIT_NOFILE")]
-    public void A_refusal_names_its_cause(int errno, string cause, string otherCause)
-    {
-        var error = UringBpf.Ring.KernelBackend.Refused(-errno);
-        Assert.Equal("UB4501", error.Code);
-        Assert.True(error.Message.Contains(cause) || error.Message.Contains(otherCause), error.Message);
-    }
-
-    [Fact]
-    public void Options_out_of_range_are_refused()
-    {
-        Assert.Equal("UB4511", Assert.Throws<BpfException>(() => Ring.Create(new RingOptions { QueueEntries = 0 })).Code);
-        Assert.Equal("UB4511", Assert.Throws<BpfException>(() => Ring.Create(new RingOptions { MaxOperations = -1 })).Code);
-    }
 }
+
+/// <summary>On the kernel's io_uring.</summary>
+public sealed class KernelHostTests() : HostTests(RingBackendKind.Kernel);
+
+/// <summary>On the thread pool and ordinary system calls.</summary>
+public sealed class PortableHostTests() : HostTests(RingBackendKind.Portable);

@@ -8,11 +8,9 @@ using static UringBpf.Ring.Tests.Hooks;
 namespace UringBpf.Ring.Tests;
 
 /// <summary>Misuse, races at the end of things, and results that claim more than they moved.</summary>
-public sealed class LifetimeTests
+public abstract class LifetimeTests(RingBackendKind backend) : OnBackend(backend)
 {
     private const int EBadF = 9, EBusy = 16, EInval = 22, EDQuot = 122, ECanceled = 125;
-
-    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(30);
 
     [Fact]
     public async Task A_detached_hook_can_be_neither_updated_nor_started()
@@ -90,24 +88,6 @@ public sealed class LifetimeTests
     }
 
     [Fact]
-    public async Task More_rings_than_execution_slots_are_refused_with_a_code()
-    {
-        var rings = new List<Ring>();
-        try
-        {
-            var error = Assert.Throws<BpfException>(() =>
-            {
-                while (rings.Count <= UringBpf.Runtime.ExecutionSlot.Count) rings.Add(CreateRing(new RingOptions { QueueEntries = 1, CompletionEntries = 2, MaxOperations = 1, FileSlots = 1 }));
-            });
-            Assert.Equal("UB4003", error.Code);
-        }
-        finally
-        {
-            foreach (var ring in rings) await ring.DisposeAsync();
-        }
-    }
-
-    [Fact]
     public async Task A_datagram_longer_than_the_buffer_never_shows_bytes_past_it()
     {
         using var receiver = new Socket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp);
@@ -162,3 +142,9 @@ public sealed class LifetimeTests
         Assert.Equal([-EBusy, -EBusy, -EBadF], Emissions(link).Select(emission => (int)emission.Value));
     }
 }
+
+/// <summary>On the kernel's io_uring.</summary>
+public sealed class KernelLifetimeTests() : LifetimeTests(RingBackendKind.Kernel);
+
+/// <summary>On the thread pool and ordinary system calls.</summary>
+public sealed class PortableLifetimeTests() : LifetimeTests(RingBackendKind.Portable);

@@ -6,12 +6,11 @@ using static UringBpf.Ring.Tests.Hooks;
 namespace UringBpf.Ring.Tests;
 
 /// <summary>The samples' hooks on real files, checked against independent computations; and what they cost.</summary>
-public sealed class SampleHookTests
+public abstract class SampleHookTests(RingBackendKind backend) : OnBackend(backend)
 {
     private const ulong Failed = 1UL << 32;
-    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(60);
 
-    private static async Task<(ChainResult Result, List<(ulong Checksum, ulong Bytes)> Files, long WakeUps)> RunSeries(string[] paths, bool skip, int block = 4096)
+    private async Task<(ChainResult Result, List<(ulong Checksum, ulong Bytes)> Files, long WakeUps)> RunSeries(string[] paths, bool skip, int block = 4096)
     {
         var spec = Load("file_series.bpf.o").WithGlobal("path_count", (uint)paths.Length).WithGlobal("block_bytes", (uint)block).WithGlobal("skip_errors", skip ? 1u : 0u);
         await using var ring = CreateRing();
@@ -114,3 +113,9 @@ public sealed class SampleHookTests
         Assert.True(after - before < 1024, $"{after - before} bytes for {completions} completions");
     }
 }
+
+/// <summary>On the kernel's io_uring.</summary>
+public sealed class KernelSampleHookTests() : SampleHookTests(RingBackendKind.Kernel);
+
+/// <summary>On the thread pool and ordinary system calls.</summary>
+public sealed class PortableSampleHookTests() : SampleHookTests(RingBackendKind.Portable);

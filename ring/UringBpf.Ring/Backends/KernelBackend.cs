@@ -50,7 +50,7 @@ internal sealed unsafe class KernelBackend : RingBackend
         if ((parameters.Features & needed) != needed)
         {
             IoUring.Close(fd);
-            throw new BpfException("UB4501", "io_uring: this kernel is older than 5.5, which it takes at least (features SINGLE_MMAP, NODROP, SUBMIT_STABLE).");
+            throw new IoUringRefusedException("io_uring: this kernel is older than 5.5, which it takes at least (features SINGLE_MMAP, NODROP, SUBMIT_STABLE).");
         }
 
         _ringBytes = Math.Max(parameters.Sq.Array + parameters.SqEntries * sizeof(uint), parameters.Cq.Cqes + parameters.CqEntries * (uint)sizeof(Cqe));
@@ -184,7 +184,7 @@ internal sealed unsafe class KernelBackend : RingBackend
         var errno = -result;
         var cause = errno switch
         {
-            Errno.Perm => File.Exists("/proc/sys/kernel/io_uring_disabled") && File.ReadAllText("/proc/sys/kernel/io_uring_disabled").Trim() is var value and not "0"
+            Errno.Perm or Errno.Access => File.Exists("/proc/sys/kernel/io_uring_disabled") && File.ReadAllText("/proc/sys/kernel/io_uring_disabled").Trim() is var value and not "0"
                 ? $"sysctl kernel.io_uring_disabled is {value}; an administrator can set it to 0"
                 : "a seccomp filter refuses io_uring_setup, as most container runtimes do by default; run with a profile that allows it",
             Errno.NoSys => "this kernel is built without io_uring, or a seccomp filter hides it",
@@ -192,6 +192,8 @@ internal sealed unsafe class KernelBackend : RingBackend
             Errno.MFile => "the process has no descriptor left; raise RLIMIT_NOFILE with `ulimit -n`",
             _ => "the requested sizes or flags are not accepted",
         };
-        return new BpfException("UB4501", $"io_uring can't be used here: io_uring_setup failed with {Errno.Name(errno)}: {cause}.");
+        var message = $"io_uring can't be used here: io_uring_setup failed with {Errno.Name(errno)}: {cause}.";
+        // What the process can mend itself is its to mend; a refusal is what the portable back end is for.
+        return errno is Errno.Perm or Errno.Access or Errno.NoSys ? new IoUringRefusedException(message) : new BpfException("UB4501", message);
     }
 }

@@ -5,7 +5,7 @@ namespace UringBpf.Ring;
 /// <summary>
 /// A pair of queues in memory, as io_uring defines them, and whatever carries out the submissions: the kernel, the thread
 /// pool, or a simulation. The ring above is the same for all; only entering, waking and the file table differ. Every
-/// member but <see cref="Wake"/> is for the owner thread alone.
+/// member but <see cref="Wake"/> and the two of granted directories is for the owner thread alone.
 /// </summary>
 internal abstract unsafe class RingBackend : IDisposable
 {
@@ -99,6 +99,16 @@ internal abstract unsafe class RingBackend : IDisposable
 
     /// <summary>Puts a descriptor into a file slot; -1 empties it. 0 or -errno.</summary>
     public abstract int SetFile(uint slot, int fd);
+
+    /// <summary>A descriptor that paths beneath this directory are opened from, or -errno; from any thread.</summary>
+    public virtual int OpenDirectory(string path)
+    {
+        const int directoryPathCloseOnExec = 0x10000 | 0x200000 | 0x80000;
+        return IoUring.Open(path, directoryPathCloseOnExec);
+    }
+
+    /// <summary>Gives back what <see cref="OpenDirectory"/> gave; from any thread.</summary>
+    public virtual void CloseDirectory(int directory) => IoUring.Close(directory);
 
     /// <summary>True when the operation can be submitted.</summary>
     public abstract bool Supports(IoUringOp operation);

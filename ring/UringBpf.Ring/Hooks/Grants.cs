@@ -41,9 +41,11 @@ internal sealed unsafe class GrantTable : IDisposable
 {
     private readonly List<nint> _memory = [];
     private readonly List<int> _descriptors = [];
+    private readonly RingBackend _backend;
 
-    public GrantTable(Grants grants)
+    public GrantTable(Grants grants, RingBackend backend)
     {
+        _backend = backend;
         const int pageBytes = 4096;
         try
         {
@@ -71,8 +73,7 @@ internal sealed unsafe class GrantTable : IDisposable
             Directories = (GrantedPath*)Allocate((nuint)(DirectoryCount * sizeof(GrantedPath)), 8);
             for (var i = 0; i < DirectoryCount; i++)
             {
-                const int directoryPathCloseOnExec = 0x10000 | 0x200000 | 0x80000;
-                var fd = IoUring.Open(grants.Directories[i], directoryPathCloseOnExec);
+                var fd = backend.OpenDirectory(grants.Directories[i]);
                 if (fd < 0) throw new BpfException("UB4512", $"directory {i}, '{grants.Directories[i]}', can't be opened: {Errno.Name(-fd)}.");
                 _descriptors.Add(fd);
                 Directories[i] = new GrantedPath { Fd = fd, Writable = grants.AllowWrite };
@@ -108,7 +109,7 @@ internal sealed unsafe class GrantTable : IDisposable
 
     public void Dispose()
     {
-        foreach (var fd in _descriptors) IoUring.Close(fd);
+        foreach (var fd in _descriptors) _backend.CloseDirectory(fd);
         foreach (var memory in _memory) NativeMemory.AlignedFree((void*)memory);
         _descriptors.Clear();
         _memory.Clear();

@@ -48,6 +48,7 @@ internal static unsafe class HookCalls
         if (chain->InFlight >= hook->MaxInFlight) return -Errno.Busy;
         var link = HookLink.Of(chain);
         var ring = link.Ring;
+        if ((ring.HookOperations >> (int)op.Opcode & 1) == 0) return -Errno.OpNotSupp;
 
         var operation = ring.Operations.Take(OperationOwner.Chain);
         if (operation == null) return -Errno.Busy;

@@ -125,6 +125,9 @@ internal static unsafe partial class IoUring
     [LibraryImport("libc", EntryPoint = "write", SetLastError = true)]
     private static partial nint WriteFd(int fd, void* data, nuint length);
 
+    [LibraryImport("libc", EntryPoint = "read", SetLastError = true)]
+    private static partial nint ReadFd(int fd, void* data, nuint length);
+
     [LibraryImport("libc", EntryPoint = "open", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     private static partial int OpenPath(string path, int flags, uint mode);
 
@@ -152,10 +155,11 @@ internal static unsafe partial class IoUring
     public static void Close(int fd) => CloseFd(fd);
 
     /// <summary>A close-on-exec event counter, or -errno.</summary>
-    public static int CreateEvent()
+    /// <param name="flags">EFD_* besides.</param>
+    public static int CreateEvent(int flags = 0)
     {
         const int closeOnExec = 0x80000;
-        return (int)OrErrno(EventFd(0, closeOnExec));
+        return (int)OrErrno(EventFd(0, closeOnExec | flags));
     }
 
     public static void Signal(int eventFd)
@@ -163,6 +167,14 @@ internal static unsafe partial class IoUring
         ulong one = 1;
         // Can only fail when the counter is full, and then the reader is awake already.
         WriteFd(eventFd, &one, sizeof(ulong));
+    }
+
+    /// <summary>Sets a non-blocking event counter back to zero.</summary>
+    public static void TakeSignal(int eventFd)
+    {
+        ulong count;
+        // Fails where it is zero already.
+        ReadFd(eventFd, &count, sizeof(ulong));
     }
 
     /// <summary>A descriptor, or -errno.</summary>

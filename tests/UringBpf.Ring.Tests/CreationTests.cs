@@ -1,0 +1,60 @@
+using Microsoft.Extensions.Logging;
+using UringBpf.Bytecode;
+using UringBpf.Runtime;
+using Xunit;
+
+namespace UringBpf.Ring.Tests;
+
+/// <summary>The execution slots of the process belong to all tests: one that uses them up runs alone.</summary>
+[CollectionDefinition(nameof(AloneCollection), DisableParallelization = true)]
+public sealed class AloneCollection;
+
+/// <summary>What a ring says when it can't be made, and what it is made of instead.</summary>
+[Collection(nameof(AloneCollection))]
+public sealed class CreationTests
+{
+    [Theory]
+    [InlineData(1, "io_uring_disabled", "seccomp")]
+    [InlineData(38, "without io_uring", "without io_uring")]
+    [InlineData(12, "RLIMIT_MEMLOCK", "RLIMIT_MEMLOCK")]
+    [InlineData(24, "RLIMIT_NOFILE", "RLIMIT_NOFILE")]
+    public void A_refusal_names_its_cause(int errno, string cause, string otherCause)
+    {
+        var error = KernelBackend.Refused(-errno);
+        Assert.Equal("UB4501", error.Code);
+        Assert.True(error.Message.Contains(cause) || error.Message.Contains(otherCause), error.Message);
+    }
+
+    [Fact]
+    public void Options_out_of_range_are_refused()
+    {
+        Assert.Equal("UB4511", Assert.Throws<BpfException>(() => Ring.Create(new RingOptions { QueueEntries = 0 })).Code);
+        Assert.Equal("UB4511", Assert.Throws<BpfException>(() => Ring.Create(new RingOptions { MaxOperations = -1 })).Code);
+    }
+
+    [Theory]
+    [InlineData(1, true)]
+    [InlineData(38, true)]
+    [InlineData(12, false)]
+    [InlineData(24, false)]
+    public void Only_a_refusal_of_io_uring_itself_leads_to_another_back_end(int errno, bool refused) =>
+        Assert.Equal(refused, KernelBackend.Refused(-errno) is IoUringRefusedException);
+
+    [Fact]
+    public async Task More_rings_than_execution_slots_are_refused_with_a_code()
+    {
+        var rings = new List<Ring>();
+        try
+        {
+            var error = Assert.Throws<BpfException>(() =>
+            {
+                while (rings.Count <= ExecutionSlot.Count) rings.Add(Ring.Create(new RingOptions { Backend = RingBackendKind.Portable, QueueEntries = 1, CompletionEntries = 2, MaxOperations = 1, FileSlots = 1 }));
+            });
+            Assert.Equal("UB4003", error.Code);
+        }
+        finally
+        {
+            foreach (var ring in rings) await ring.DisposeAsync();
+        }
+    }
+}
