@@ -56,25 +56,29 @@ public abstract unsafe class BpfProgram : IDisposable
     /// <returns>r0.</returns>
     /// <exception cref="ObjectDisposedException">The program was disposed.</exception>
     /// <exception cref="BpfException">UB4002 when the context is shorter than the program was verified for; UB4001 when a
-    /// metered program ran out of instructions.</exception>
+    /// metered program ran out of instructions; UB4007 when called from a function that a program on this thread calls.</exception>
     public ulong Run(Span<byte> context)
     {
         var needed = Verified.Type.Context.IsFlat ? Verified.ContextSize : Verified.Type.Context.HostSize;
         if (context.Length < needed)
             throw new BpfException("UB4002", $"{Name}: the context is {context.Length} bytes, the program was verified for {needed}.");
-        var state = ExecutionSlot.Current;
+        var state = ExecutionSlot.Idle(Name);
         fixed (byte* pointer = context)
         {
+            ulong result;
             state->Reset(InstructionBudget);
-            state->SetContext(Verified.Type, pointer, (ulong)context.Length);
-            // Looked at after Reset: from there on, disposing waits for this run.
-            if (Volatile.Read(ref _disposed) != 0)
+            try
             {
-                state->Leave();
-                throw new ObjectDisposedException(Name);
+                state->SetContext(Verified.Type, pointer, (ulong)context.Length);
+                // Looked at after Reset: from there on, disposing waits for this run.
+                if (Volatile.Read(ref _disposed) != 0) throw new ObjectDisposedException(Name);
+                result = EntryPoint(Self, pointer, (ulong)context.Length, state);
             }
-            var result = EntryPoint(Self, pointer, (ulong)context.Length, state);
-            state->Leave();
+            finally
+            {
+                // Also when a host's function throws.
+                state->Leave();
+            }
             GC.KeepAlive(this);
             if (state->Fault != RunFault.None)
                 throw new BpfException("UB4001", $"{Name}: the run used up its budget of {InstructionBudget} instructions.");

@@ -87,7 +87,7 @@ public sealed unsafe partial class CheckedInterpreter : IDisposable
         ObjectDisposedException.ThrowIf(_disposed, this);
         if (!_layout.IsFlat && context.Length < _layout.HostSize)
             throw new BpfException("UB4002", $"{_spec.Name}: the context is {context.Length} bytes, its type has {_layout.HostSize}.");
-        var state = _state = ExecutionSlot.Current;
+        var state = _state = ExecutionSlot.Idle(_spec.Name);
         _left = InstructionBudget;
         fixed (byte* pointer = context)
         {

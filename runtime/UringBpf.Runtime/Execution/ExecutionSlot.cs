@@ -22,6 +22,18 @@ public static unsafe class ExecutionSlot
     /// <exception cref="BpfException">UB4003 when more than <see cref="Count"/> threads run programs.</exception>
     public static ExecutionState* Current => (t_owner ??= new Owner()).State;
 
+    /// <summary>The calling thread's state, for a run that is about to begin. Runs of one thread share stack and budget, so one
+    /// inside another (a host function that runs a program) would write over the outer one's stack.</summary>
+    /// <param name="program">For the message.</param>
+    /// <exception cref="BpfException">UB4003 as <see cref="Current"/>; UB4007 when a program runs on this thread already.</exception>
+    internal static ExecutionState* Idle(string program)
+    {
+        var state = Current;
+        if (state->Activity.Active != 0)
+            throw new BpfException("UB4007", $"{program}: a program runs on this thread already: what it calls can't run another one here.");
+        return state;
+    }
+
     private sealed class Owner
     {
         public readonly ExecutionState* State;
