@@ -70,6 +70,12 @@ public sealed record CompilerOptions
     public bool VectorizeLoops { get; init; } = true;
 
     /// <summary>
+    /// Writes the slot of each call, and of each block's last instruction, to <see cref="ExecutionState.Site"/>: a ring's flight
+    /// recorder then tells from which source line a hook called and decided. One store each. Default off.
+    /// </summary>
+    public bool RecordSites { get; init; }
+
+    /// <summary>
     /// BPF instructions per generated method. RyuJIT gives up optimising above about 60,000 IL bytes or 8,000 local
     /// references, so longer functions are cut into regions. 64 to 4,000.
     /// </summary>

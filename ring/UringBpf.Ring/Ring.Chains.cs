@@ -151,6 +151,7 @@ public sealed unsafe partial class Ring
         }
         waiter.Chain = chain;
         waiter.CopyScratch(new Span<byte>(chain->Context.Scratch, 64));
+        _recorder?.ChainStarted(chain);
         var refused = HookCalls.Submit(chain, waiter.First);
         if (refused < 0) End(chain, refused, refused);
     }
@@ -249,10 +250,12 @@ public sealed unsafe partial class Ring
         state->Chain = chain;
         state->Context = (byte*)context;
         state->ContextLength = (ulong)sizeof(UringCompletion);
+        var started = _recorder is { HookDurations: true } ? System.Diagnostics.Stopwatch.GetTimestamp() : 0;
         var verdict = (int)chain->Hook->Entry(chain->Hook->Self, (byte*)context, (ulong)sizeof(UringCompletion), state);
         state->Leave();
         _hookRuns++;
         if (state->Fault != RunFault.None) verdict = -Errno.Time;
+        _recorder?.HookRan(chain, verdict, state, started);
         if (chain->CancelRequests) CancelRequested(chain);
 
         if (verdict < 0) End(chain, verdict, verdict);
@@ -314,6 +317,7 @@ public sealed unsafe partial class Ring
         chain->Phase = ChainPhase.Ending;
         chain->Result = result;
         chain->Verdict = verdict;
+        _recorder?.ChainEnding(chain);
         for (var index = chain->FirstOperation; index >= 0; index = _operations[index]->ChainNext) CancelOperation(_operations[index]);
         if (chain->InFlight == 0) CloseFiles(chain);
     }
@@ -375,6 +379,7 @@ public sealed unsafe partial class Ring
         else link.FirstChain = chain->Next;
         if (chain->Next != null) chain->Next->Previous = chain->Previous;
         link.LiveChains--;
+        _recorder?.ChainEnded(chain);
         var result = new ChainResult(chain->Id, chain->Result, chain->Verdict, chain->Steps, chain->Bytes);
         var host = chain->Host;
         link.Release(chain->Hook);

@@ -51,6 +51,7 @@ public sealed unsafe partial class Ring : IAsyncDisposable
             if (backend.Supports(sent)) HookOperations |= 1UL << operation;
         }
         _operations = new OperationTable(options.MaxOperations);
+        if (options.Recorder != null) _recorder = new FlightRecorder(options.Recorder) { Features = backend.Features };
         for (var slot = options.FileSlots - 1; slot >= 0; slot--) _freeFileSlots.Push(slot);
     }
 
@@ -145,17 +146,20 @@ public sealed unsafe partial class Ring : IAsyncDisposable
 
     private void Run()
     {
-        _state->Host = HookCalls.Table;
+        _state->Host = _recorder == null ? HookCalls.Table : RecordedCalls.Table;
+        _state->Site = -1;
         try
         {
             while (true)
             {
+                _recorder?.Stamp();
                 RunCommands();
                 FlushPending();
                 if (_stopping && Stop()) break;
                 Wait();
                 while (_backend.HasCompletion)
                 {
+                    _recorder?.Stamp();
                     // A snapshot at a time: what hooks submit now is sent before their completions are looked at.
                     for (var count = _backend.Completions; count > 0; count--) Complete(_backend.TakeCompletion());
                     FlushPending();
@@ -189,6 +193,7 @@ public sealed unsafe partial class Ring : IAsyncDisposable
     {
         FlushPending();
         Enter(wait);
+        _recorder?.Stamp();
         for (var count = _backend.Completions; count > 0; count--) Complete(_backend.TakeCompletion());
     }
 
@@ -247,6 +252,7 @@ public sealed unsafe partial class Ring : IAsyncDisposable
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     internal void Send(Operation* operation)
     {
+        _recorder?.Submitted(operation, _state->Site);
         if (operation->Entry == &operation->Overflow) Queue(operation);
     }
 
@@ -287,6 +293,7 @@ public sealed unsafe partial class Ring : IAsyncDisposable
         }
         _completions++;
         var operation = _operations.Find(cqe.UserData);
+        if (operation != null) _recorder?.Completed(operation, cqe);
         if (operation == null) _lateCompletions++;
         else if (operation->Owner == OperationOwner.Chain) CompleteStep(operation, cqe);
         else if (operation->Owner == OperationOwner.Host) CompleteHost(operation, cqe);
@@ -298,6 +305,7 @@ public sealed unsafe partial class Ring : IAsyncDisposable
     {
         if (operation->Cancelling) return;
         operation->Cancelling = true;
+        _recorder?.Cancelled(operation);
         // A request that still waits for room goes first, so that the kernel knows it.
         FlushPending();
         *MakeRoom() = new Sqe { Opcode = IoUringOp.AsyncCancel, Fd = -1, Address = operation->Tag, UserData = NoSlot };
@@ -337,7 +345,8 @@ public sealed unsafe partial class Ring : IAsyncDisposable
         }
         _state->Host = null;
         RefuseInbox();
-        _stopped.SetResult();
+        if (FinishRecording() is { } failure) _stopped.SetException(failure);
+        else _stopped.SetResult();
     }
 
     private void RefuseInbox()

@@ -17,6 +17,9 @@ public sealed record RingOptions
     /// <summary>Slots in the ring's file table, 1..32768: granted files and files that chains open. Default 1024.</summary>
     public int FileSlots { get; init; } = 1024;
 
+    /// <summary>Keeps a record of what the ring does, for <see cref="Ring.TraceAsync"/>. Default null: nothing is recorded.</summary>
+    public RecorderOptions? Recorder { get; init; }
+
     /// <summary>Name of the owner thread.</summary>
     public string ThreadName { get; init; } = "UringBpf ring";
 

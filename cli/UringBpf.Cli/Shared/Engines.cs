@@ -22,7 +22,7 @@ internal static class Engines
         return option;
     }
 
-    public static BpfProgram Create(string engine, VerifiedProgram verified, MapSet maps, FunctionRegistry? functions = null) => engine == Interpreter
+    public static BpfProgram Create(string engine, VerifiedProgram verified, MapSet maps, FunctionRegistry? functions = null, bool recordSites = false) => engine == Interpreter
         ? InterpretedProgram.Create(verified, maps, functions)
-        : ProgramCompiler.Compile(verified, maps, CompilerOptions.Default with { Functions = functions });
+        : ProgramCompiler.Compile(verified, maps, CompilerOptions.Default with { Functions = functions, RecordSites = recordSites });
 }

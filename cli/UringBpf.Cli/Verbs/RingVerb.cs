@@ -22,10 +22,11 @@ internal static class RingVerb
         start.AcceptOnlyFromAmong("nop", "read", "openat");
         var depth = new Option<int>("--depth") { Description = "Chains at once.", HelpName = "N", DefaultValueFactory = _ => 1 };
         var write = new Option<bool>("--allow-write") { Description = "Let the hook open files for writing and write to them." };
+        var trace = new Option<string?>("--trace") { Description = "Record what the ring does and write it to a file: .html, a timeline; .json, Chrome's trace format, which Perfetto opens.", HelpName = "FILE" };
         var json = new Option<bool>("--json") { Description = "Print one JSON object for each event." };
         var command = new Verb("ring", "Attaches a completion hook to io_uring, starts its chains, and prints what it emitted and how each chain ended.",
             "ring walk.bpf.o --files index.db --start read", "ring series.bpf.o --files a.log b.log --json")
-        { file, engine, files, directory, buffers, start, depth, write, json };
+        { file, engine, files, directory, buffers, start, depth, write, trace, json };
         files.Validators.Add(Usage.RefuseOptions);
         input.AddTo(command, withContext: false);
         command.SetAction(async (parsed, cancellation) =>
@@ -37,7 +38,9 @@ internal static class RingVerb
             var (programs, mapSpecs) = input.Load(parsed, path);
             var verified = ProgramInput.Verify(input.Pick(parsed, programs, path), 0);
             using var maps = MapSet.Create(mapSpecs);
-            using var program = Engines.Create(parsed.GetValue(engine)!, verified, maps);
+            var traceFile = parsed.GetValue(trace);
+            if (traceFile != null) CheckTraceFile(traceFile);
+            using var program = Engines.Create(parsed.GetValue(engine)!, verified, maps, recordSites: traceFile != null);
 
             var paths = parsed.GetValue(files) ?? [];
             var reads = parsed.GetValue(start) == "read";
@@ -46,12 +49,19 @@ internal static class RingVerb
             var handles = reads ? paths.Select(OpenFile).ToArray() : [];
             try
             {
-                await using var ring = UringBpf.Ring.Ring.Create();
-                await using var hook = ring.Attach(program,
-                    new Grants { Files = [.. handles], Paths = [.. paths], Directories = [.. parsed.GetValue(directory) ?? []], AllowWrite = parsed.GetValue(write) },
-                    new ChainLimits { OwnFiles = 8, OwnBuffers = count, OwnBufferBytes = bytes },
-                    emissionCapacity: 1 << 16);
-                return await RunChains(ring, hook, First, chains, parsed.GetValue(json), cancellation);
+                RingTrace? recorded = null;
+                var options = new RingOptions { Recorder = traceFile == null ? null : new RecorderOptions { HookDurations = true, Exiting = last => recorded = last } };
+                int exit;
+                await using (var ring = UringBpf.Ring.Ring.Create(options))
+                {
+                    await using var hook = ring.Attach(program,
+                        new Grants { Files = [.. handles], Paths = [.. paths], Directories = [.. parsed.GetValue(directory) ?? []], AllowWrite = parsed.GetValue(write) },
+                        new ChainLimits { OwnFiles = 8, OwnBuffers = count, OwnBufferBytes = bytes },
+                        emissionCapacity: 1 << 16);
+                    exit = await RunChains(ring, hook, First, chains, parsed.GetValue(json), cancellation);
+                }
+                if (recorded != null) SaveTrace(recorded, traceFile!);
+                return exit;
             }
             finally
             {
@@ -107,6 +117,31 @@ internal static class RingVerb
             if (json) JsonLine.Write(("event", "emit"), ("chain", emission.Chain), ("step", emission.Step), ("user_data", emission.UserData), ("value", emission.Value));
             else Console.Out.WriteLine($"chain {emission.Chain} step {emission.Step}: emit {emission.UserData} 0x{emission.Value:x}");
         }
+    }
+
+    private static void CheckTraceFile(string path)
+    {
+        try
+        {
+            RingTrace.CheckPath(path);
+        }
+        catch (ArgumentException)
+        {
+            throw new UsageException($"--trace {path}: its extension says what to write, .html or .json.");
+        }
+    }
+
+    private static void SaveTrace(RingTrace trace, string path)
+    {
+        try
+        {
+            trace.Save(path);
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            throw new BadInputException($"--trace {path}: {error.Message}");
+        }
+        if (trace.Lost > 0) Console.Error.WriteLine($"{path}: the first {trace.Lost} of {trace.Recorded} events gave way to later ones");
     }
 
     private static (int Count, int Bytes) ParseBuffers(string text)

@@ -115,12 +115,24 @@ internal sealed partial class FunctionEmitter
                 EmitReturnZero();
                 return;
             }
+            if (_options.RecordSites) EmitSite(block);
             EmitInstruction(_program.Row(slot), _program.Instructions[slot]);
         }
         if (!_program.FallsThrough(block.Last)) return;
         // A function's last instruction that falls through would leave it: the verifier refuses that.
         if (block.End >= _function.Function.End) EmitReturnZero();
         else if (block == _blocks[^1]) _il.Emit(OpCodes.Br, Target(block, block.End));
+    }
+
+    // Calls, and where a block ends. An end that several paths share says nothing about which was taken: they have said it.
+    private void EmitSite(BasicBlock block)
+    {
+        var operation = _program.Row(_slot).Operation;
+        if (operation == Operation.Exit && block.Predecessors.Count > 1) return;
+        if (_slot != block.Last && operation is not (Operation.CallHelper or Operation.CallKfunc)) return;
+        _frame.LoadState(this);
+        LoadConstant(_slot, 32);
+        _il.Emit(OpCodes.Stfld, StateField(nameof(ExecutionState.Site)));
     }
 
     // The label of a slot that a block goes to; for one outside the region the way out to it.

@@ -93,6 +93,8 @@ internal unsafe struct HookVersion
     public int MaxInFlight;
     public ulong MaxBytes;
     public ulong AllowedOperations;
+    /// <summary>Its number in the flight recorder.</summary>
+    public ushort TraceProgram;
 }
 
 /// <summary>Verdicts of a completion hook (uring_bpf.h). A negative verdict is an errno.</summary>

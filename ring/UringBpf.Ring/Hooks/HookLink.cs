@@ -137,6 +137,7 @@ public sealed unsafe class HookLink : IAsyncDisposable
         version->MaxInFlight = Limits.MaxInFlight;
         version->MaxBytes = Limits.MaxBytes;
         version->AllowedOperations = Grants.AllowedOperations;
+        version->TraceProgram = _ring.Recorder?.IndexOf(program.Verified.Spec) ?? 0;
         return version;
     }
 }

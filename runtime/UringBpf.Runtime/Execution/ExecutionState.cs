@@ -33,6 +33,9 @@ public unsafe struct ExecutionState
     public RunFault Fault;
     /// <summary>What may_goto may still go round in this run.</summary>
     public int LoopRounds;
+    /// <summary>Slot of the instruction that the run last passed, as code compiled with
+    /// <c>CompilerOptions.RecordSites</c> writes it down before kfunc calls and at the end of each block; else as the host left it.</summary>
+    public int Site;
     /// <summary>The host of completion hooks (ring or test fixture), or null: then ring kfuncs give -EOPNOTSUPP.</summary>
     public HookHost* Host;
     /// <summary>The host's own pointer to the chain whose completion is being handled.</summary>
