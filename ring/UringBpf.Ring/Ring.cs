@@ -72,16 +72,7 @@ public sealed unsafe partial class Ring : IAsyncDisposable
             {
                 // On this thread: a ring belongs to the task that made it.
                 var backend = BackendChoice.Create(options);
-                try
-                {
-                    ring = new Ring(backend, options, thread!) { _state = ExecutionSlot.Current };
-                }
-                catch (BpfException)
-                {
-                    // UB4003: more threads run programs than there are execution slots.
-                    backend.Dispose();
-                    throw;
-                }
+                ring = new Ring(backend, options, thread!) { _state = ExecutionSlot.Current };
             }
             catch (Exception error)
             {
@@ -343,7 +334,10 @@ public sealed unsafe partial class Ring : IAsyncDisposable
         {
             _operations.Dispose();
         }
-        _state->Host = null;
+        // A function of the host that threw left the run open.
+        _state->Leave();
+        _state = null;
+        ExecutionSlot.Release();
         RefuseInbox();
         if (FinishRecording() is { } failure) _stopped.SetException(failure);
         else _stopped.SetResult();

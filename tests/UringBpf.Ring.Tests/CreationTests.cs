@@ -39,22 +39,4 @@ public sealed class CreationTests
     [InlineData(24, false)]
     public void Only_a_refusal_of_io_uring_itself_leads_to_another_back_end(int errno, bool refused) =>
         Assert.Equal(refused, KernelBackend.Refused(-errno) is IoUringRefusedException);
-
-    [Fact]
-    public async Task More_rings_than_execution_slots_are_refused_with_a_code()
-    {
-        var rings = new List<Ring>();
-        try
-        {
-            var error = Assert.Throws<BpfException>(() =>
-            {
-                while (rings.Count <= ExecutionSlot.Count) rings.Add(Ring.Create(new RingOptions { Backend = RingBackendKind.Portable, QueueEntries = 1, CompletionEntries = 2, MaxOperations = 1, FileSlots = 1 }));
-            });
-            Assert.Equal("UB4003", error.Code);
-        }
-        finally
-        {
-            foreach (var ring in rings) await ring.DisposeAsync();
-        }
-    }
 }

@@ -88,6 +88,39 @@ public abstract class LifetimeTests(RingBackendKind backend) : OnBackend(backend
     }
 
     [Fact]
+    public async Task Any_number_of_rings_run_hooks_one_after_another_and_at_once()
+    {
+        var small = new RingOptions { QueueEntries = 4, CompletionEntries = 8, MaxOperations = 4, FileSlots = 4 };
+        for (var round = 0; round < 200; round++)
+        {
+            await using var ring = CreateRing(small);
+            await using var link = ring.Attach(Compile("ten_reads"), new Grants());
+            await link.StartAsync(UringOp.Nop()).AsTask().WaitAsync(s_patience);
+            Assert.Equal(1, ring.HookRuns);
+        }
+
+        // More at once than there are execution slots: a ring whose hook is not running lends its slot.
+        var rings = new List<Ring>();
+        try
+        {
+            while (rings.Count < 2 * UringBpf.Runtime.ExecutionSlot.Count) rings.Add(CreateRing(small));
+            for (var round = 0; round < 2; round++)
+            {
+                foreach (var ring in rings)
+                {
+                    await using var link = ring.Attach(Compile("ten_reads"), new Grants());
+                    await link.StartAsync(UringOp.Nop()).AsTask().WaitAsync(s_patience);
+                    Assert.Equal(round + 1, ring.HookRuns);
+                }
+            }
+        }
+        finally
+        {
+            foreach (var ring in rings) await ring.DisposeAsync();
+        }
+    }
+
+    [Fact]
     public async Task A_datagram_longer_than_the_buffer_never_shows_bytes_past_it()
     {
         using var receiver = new Socket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp);

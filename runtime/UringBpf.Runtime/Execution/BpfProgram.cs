@@ -56,7 +56,8 @@ public abstract unsafe class BpfProgram : IDisposable
     /// <returns>r0.</returns>
     /// <exception cref="ObjectDisposedException">The program was disposed.</exception>
     /// <exception cref="BpfException">UB4002 when the context is shorter than the program was verified for; UB4001 when a
-    /// metered program ran out of instructions; UB4007 when called from a function that a program on this thread calls.</exception>
+    /// metered program ran out of instructions; UB4007 when called from a function that a program on this thread calls;
+    /// UB4003 when more threads than <see cref="ExecutionSlot.Count"/> stay inside runs.</exception>
     public ulong Run(Span<byte> context)
     {
         var needed = Verified.Type.Context.IsFlat ? Verified.ContextSize : Verified.Type.Context.HostSize;

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 
 namespace UringBpf.Runtime;
@@ -61,11 +62,17 @@ public unsafe struct ExecutionState
     internal fixed ulong CallbackKeys[Bytecode.Limits.Frames];
     internal int CallbackDepth;
 
+    /// <summary>Non-zero: the slot was given to another thread between runs; the next run takes one again.</summary>
+    internal int Revoked;
+
     /// <summary>Prepares for a run. Every run begins with it: it also holds off the freeing of maps and programs.</summary>
     /// <param name="budget">Instructions a metered program may use.</param>
+    /// <exception cref="Bytecode.BpfException">UB4003 when more threads than there are slots stay inside runs.</exception>
     public void Reset(long budget)
     {
         Activity.Enter();
+        // After the mark: from here on nobody takes the slot away.
+        if (Volatile.Read(ref Revoked) != 0) ExecutionSlot.Acquire((ExecutionState*)Unsafe.AsPointer(ref this));
         Budget = budget;
         TailCalls = 0;
         CallbackDepth = 0;
