@@ -73,6 +73,7 @@ public sealed unsafe partial class Ring : IAsyncDisposable
                 // On this thread: a ring belongs to the task that made it.
                 var backend = BackendChoice.Create(options);
                 ring = new Ring(backend, options, thread!) { _state = ExecutionSlot.Current };
+                backend.EnterThread(ring._state);
             }
             catch (Exception error)
             {

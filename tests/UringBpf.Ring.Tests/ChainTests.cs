@@ -310,3 +310,6 @@ public sealed class KernelChainTests() : ChainTests(RingBackendKind.Kernel);
 
 /// <summary>On the thread pool and ordinary system calls.</summary>
 public sealed class PortableChainTests() : ChainTests(RingBackendKind.Portable);
+
+/// <summary>On a machine in memory.</summary>
+public sealed class SimulatedChainTests() : ChainTests(RingBackendKind.Simulated);

@@ -1,16 +1,9 @@
-using Microsoft.Extensions.Logging;
 using UringBpf.Bytecode;
-using UringBpf.Runtime;
 using Xunit;
 
 namespace UringBpf.Ring.Tests;
 
-/// <summary>The execution slots of the process belong to all tests: one that uses them up runs alone.</summary>
-[CollectionDefinition(nameof(AloneCollection), DisableParallelization = true)]
-public sealed class AloneCollection;
-
 /// <summary>What a ring says when it can't be made, and what it is made of instead.</summary>
-[Collection(nameof(AloneCollection))]
 public sealed class CreationTests
 {
     [Theory]

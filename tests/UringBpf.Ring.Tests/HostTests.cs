@@ -69,3 +69,6 @@ public sealed class KernelHostTests() : HostTests(RingBackendKind.Kernel);
 
 /// <summary>On the thread pool and ordinary system calls.</summary>
 public sealed class PortableHostTests() : HostTests(RingBackendKind.Portable);
+
+/// <summary>On a machine in memory.</summary>
+public sealed class SimulatedHostTests() : HostTests(RingBackendKind.Simulated);

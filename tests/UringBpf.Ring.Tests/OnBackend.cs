@@ -10,6 +10,9 @@ public abstract class OnBackend(RingBackendKind backend)
 {
     private protected static readonly TimeSpan s_patience = TimeSpan.FromSeconds(30);
 
+    // The hour-long timers of hooks that wait to be cancelled never fire here.
+    private static readonly SimulationOptions s_machine = new() { ReadsHostFiles = true, LongestIdle = TimeSpan.FromMinutes(1) };
+
     /// <summary>The back end under test.</summary>
     protected RingBackendKind Backend { get; } = backend;
 
@@ -17,7 +20,7 @@ public abstract class OnBackend(RingBackendKind backend)
     protected Ring CreateRing(RingOptions? options = null)
     {
         options = (options ?? new RingOptions()) with { Backend = Backend };
-        if (Backend == RingBackendKind.Simulated) options = options with { Simulation = options.Simulation ?? new SimulationOptions { ReadsHostFiles = true } };
+        if (Backend == RingBackendKind.Simulated) options = options with { Simulation = options.Simulation ?? s_machine };
         try
         {
             return Ring.Create(options);

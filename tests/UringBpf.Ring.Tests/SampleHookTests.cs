@@ -5,7 +5,7 @@ using static UringBpf.Ring.Tests.Hooks;
 
 namespace UringBpf.Ring.Tests;
 
-/// <summary>The samples' hooks on real files, checked against independent computations; and what they cost.</summary>
+/// <summary>The samples' hooks on real files, checked against independent computations.</summary>
 public abstract class SampleHookTests(RingBackendKind backend) : OnBackend(backend)
 {
     private const ulong Failed = 1UL << 32;
@@ -85,33 +85,6 @@ public abstract class SampleHookTests(RingBackendKind backend) : OnBackend(backe
         // Past the end: a read of nothing is no block.
         Assert.Equal(-74, (await link.StartAsync(UringOp.Read(0, 0, blockBytes, count * blockBytes)).AsTask().WaitAsync(s_patience)).Verdict);
     }
-
-    [Fact]
-    public async Task Completions_allocate_nothing_on_the_rings_thread()
-    {
-        using var folder = new TemporaryFolder();
-        using var file = File.OpenHandle(folder.File("data", new byte[1 << 16]));
-        await using var ring = CreateRing();
-        await using var nops = ring.Attach(Compile("rearm"), new Grants());
-        var series = Load("file_series.bpf.o").WithGlobal("path_count", 20u).WithGlobal("block_bytes", 4096u);
-        await using var reads = ring.Attach(Compile(series, "file_series"),
-            new Grants { Paths = [.. Enumerable.Repeat(Path.Combine(folder.Path, "data"), 20)] }, new ChainLimits { OwnFiles = 1, OwnBuffers = 1, OwnBufferBytes = 4096 });
-        var scratch = BitConverter.GetBytes(20_000UL);
-        var buffer = new byte[4096];
-        long before = 0, after = 0, completions = 0;
-        for (var round = 0; round < 3; round++)
-        {
-            // The first rounds fill the pools.
-            await ring.RunOnOwner(() => { before = GC.GetAllocatedBytesForCurrentThread(); completions = ring.Completions; });
-            await nops.StartAsync(UringOp.Nop(), scratch);
-            await reads.StartAsync(UringOp.Nop());
-            for (var i = 0; i < 200; i++) await ring.ReadAsync(file, buffer, 0);
-            await ring.RunOnOwner(() => { after = GC.GetAllocatedBytesForCurrentThread(); completions = ring.Completions - completions; });
-        }
-        Assert.True(completions > 20_000);
-        // The two closures that measured are commands of their own: what is left is nothing per completion.
-        Assert.True(after - before < 1024, $"{after - before} bytes for {completions} completions");
-    }
 }
 
 /// <summary>On the kernel's io_uring.</summary>
@@ -119,3 +92,6 @@ public sealed class KernelSampleHookTests() : SampleHookTests(RingBackendKind.Ke
 
 /// <summary>On the thread pool and ordinary system calls.</summary>
 public sealed class PortableSampleHookTests() : SampleHookTests(RingBackendKind.Portable);
+
+/// <summary>On a machine in memory.</summary>
+public sealed class SimulatedSampleHookTests() : SampleHookTests(RingBackendKind.Simulated);

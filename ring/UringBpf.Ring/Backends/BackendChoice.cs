@@ -16,7 +16,9 @@ internal static partial class BackendChoice
             case RingBackendKind.Portable:
                 return WithFiles(new PortableBackend((uint)options.QueueEntries, (uint)options.CompletionEntries, null), options);
             case RingBackendKind.Simulated:
-                throw new NotSupportedException();
+                var simulation = options.Simulation ?? new SimulationOptions();
+                simulation.Validate();
+                return WithFiles(new SimulatedBackend((uint)options.QueueEntries, (uint)options.CompletionEntries, simulation), options);
             default:
                 try
                 {

@@ -67,8 +67,12 @@ internal abstract unsafe class EmulatedBackend : RingBackend
         return 0;
     }
 
+    /// <summary>Operations that never completed, completions that nobody took, files left in slots, when it was disposed.</summary>
+    public (int Operations, int Completions, int Files) LeftBehind { get; private set; }
+
     public override void Dispose()
     {
+        LeftBehind = (_inFlight.Count, _overflow.Count + (int)Completions, _files.Count(file => file != null));
         foreach (var file in _files) file?.Release();
         _files = [];
         NativeMemory.AlignedFree(_memory);
@@ -151,7 +155,7 @@ internal abstract unsafe class EmulatedBackend : RingBackend
     protected Descriptor? FileAt(uint slot) => slot < (uint)_files.Length ? _files[slot] : null;
 
     /// <summary>Empties a file slot: 0 or -EBADF.</summary>
-    protected int CloseSlot(uint slot)
+    public int CloseSlot(uint slot)
     {
         if (FileAt(slot) is not { } file) return -Errno.BadF;
         _files[slot] = null;
@@ -161,7 +165,7 @@ internal abstract unsafe class EmulatedBackend : RingBackend
 
     /// <summary>Puts a new file where an entry's file_index says, as direct descriptors are; the file is released on failure.</summary>
     /// <returns>0, or the slot where any was asked for; -ENFILE when there is none, -EINVAL when the slot does not exist.</returns>
-    protected int Install(in Sqe entry, Descriptor file)
+    public int Install(in Sqe entry, Descriptor file)
     {
         const int tableIsFull = 23;
         var any = entry.FileIndex == uint.MaxValue;

@@ -134,6 +134,21 @@ internal static unsafe partial class PosixCalls
         return (*(ushort*)(result + modeOffset) & typeMask) is not (regular or directory or block);
     }
 
+    /// <summary>Which regular file a descriptor is open on, and O_RDONLY, O_WRONLY or O_RDWR; false for anything else.</summary>
+    public static bool Identify(int fd, out ulong device, out ulong number, out int access)
+    {
+        const int statxBytes = 256, modeOffset = 28, inodeOffset = 32, deviceOffset = 136, emptyPath = 0x1000, basicStats = 0x7FF;
+        const int typeMask = 0xF000, regular = 0x8000, getFlags = 3, accessMode = 3;
+        var result = stackalloc byte[statxBytes];
+        byte path = 0;
+        (device, number, access) = (0, 0, 0);
+        if (Syscall(s_statX, fd, (long)&path, emptyPath, basicStats, (long)result, 0) < 0 || (*(ushort*)(result + modeOffset) & typeMask) != regular) return false;
+        number = *(ulong*)(result + inodeOffset);
+        device = *(ulong*)(result + deviceOffset);
+        access = FCntl(fd, getFlags, 0) & accessMode;
+        return true;
+    }
+
     /// <summary>Entries that are ready, or -errno; waits for the time given, or without limit for null.</summary>
     public static int Poll(PollEntry* entries, int count, IoUring.Timespec* time) => OrErrno(PPoll(entries, (nuint)count, time, null));
 

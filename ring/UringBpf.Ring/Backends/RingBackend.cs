@@ -94,6 +94,11 @@ internal abstract unsafe class RingBackend : IDisposable
     {
     }
 
+    /// <summary>Prepares what the owner thread's programs see besides their ring.</summary>
+    public virtual void EnterThread(Runtime.ExecutionState* state)
+    {
+    }
+
     /// <summary>Makes a table of empty file slots. 0 or -errno.</summary>
     public abstract int CreateFileTable(uint count);
 

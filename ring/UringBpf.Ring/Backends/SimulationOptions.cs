@@ -27,6 +27,10 @@ public sealed record SimulationOptions
     /// <summary>The longest time an operation takes, unless it is slow or waits for something. Default 200 µs.</summary>
     public TimeSpan MaxDelay { get; init; } = TimeSpan.FromMicroseconds(200);
 
+    /// <summary>The clock jumps to the next event, but not over a time as long as this: the ring then waits for the host to act,
+    /// as if a timer that far ahead were never to fire. Default: no limit.</summary>
+    public TimeSpan LongestIdle { get; init; } = TimeSpan.MaxValue;
+
     /// <summary>How many operations take a hundred times as long.</summary>
     public double SlowRate { get; init; }
 

@@ -20,16 +20,16 @@ public static unsafe partial class SystemFunctions
     private static bool t_userKnown;
 
     /// <summary>bpf_ktime_get_ns</summary>
-    public static ulong KtimeGetNs() => (ulong)Stopwatch.GetTimestamp() * s_nanosecondsPerTick;
+    public static ulong KtimeGetNs() => VirtualClock.TryRead(out var simulated) ? simulated : (ulong)Stopwatch.GetTimestamp() * s_nanosecondsPerTick;
 
     /// <summary>bpf_ktime_get_boot_ns; elsewhere than on Linux as <see cref="KtimeGetNs"/>.</summary>
-    public static ulong KtimeGetBootNs() => OperatingSystem.IsLinux() ? Clock(ClockBoottime) : KtimeGetNs();
+    public static ulong KtimeGetBootNs() => VirtualClock.TryRead(out var simulated) ? simulated : OperatingSystem.IsLinux() ? Clock(ClockBoottime) : KtimeGetNs();
 
     /// <summary>bpf_ktime_get_coarse_ns; elsewhere than on Linux as <see cref="KtimeGetNs"/>.</summary>
-    public static ulong KtimeGetCoarseNs() => OperatingSystem.IsLinux() ? Clock(ClockMonotonicCoarse) : KtimeGetNs();
+    public static ulong KtimeGetCoarseNs() => VirtualClock.TryRead(out var simulated) ? simulated : OperatingSystem.IsLinux() ? Clock(ClockMonotonicCoarse) : KtimeGetNs();
 
     /// <summary>bpf_ktime_get_tai_ns; elsewhere than on Linux UTC, which lags TAI by the leap seconds.</summary>
-    public static ulong KtimeGetTaiNs() => OperatingSystem.IsLinux()
+    public static ulong KtimeGetTaiNs() => VirtualClock.TryRead(out var simulated) ? simulated : OperatingSystem.IsLinux()
         ? Clock(ClockTai)
         : (ulong)(DateTime.UtcNow - DateTime.UnixEpoch).Ticks * 100;
 
