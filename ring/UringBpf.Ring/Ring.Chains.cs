@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
 using UringBpf.Bytecode;
@@ -12,7 +13,6 @@ public sealed unsafe partial class Ring
     private readonly ConcurrentBag<ChainWaiter> _chainPool = [];
     private readonly List<ChainWaiter?> _chainWaiting = [];
     private readonly Stack<int> _chainWaitingFree = new();
-    private readonly Stack<nint> _freeChains = new();
     private ulong _nextChain = 1;
 
     /// <summary>Attaches a completion hook. Chains are started on the link.</summary>
@@ -165,12 +165,15 @@ public sealed unsafe partial class Ring
 
     private Chain* NewChain(HookLink link)
     {
-        var chain = _freeChains.TryPop(out var free) ? (Chain*)free : (Chain*)NativeMemory.AlignedAlloc((nuint)sizeof(Chain), 64);
+        // No more can be in flight than the ring has slots for.
+        var most = (nuint)Math.Min(link.Limits.MaxInFlight, _operations.Count);
+        var chain = link.FreeChains.TryPop(out var free) ? (Chain*)free : (Chain*)NativeMemory.AlignedAlloc((nuint)sizeof(Chain) + (most + Chain.MaxOwnFiles) * sizeof(int), 64);
         *chain = default;
+        chain->Operations = (int*)(chain + 1);
         chain->Hook = link.Current;
         chain->Hook->References++;
         chain->Id = _nextChain++;
-        chain->FirstOperation = -1;
+        chain->StepLimit = link.Limits.MaxSteps;
         for (var i = 0; i < Chain.MaxOwnFiles; i++) chain->Files[i] = -1;
         chain->Next = link.FirstChain;
         if (chain->Next != null) chain->Next->Previous = chain;
@@ -189,21 +192,83 @@ public sealed unsafe partial class Ring
         return memory;
     }
 
-    private void CompleteStep(Operation* operation, in Cqe cqe)
+    // The path of every completion of a hook: what is rare is in methods of its own.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private void CompleteStep(Operation* operation, int result, CqeFlags flags, ExecutionState* state)
     {
         var chain = operation->Chain;
         var context = &chain->Context;
-        var last = (cqe.Flags & CqeFlags.More) == 0;
-        var result = cqe.Result;
+        if ((operation->Marks & OperationMarks.Settles) != 0) result = Settle(chain, operation, result, flags);
+        var data = operation->Data;
+        context->UserData = operation->UserData;
+        context->Result = result;
+        context->CqeFlags = (uint)flags;
+        Operation.Show(operation, context);
+        context->Step = chain->Steps;
+        // Never past what was asked for, whatever the result claims.
+        context->DataEnd = data != null && result > 0 ? data + Math.Min((uint)result, operation->Length) : data;
+        if ((flags & CqeFlags.More) == 0)
+        {
+            Unlink(chain, operation);
+            FreeOperation(operation);
+        }
+        if (chain->Steps >= chain->StepLimit)
+        {
+            CompleteLate(chain);
+            return;
+        }
+        chain->Steps++;
+        _hookRuns++;
+
+        var hook = chain->Hook;
+        state->Prepare(hook->Budget, hook->LoopRounds);
+        state->Chain = chain;
+        state->Context = (byte*)context;
+        var recorder = _recorder;
+        var started = recorder is { HookDurations: true } ? System.Diagnostics.Stopwatch.GetTimestamp() : 0;
+        var verdict = (int)hook->Entry(hook->Self, (byte*)context, (ulong)sizeof(UringCompletion), state);
+        if (state->Fault != RunFault.None) verdict = -Errno.Time;
+        recorder?.HookRan(chain, verdict, state, started);
+        if (verdict == Verdict.Continue && chain->InFlight > 0 && !chain->CancelRequests) return;
+
+        Decide(chain, result, verdict);
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private void Decide(Chain* chain, int result, int verdict)
+    {
+        if (chain->CancelRequests) CancelRequested(chain);
+        if (verdict < 0) End(chain, verdict, verdict);
+        else if (verdict == Verdict.Pass || chain->InFlight == 0) End(chain, result, Verdict.Pass);
+    }
+
+    // The chain is ending already, or has used up its steps.
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private void CompleteLate(Chain* chain)
+    {
+        if (chain->Phase == ChainPhase.Live)
+        {
+            End(chain, -Errno.DQuot, -Errno.DQuot);
+            return;
+        }
+        _lateCompletions++;
+        if (chain->InFlight == 0) CloseFiles(chain);
+    }
+
+    /// <summary>Does what an operation's completion changes besides its chain's step: files opened and closed, bytes moved.</summary>
+    /// <returns>The result as the hook sees it.</returns>
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static int Settle(Chain* chain, Operation* operation, int result, CqeFlags flags)
+    {
         switch (operation->Opcode)
         {
-            case IoUringOp.OpenAt2:
+            case IoUringOp.OpenAt:
                 var opened = 1u << (operation->Target - HookLink.Of(chain).Grants.FileCount);
+                operation->File = operation->Target;
                 chain->BusyFiles &= ~opened;
                 if (result < 0) break;
                 chain->OpenFiles |= opened;
-                result = operation->Target;
-                break;
+                return operation->Target;
             case IoUringOp.Close:
                 var closed = 1u << (operation->File - HookLink.Of(chain).Grants.FileCount);
                 chain->BusyFiles &= ~closed;
@@ -212,98 +277,58 @@ public sealed unsafe partial class Ring
                 break;
             case IoUringOp.Read or IoUringOp.Write or IoUringOp.Send or IoUringOp.Recv:
                 if (result > 0) chain->Bytes += (uint)result;
-                if (last) chain->Reserved -= operation->Length;
+                if ((flags & CqeFlags.More) == 0) chain->Reserved -= operation->Length;
                 break;
         }
-        context->UserData = operation->UserData;
-        context->Result = result;
-        context->CqeFlags = (uint)cqe.Flags;
-        // Hooks ask for openat; that it goes out as openat2 is how it is kept beneath its directory.
-        context->Opcode = (uint)(operation->Opcode == IoUringOp.OpenAt2 ? IoUringOp.OpenAt : operation->Opcode);
-        context->Step = chain->Steps;
-        context->File = operation->Opcode is IoUringOp.OpenAt2 or IoUringOp.Accept ? operation->Target : operation->File;
-        context->Buffer = operation->Buffer;
-        context->Offset = operation->Offset;
-        context->Data = operation->Data;
-        // Never past what was asked for, whatever the result claims.
-        context->DataEnd = operation->Data != null && result > 0 ? operation->Data + Math.Min((uint)result, operation->Length) : operation->Data;
-        if (last)
-        {
-            Unlink(chain, operation);
-            _operations.Free(operation);
-        }
-        if (chain->Phase != ChainPhase.Live)
-        {
-            _lateCompletions++;
-            if (chain->InFlight == 0) CloseFiles(chain);
-            return;
-        }
-        if (chain->Steps >= chain->Hook->MaxSteps)
-        {
-            End(chain, -Errno.DQuot, -Errno.DQuot);
-            return;
-        }
-        chain->Steps++;
-
-        var state = _state;
-        state->Reset(chain->Hook->Budget);
-        state->Chain = chain;
-        state->Context = (byte*)context;
-        state->ContextLength = (ulong)sizeof(UringCompletion);
-        var started = _recorder is { HookDurations: true } ? System.Diagnostics.Stopwatch.GetTimestamp() : 0;
-        var verdict = (int)chain->Hook->Entry(chain->Hook->Self, (byte*)context, (ulong)sizeof(UringCompletion), state);
-        state->Leave();
-        _hookRuns++;
-        if (state->Fault != RunFault.None) verdict = -Errno.Time;
-        _recorder?.HookRan(chain, verdict, state, started);
-        if (chain->CancelRequests) CancelRequested(chain);
-
-        if (verdict < 0) End(chain, verdict, verdict);
-        else if (verdict == Verdict.Pass || chain->InFlight == 0) End(chain, result, Verdict.Pass);
+        return result;
     }
 
     /// <summary>Marks a chain's operations with that user_data; they are cancelled when the hook has returned.</summary>
     internal int RequestCancel(Chain* chain, ulong userData)
     {
         var found = false;
-        for (var index = chain->FirstOperation; index >= 0; index = _operations[index]->ChainNext)
+        for (var i = 0; i < chain->InFlight; i++)
         {
-            var operation = _operations[index];
+            var operation = _operations[chain->Operations[i]];
             if (operation->UserData != userData) continue;
-            operation->CancelRequested = found = true;
+            operation->Marks |= OperationMarks.CancelRequested;
+            found = true;
         }
         chain->CancelRequests |= found;
         return found ? 0 : -Errno.NoEnt;
     }
 
+    [MethodImpl(MethodImplOptions.NoInlining)]
     private void CancelRequested(Chain* chain)
     {
         chain->CancelRequests = false;
-        for (var index = chain->FirstOperation; index >= 0; index = _operations[index]->ChainNext)
+        for (var i = 0; i < chain->InFlight; i++)
         {
-            if (_operations[index]->CancelRequested) CancelOperation(_operations[index]);
+            var operation = _operations[chain->Operations[i]];
+            if ((operation->Marks & OperationMarks.CancelRequested) != 0) CancelOperation(operation);
         }
     }
 
+    // The last of the list takes the place of the one that goes.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private void Unlink(Chain* chain, Operation* operation)
     {
-        var previous = operation->ChainPrevious;
-        var next = operation->ChainNext;
-        if (previous >= 0) _operations[previous]->ChainNext = next;
-        else chain->FirstOperation = next;
-        if (next >= 0) _operations[next]->ChainPrevious = previous;
-        chain->InFlight--;
+        var place = operation->Place;
+        var left = chain->InFlight - 1;
+        chain->InFlight = left;
+        if (place == left) return;
+        var last = chain->Operations[(uint)left];
+        chain->Operations[(uint)place] = last;
+        _operations[last]->Place = place;
     }
 
-    internal void Link(Chain* chain, Operation* operation)
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    internal static void Link(Chain* chain, Operation* operation)
     {
-        var index = _operations.IndexOf(operation);
+        var place = chain->InFlight++;
         operation->Chain = chain;
-        operation->ChainPrevious = -1;
-        operation->ChainNext = chain->FirstOperation;
-        if (chain->FirstOperation >= 0) _operations[chain->FirstOperation]->ChainPrevious = index;
-        chain->FirstOperation = index;
-        chain->InFlight++;
+        operation->Place = place;
+        chain->Operations[place] = OperationTable.IndexOf(operation);
     }
 
     internal OperationTable Operations => _operations;
@@ -311,14 +336,16 @@ public sealed unsafe partial class Ring
     internal int TakeFileSlot() => _freeFileSlots.TryPop(out var slot) ? slot : -1;
 
     // Fixes the result and cancels what is in flight; the host hears of it when nothing is.
+    [MethodImpl(MethodImplOptions.NoInlining)]
     private void End(Chain* chain, int result, int verdict)
     {
         if (chain->Phase != ChainPhase.Live) return;
         chain->Phase = ChainPhase.Ending;
         chain->Result = result;
         chain->Verdict = verdict;
+        chain->StepLimit = 0;
         _recorder?.ChainEnding(chain);
-        for (var index = chain->FirstOperation; index >= 0; index = _operations[index]->ChainNext) CancelOperation(_operations[index]);
+        for (var i = 0; i < chain->InFlight; i++) CancelOperation(_operations[chain->Operations[i]]);
         if (chain->InFlight == 0) CloseFiles(chain);
     }
 
@@ -352,13 +379,14 @@ public sealed unsafe partial class Ring
                 entry->Opcode = operation->Opcode = IoUringOp.Close;
                 entry->FileIndex = (uint)chain->Files[i] + 1;
                 Link(chain, operation);
-                Send(operation);
+                Send(operation, entry);
             }
             chain->OpenFiles = 0;
         }
         if (chain->InFlight == 0) Finish(chain);
     }
 
+    [MethodImpl(MethodImplOptions.NoInlining)]
     private void CompleteClosing(Operation* operation)
     {
         var chain = operation->Chain;
@@ -383,7 +411,7 @@ public sealed unsafe partial class Ring
         var result = new ChainResult(chain->Id, chain->Result, chain->Verdict, chain->Steps, chain->Bytes);
         var host = chain->Host;
         link.Release(chain->Hook);
-        _freeChains.Push((nint)chain);
+        link.FreeChains.Push((nint)chain);
 
         var waiter = _chainWaiting[host]!;
         _chainWaiting[host] = null;
@@ -424,10 +452,6 @@ public sealed unsafe partial class Ring
             for (var i = 0; i < link.Grants.FileCount; i++) ReleaseFile(link.Grants.Files[i]);
             link.Free();
             if (_detaching.Remove(link, out var freed)) freed.SetResult();
-        }
-        if (_stopping && _links.Count == 0)
-        {
-            while (_freeChains.TryPop(out var chain)) NativeMemory.AlignedFree((void*)chain);
         }
     }
 

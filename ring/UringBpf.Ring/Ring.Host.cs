@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Collections.Concurrent;
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Text;
 using Microsoft.Win32.SafeHandles;
@@ -135,13 +136,14 @@ public sealed unsafe partial class Ring
         if (operation->Opcode == IoUringOp.Timeout)
         {
             var ticks = (long)entry->Address3;
-            operation->Time = new IoUring.Timespec { Seconds = ticks / TimeSpan.TicksPerSecond, Nanoseconds = ticks % TimeSpan.TicksPerSecond * 100 };
+            var time = &_operations.Extra(operation)->Time;
+            *time = new IoUring.Timespec { Seconds = ticks / TimeSpan.TicksPerSecond, Nanoseconds = ticks % TimeSpan.TicksPerSecond * 100 };
             entry->Address3 = 0;
-            entry->Address = (ulong)&operation->Time;
+            entry->Address = (ulong)time;
         }
         operation->Host = Wait(host);
-        host.Operation = _operations.IndexOf(operation);
-        Send(operation);
+        host.Operation = OperationTable.IndexOf(operation);
+        Send(operation, entry);
     }
 
     internal void Cancel(HostOperation host, short version)
@@ -151,16 +153,17 @@ public sealed unsafe partial class Ring
         else host.CancelRequested = true;
     }
 
-    private void CompleteHost(Operation* operation, in Cqe cqe)
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private void CompleteHost(Operation* operation, int result, CqeFlags flags)
     {
         // A multishot operation of the host has no waiter for the rest: only the last completion counts.
-        if ((cqe.Flags & CqeFlags.More) != 0) return;
+        if ((flags & CqeFlags.More) != 0) return;
         var host = _hostWaiting[operation->Host]!;
         _hostWaiting[operation->Host] = null;
         _hostFree.Push(operation->Host);
         _operations.Free(operation);
         _hostWakeUps++;
-        host.Finish(cqe.Result);
+        host.Finish(result);
     }
 
     private int Wait(HostOperation host)

@@ -152,8 +152,7 @@ public sealed unsafe partial class Ring : IAsyncDisposable
                 while (_backend.HasCompletion)
                 {
                     _recorder?.Stamp();
-                    // A snapshot at a time: what hooks submit now is sent before their completions are looked at.
-                    for (var count = _backend.Completions; count > 0; count--) Complete(_backend.TakeCompletion());
+                    CompleteAll();
                     FlushPending();
                     if (_backend.Unsubmitted > 0) break;
                 }
@@ -186,15 +185,23 @@ public sealed unsafe partial class Ring : IAsyncDisposable
         FlushPending();
         Enter(wait);
         _recorder?.Stamp();
-        for (var count = _backend.Completions; count > 0; count--) Complete(_backend.TakeCompletion());
+        CompleteAll();
     }
 
+    // Inlined down to the system call: after one, the processor mispredicts every return, so there should be few.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private void Enter(uint wait)
     {
         _enters++;
         var result = _backend.Enter(wait);
+        if (result < 0) EnterFailed(result);
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static void EnterFailed(int result)
+    {
         // EINTR: a signal. EAGAIN, EBUSY: completions must be taken first, or memory is short for a moment.
-        if (result >= 0 || -result is Errno.Intr or Errno.Again or Errno.Busy) return;
+        if (-result is Errno.Intr or Errno.Again or Errno.Busy) return;
         throw new BpfException("UB4505", $"io_uring_enter failed with {Errno.Name(-result)}: the ring can't go on.");
     }
 
@@ -234,33 +241,41 @@ public sealed unsafe partial class Ring : IAsyncDisposable
     internal Sqe* Reserve(Operation* operation)
     {
         var sqe = _pendingFirst < 0 ? _backend.NextSqe() : null;
-        if (sqe == null) sqe = &operation->Overflow;
+        if (sqe == null) sqe = &_operations.Extra(operation)->Overflow;
         *sqe = default;
         sqe->UserData = operation->Tag;
-        return operation->Entry = sqe;
+        return sqe;
     }
 
     /// <summary>The entry is filled in: it goes out with the next turn.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    internal void Send(Operation* operation)
+    internal void Send(Operation* operation, Sqe* entry)
     {
-        _recorder?.Submitted(operation, _state->Site);
-        if (operation->Entry == &operation->Overflow) Queue(operation);
+        _recorder?.Submitted(operation, entry, _operations.Extra(operation), _state->Site);
+        if (!_backend.IsInQueue(entry)) Queue(operation);
     }
 
     /// <summary>The operation is refused: gives entry and slot back.</summary>
-    internal void Abandon(Operation* operation)
+    internal void Abandon(Operation* operation, Sqe* entry)
     {
-        if (operation->Entry != &operation->Overflow) _backend.ReturnSqe();
+        if (_backend.IsInQueue(entry)) _backend.ReturnSqe();
+        FreeOperation(operation);
+    }
+
+    // A slot goes back, and what was allocated for its operation.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private void FreeOperation(Operation* operation)
+    {
+        if ((operation->Marks & OperationMarks.Settles) != 0) _operations.FreePath(operation);
         _operations.Free(operation);
     }
 
     private void Queue(Operation* operation)
     {
-        var index = _operations.IndexOf(operation);
-        operation->Next = -1;
+        var index = OperationTable.IndexOf(operation);
+        _operations.Extra(operation)->Next = -1;
         if (_pendingFirst < 0) _pendingFirst = index;
-        else _operations[_pendingLast]->Next = index;
+        else _operations.Extra(_operations[_pendingLast])->Next = index;
         _pendingLast = index;
     }
 
@@ -268,35 +283,67 @@ public sealed unsafe partial class Ring : IAsyncDisposable
     {
         while (_pendingFirst >= 0)
         {
-            var operation = _operations[_pendingFirst];
-            *MakeRoom() = operation->Overflow;
-            _pendingFirst = operation->Next;
-            operation->Next = -1;
+            var extra = _operations.Extra(_operations[_pendingFirst]);
+            *MakeRoom() = extra->Overflow;
+            _pendingFirst = extra->Next;
         }
     }
 
-    private void Complete(in Cqe cqe)
+    // Takes the completions that are there now: what hooks submit meanwhile is sent before its completions are looked at.
+    private void CompleteAll()
     {
-        if (cqe.UserData >= NoSlot)
+        var backend = _backend;
+        var count = backend.Completions;
+        if (count == 0) return;
+        var state = _state;
+        // One stay for the whole batch: what a run can reach is freed after it at the earliest.
+        state->Enter();
+        state->ContextLength = (ulong)sizeof(UringCompletion);
+        _completions += count;
+        var operations = _operations;
+        var recorder = _recorder;
+        var head = backend.CompletionHead;
+        for (var end = head + count; head != end;)
         {
-            // A cancel request's, or a wake-up.
-            if (cqe.UserData != NoSlot) _backend.Absorb(cqe);
+            var cqe = backend.Completion(head);
+            var operation = operations.Find(cqe->UserData);
+            var result = cqe->Result;
+            var flags = cqe->Flags;
+            var tag = cqe->UserData;
+            // Its place is free again at once: cancelling may enter.
+            backend.CompletionHead = ++head;
+            if (operation == null)
+            {
+                CompleteUnknown(tag, result, flags);
+                continue;
+            }
+            recorder?.Completed(operation, result, flags);
+            if (operation->Owner == OperationOwner.Chain) CompleteStep(operation, result, flags, state);
+            else if (operation->Owner == OperationOwner.Host) CompleteHost(operation, result, flags);
+            else CompleteClosing(operation);
+        }
+        state->Leave();
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private void CompleteUnknown(ulong tag, int result, CqeFlags flags)
+    {
+        // A cancel request's, a wake-up, or of an operation that is over.
+        if (tag >= NoSlot) _completions--;
+        if (tag == NoSlot) return;
+        if (tag > NoSlot)
+        {
+            _backend.Absorb(new Cqe { UserData = tag, Result = result, Flags = flags });
             return;
         }
-        _completions++;
-        var operation = _operations.Find(cqe.UserData);
-        if (operation != null) _recorder?.Completed(operation, cqe);
-        if (operation == null) _lateCompletions++;
-        else if (operation->Owner == OperationOwner.Chain) CompleteStep(operation, cqe);
-        else if (operation->Owner == OperationOwner.Host) CompleteHost(operation, cqe);
-        else CompleteClosing(operation);
+        _lateCompletions++;
     }
 
     // Asks the kernel to cancel an operation; its own completion will tell how that went.
     private void CancelOperation(Operation* operation)
     {
-        if (operation->Cancelling) return;
-        operation->Cancelling = true;
+        if ((operation->Marks & OperationMarks.Cancelling) != 0) return;
+        operation->Marks |= OperationMarks.Cancelling;
         _recorder?.Cancelled(operation);
         // A request that still waits for room goes first, so that the kernel knows it.
         FlushPending();

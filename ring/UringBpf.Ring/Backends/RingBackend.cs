@@ -59,18 +59,26 @@ internal abstract unsafe class RingBackend : IDisposable
     /// <summary>Completions that can be read now.</summary>
     public uint Completions => Volatile.Read(ref *CqTail) - *CqHead;
 
-    /// <summary>Takes the next completion, of which there must be one. Its place is free again at once.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public Cqe TakeCompletion()
+    /// <summary>Position of the next completion to take; setting it frees the places before it.</summary>
+    public uint CompletionHead
     {
-        var head = *CqHead;
-        var cqe = Cqes[head & (CqEntries - 1)];
-        Volatile.Write(ref *CqHead, head + 1);
-        return cqe;
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        get => *CqHead;
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        set => Volatile.Write(ref *CqHead, value);
     }
+
+    /// <summary>The completion at a position from <see cref="CompletionHead"/> on, of which there are <see cref="Completions"/>.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public Cqe* Completion(uint position) => Cqes + (position & (CqEntries - 1));
+
+    /// <summary>True for an entry of the submission queue, false for one that waits elsewhere.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public bool IsInQueue(Sqe* entry) => (ulong)((byte*)entry - (byte*)Sqes) < SqEntries * (ulong)sizeof(Sqe);
 
     /// <summary>Submits what was handed out and waits until at least <paramref name="wait"/> completions are there.</summary>
     /// <returns>0 or more, or -errno.</returns>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public int Enter(uint wait)
     {
         if (_published != _tail)

@@ -1,11 +1,13 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
 
 namespace UringBpf.Ring;
 
 /// <summary>Who waits for an operation.</summary>
 internal enum OperationOwner : byte
 {
-    Free,
+    None,
     /// <summary>A <see cref="HostOperation"/>.</summary>
     Host,
     /// <summary>A chain: its hook runs when the operation completes.</summary>
@@ -14,45 +16,79 @@ internal enum OperationOwner : byte
     Closing,
 }
 
-/// <summary>An operation in flight, in native memory: what its completion needs to know.</summary>
-[StructLayout(LayoutKind.Sequential)]
+/// <summary>What has happened to an operation, and what its completions need beyond the common path.</summary>
+[Flags]
+internal enum OperationMarks : byte
+{
+    None = 0,
+    /// <summary>A cancel request was sent.</summary>
+    Cancelling = 1,
+    /// <summary>The hook asked to cancel it.</summary>
+    CancelRequested = 2,
+    /// <summary>Its completion changes what the chain owns or may still move: see Ring.Settle.</summary>
+    Settles = 4,
+}
+
+/// <summary>
+/// An operation in flight, in native memory: what every completion needs to know, in one cache line. What only some
+/// operations need is in <see cref="OperationExtra"/>. The upper half is laid out as <see cref="UringCompletion"/> from
+/// its opcode on, and copied there as one: what stands in the place of the step is overwritten by it.
+/// </summary>
+[StructLayout(LayoutKind.Explicit, Size = 64)]
 internal unsafe struct Operation
 {
-    /// <summary>The entry to fill in: in the submission queue itself, or <see cref="Overflow"/> where that is full. Valid from
-    /// reserving to sending.</summary>
-    public Sqe* Entry;
-    /// <summary>The user_data of the entry: slot and generation.</summary>
-    public ulong Tag;
-    /// <summary>Changes when the slot is freed, so that a late completion can't be taken for another's.</summary>
-    public uint Generation;
-    public OperationOwner Owner;
-    public IoUringOp Opcode;
-    /// <summary>A cancel request was sent.</summary>
-    public bool Cancelling;
-    /// <summary>The hook asked to cancel it.</summary>
-    public bool CancelRequested;
-    /// <summary>Next in the free list, or in the queue of entries that found the submission queue full.</summary>
-    public int Next;
-    /// <summary>Neighbours in the chain's list.</summary>
-    public int ChainPrevious, ChainNext;
-    public Chain* Chain;
-    /// <summary>Index of the host's waiting object.</summary>
-    public int Host;
-    /// <summary>File slot of the chain it works on, or -1.</summary>
-    public int File;
-    /// <summary>File slot of the chain it opens, or -1.</summary>
-    public int Target;
-    public uint Buffer;
-    public ulong Offset;
-    public ulong UserData;
+    /// <summary>The user_data of the entry: slot in the lower half, generation in the upper. The generation changes when the
+    /// slot is freed, so that a late completion can't be taken for another's.</summary>
+    [FieldOffset(0)] public ulong Tag;
+    [FieldOffset(8)] public Chain* Chain;
+    [FieldOffset(16)] public ulong UserData;
+    /// <summary>Place in the chain's list of operations in flight.</summary>
+    [FieldOffset(24)] public int Place;
+    /// <summary>A host's operation: index of the waiting object. It is in no chain.</summary>
+    [FieldOffset(24)] public int Host;
     /// <summary>Bytes a transfer asked for.</summary>
-    public uint Length;
+    [FieldOffset(28)] public uint Length;
+    /// <summary>The opcode as the hook sees it.</summary>
+    [FieldOffset(32)] public IoUringOp Opcode;
+    [FieldOffset(36)] public OperationOwner Owner;
+    [FieldOffset(37)] public OperationMarks Marks;
+    /// <summary>File slot of the chain that the operation opens, or -1.</summary>
+    [FieldOffset(38)] public short Target;
+    /// <summary>File slot of the chain it works on, or -1.</summary>
+    [FieldOffset(40)] public int File;
+    [FieldOffset(44)] public uint Buffer;
+    [FieldOffset(48)] public ulong Offset;
     /// <summary>Where received bytes go; null when the operation does not fill a buffer.</summary>
-    public byte* Data;
+    [FieldOffset(56)] public byte* Data;
+
+    [FieldOffset(32)] private Vector256<byte> _seen;
+
+    /// <summary>Shows opcode, file, buffer, offset and data to the hook; the step must be set after it.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Show(Operation* operation, UringCompletion* context) => *(Vector256<byte>*)&context->Opcode = operation->_seen;
+
+    /// <summary>Sets what is shown, and Target, to "nothing": opcode and owner as given, no marks, no file, buffer 0, offset 0, no data.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Clear(Operation* operation, OperationOwner owner)
+    {
+        *(ulong*)&operation->Opcode = 0xFFFF_0000_0000_0000 | (ulong)owner << 32;
+        *(ulong*)&operation->File = uint.MaxValue;
+        operation->Offset = 0;
+        operation->Data = null;
+        operation->Length = 0;
+    }
+}
+
+/// <summary>The rarely used part of an operation, at the same index.</summary>
+[StructLayout(LayoutKind.Sequential)]
+internal unsafe struct OperationExtra
+{
     public IoUring.OpenHow How;
     public IoUring.Timespec Time;
     /// <summary>A path copied from a buffer, freed with the slot.</summary>
     public byte* PathCopy;
+    /// <summary>Next in the queue of entries that found the submission queue full.</summary>
+    public int Next;
     /// <summary>The entry while it waits for room in the submission queue.</summary>
     public Sqe Overflow;
 }
@@ -61,70 +97,89 @@ internal unsafe struct Operation
 internal sealed unsafe class OperationTable : IDisposable
 {
     private readonly Operation* _slots;
+    private readonly OperationExtra* _extra;
+    // A stack, so that the slot used last, which is in the cache, is used next.
+    private readonly int* _free;
     private readonly int _count;
-    private int _free;
+    private int _available;
 
     public OperationTable(int count)
     {
         _count = count;
         _slots = (Operation*)NativeMemory.AlignedAlloc((nuint)count * (nuint)sizeof(Operation), 64);
+        _extra = (OperationExtra*)NativeMemory.AllocZeroed((nuint)count, (nuint)sizeof(OperationExtra));
+        _free = (int*)NativeMemory.Alloc((nuint)count, sizeof(int));
         NativeMemory.Clear(_slots, (nuint)count * (nuint)sizeof(Operation));
-        for (var i = 0; i < count; i++) _slots[i].Next = i + 1 < count ? i + 1 : -1;
+        for (var i = 0; i < count; i++)
+        {
+            _slots[i].Tag = (uint)i;
+            _free[i] = count - 1 - i;
+        }
+        _available = count;
     }
 
+    /// <summary>Slots.</summary>
+    public int Count => _count;
+
     /// <summary>Slots free.</summary>
-    public int Available => _count - InFlight;
+    public int Available => _available;
 
     /// <summary>Slots taken.</summary>
-    public int InFlight { get; private set; }
+    public int InFlight => _count - _available;
 
-    public Operation* this[int index] => _slots + index;
+    public Operation* this[int index] => _slots + (uint)index;
 
-    public int IndexOf(Operation* operation) => (int)(operation - _slots);
+    public static int IndexOf(Operation* operation) => (int)(uint)operation->Tag;
 
-    /// <summary>A slot, or null when all are taken.</summary>
+    public OperationExtra* Extra(Operation* operation) => _extra + (uint)operation->Tag;
+
+    /// <summary>A slot, or null when all are taken. Its fields are set to "nothing", <see cref="Operation.Opcode"/> to
+    /// <see cref="IoUringOp.Nop"/>.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public Operation* Take(OperationOwner owner)
     {
-        if (_free < 0) return null;
-        var index = _free;
-        var operation = _slots + index;
-        _free = operation->Next;
-        InFlight++;
-        operation->Tag = (ulong)operation->Generation << 32 | (uint)index;
-        operation->Owner = owner;
-        operation->Cancelling = operation->CancelRequested = false;
-        operation->Next = -1;
-        operation->Chain = null;
-        operation->File = operation->Target = -1;
-        operation->Buffer = 0;
-        operation->Offset = 0;
-        operation->Data = null;
-        operation->Length = 0;
+        var available = _available - 1;
+        if (available < 0) return null;
+        _available = available;
+        var operation = _slots + (uint)_free[(uint)available];
+        Operation.Clear(operation, owner);
         return operation;
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void Free(Operation* operation)
     {
-        if (operation->PathCopy != null)
-        {
-            NativeMemory.Free(operation->PathCopy);
-            operation->PathCopy = null;
-        }
-        operation->Owner = OperationOwner.Free;
-        operation->Generation++;
-        operation->Next = _free;
-        _free = IndexOf(operation);
-        InFlight--;
+        var tag = operation->Tag;
+        operation->Tag = tag + (1UL << 32);
+        _free[(uint)_available++] = (int)(uint)tag;
+    }
+
+    /// <summary>Frees the path that was copied for an operation, if there is one.</summary>
+    // Not inlined: its call into native code would cost every method it is part of.
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    public void FreePath(Operation* operation)
+    {
+        var extra = Extra(operation);
+        NativeMemory.Free(extra->PathCopy);
+        extra->PathCopy = null;
     }
 
     /// <summary>The operation a completion is for, or null when it is not (or no longer) in flight.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public Operation* Find(ulong tag)
     {
         var index = (uint)tag;
         if (index >= (uint)_count) return null;
         var operation = _slots + index;
-        return operation->Generation == (uint)(tag >> 32) && operation->Owner != OperationOwner.Free ? operation : null;
+        // A slot that is free has a generation that no submission has had yet.
+        return operation->Tag == tag ? operation : null;
     }
 
-    public void Dispose() => NativeMemory.AlignedFree(_slots);
+    public void Dispose()
+    {
+        for (var i = 0; i < _count; i++) NativeMemory.Free(_extra[i].PathCopy);
+        NativeMemory.AlignedFree(_slots);
+        NativeMemory.Free(_extra);
+        NativeMemory.Free(_free);
+    }
 }

@@ -25,17 +25,23 @@ internal unsafe struct Chain
 
     /// <summary>First, so that the chain's address is the context's.</summary>
     public UringCompletion Context;
-    public HookVersion* Hook;
     public ulong Id;
+
+    // From here 64 bytes, one cache line, that every completion reads or writes.
+    public HookVersion* Hook;
+    /// <summary>The slots of the operations in flight, in no order: memory behind the chain.</summary>
+    public int* Operations;
+    /// <summary>Operations whose last completion is still to come.</summary>
+    public int InFlight;
+    public uint Steps;
+    /// <summary>Steps at which a completion runs no hook any more: the limit while the chain lives, 0 from its end on.</summary>
+    public uint StepLimit;
     public ChainPhase Phase;
     /// <summary>The hook asked for a cancel in this step.</summary>
     public bool CancelRequests;
-    /// <summary>Operations whose last completion is still to come.</summary>
-    public int InFlight;
-    public int FirstOperation;
+
     /// <summary>Neighbours in the list of the hook's live chains.</summary>
     public Chain* Previous, Next;
-    public uint Steps;
     public ulong Bytes;
     /// <summary>Bytes that transfers in flight may still move.</summary>
     public ulong Reserved;
@@ -84,6 +90,7 @@ internal unsafe struct HookVersion
     public delegate*<nint, byte*, ulong, Runtime.ExecutionState*, ulong> Entry;
     public nint Self;
     public long Budget;
+    public int LoopRounds;
     /// <summary>GCHandle of the <see cref="HookLink"/>.</summary>
     public nint Link;
     /// <summary>GCHandle of the program, which must outlive its last chain.</summary>

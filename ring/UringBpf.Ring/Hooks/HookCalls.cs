@@ -52,44 +52,44 @@ internal static unsafe class HookCalls
 
         var operation = ring.Operations.Take(OperationOwner.Chain);
         if (operation == null) return -Errno.Busy;
-        ring.Reserve(operation);
+        var entry = ring.Reserve(operation);
         operation->Opcode = op.Opcode;
-        operation->Entry->Opcode = op.Opcode;
+        entry->Opcode = op.Opcode;
         operation->UserData = op.UserData;
         var result = op.Opcode switch
         {
-            IoUringOp.Nop => PrepareNop(operation, op),
-            IoUringOp.Read or IoUringOp.Write => PrepareTransfer(chain, link, operation, op),
-            IoUringOp.FSync => PrepareSync(chain, link, operation, op),
-            IoUringOp.OpenAt => PrepareOpen(chain, link, operation, op),
-            IoUringOp.Close => PrepareClose(chain, link, operation, op),
-            IoUringOp.StatX => PrepareStat(chain, link, operation, op),
-            IoUringOp.Timeout => PrepareTimeout(operation, op.Offset),
-            IoUringOp.Send or IoUringOp.Recv => PrepareTransfer(chain, link, operation, op),
+            IoUringOp.Nop => PrepareNop(operation, entry, op),
+            IoUringOp.Read or IoUringOp.Write => PrepareTransfer(chain, link, operation, entry, op),
+            IoUringOp.FSync => PrepareSync(chain, link, operation, entry, op),
+            IoUringOp.OpenAt => PrepareOpen(chain, link, operation, entry, op),
+            IoUringOp.Close => PrepareClose(chain, link, operation, entry, op),
+            IoUringOp.StatX => PrepareStat(chain, link, operation, entry, op),
+            IoUringOp.Timeout => PrepareTimeout(ring, operation, entry, op.Offset),
+            IoUringOp.Send or IoUringOp.Recv => PrepareTransfer(chain, link, operation, entry, op),
             _ => -Errno.OpNotSupp,
         };
         if (result < 0)
         {
-            ring.Abandon(operation);
+            ring.Abandon(operation, entry);
             return result;
         }
-        ring.Link(chain, operation);
-        ring.Send(operation);
+        Ring.Link(chain, operation);
+        ring.Send(operation, entry);
         return 0;
     }
 
-    private static int PrepareNop(Operation* operation, in UringOp op)
+    private static int PrepareNop(Operation* operation, Sqe* entry, in UringOp op)
     {
         // IORING_NOP_INJECT_RESULT: completes with Length as its result. For tests of hooks against the real kernel.
         const uint injectResult = 1;
         if ((op.OpFlags & ~injectResult) != 0) return -Errno.Inval;
-        operation->Entry->OpFlags = op.OpFlags;
-        operation->Entry->Length = op.OpFlags == injectResult ? op.Length : 0;
-        operation->Entry->Fd = -1;
+        entry->OpFlags = op.OpFlags;
+        entry->Length = op.OpFlags == injectResult ? op.Length : 0;
+        entry->Fd = -1;
         return 0;
     }
 
-    private static int PrepareTransfer(Chain* chain, HookLink link, Operation* operation, in UringOp op)
+    private static int PrepareTransfer(Chain* chain, HookLink link, Operation* operation, Sqe* entry, in UringOp op)
     {
         // MSG_* that change what a result means (MSG_TRUNC) or where bytes go are not a hook's to give. RWF_NOWAIT, RWF_DSYNC,
         // RWF_SYNC and RWF_APPEND change neither.
@@ -106,34 +106,35 @@ internal static unsafe class HookCalls
         // What was asked for counts while it is in flight; what came counts for good. Their sum never exceeds the limit.
         if (op.Length > chain->Hook->MaxBytes - chain->Bytes - chain->Reserved) return -Errno.DQuot;
         chain->Reserved += op.Length;
+        operation->Marks = OperationMarks.Settles;
         operation->Length = op.Length;
         operation->File = op.File;
         operation->Buffer = op.Buffer;
         operation->Offset = op.Offset;
         operation->Data = fills ? address : null;
-        operation->Entry->Flags = SqeFlags.FixedFile;
-        operation->Entry->Fd = slot;
-        operation->Entry->Address = (ulong)address;
-        operation->Entry->Length = op.Length;
+        entry->Flags = SqeFlags.FixedFile;
+        entry->Fd = slot;
+        entry->Address = (ulong)address;
+        entry->Length = op.Length;
         // A peer that went away is a result, never a signal to the whole process.
-        operation->Entry->OpFlags = op.Opcode == IoUringOp.Send ? op.OpFlags | noSignal : op.OpFlags;
-        operation->Entry->Offset = socket ? 0 : op.Offset;
+        entry->OpFlags = op.Opcode == IoUringOp.Send ? op.OpFlags | noSignal : op.OpFlags;
+        entry->Offset = socket ? 0 : op.Offset;
         return 0;
     }
 
-    private static int PrepareSync(Chain* chain, HookLink link, Operation* operation, in UringOp op)
+    private static int PrepareSync(Chain* chain, HookLink link, Operation* operation, Sqe* entry, in UringOp op)
     {
         const uint dataOnly = 1;
         if ((op.OpFlags & ~dataOnly) != 0) return -Errno.Inval;
         if (!ResolveFile(chain, link, op.File, out var slot)) return -Errno.BadF;
         operation->File = op.File;
-        operation->Entry->Flags = SqeFlags.FixedFile;
-        operation->Entry->Fd = slot;
-        operation->Entry->OpFlags = op.OpFlags;
+        entry->Flags = SqeFlags.FixedFile;
+        entry->Fd = slot;
+        entry->OpFlags = op.OpFlags;
         return 0;
     }
 
-    private static int PrepareClose(Chain* chain, HookLink link, Operation* operation, in UringOp op)
+    private static int PrepareClose(Chain* chain, HookLink link, Operation* operation, Sqe* entry, in UringOp op)
     {
         // What the host granted is not the chain's to close.
         var own = op.File - link.Grants.FileCount;
@@ -145,11 +146,12 @@ internal static unsafe class HookCalls
         chain->BusyFiles |= 1u << own;
         chain->OpenFiles &= ~(1u << own);
         operation->File = op.File;
-        operation->Entry->FileIndex = (uint)slot + 1;
+        operation->Marks = OperationMarks.Settles;
+        entry->FileIndex = (uint)slot + 1;
         return 0;
     }
 
-    private static int PrepareOpen(Chain* chain, HookLink link, Operation* operation, in UringOp op)
+    private static int PrepareOpen(Chain* chain, HookLink link, Operation* operation, Sqe* entry, in UringOp op)
     {
         const uint accessMode = 3, create = 0x40, truncate = 0x200, append = 0x400, nonBlock = 0x800, noControllingTerminal = 0x100,
             directory = 0x10000, noFollow = 0x20000, direct = 0x4000, synchronous = 0x101000, noAccessTime = 0x40000, exclusive = 0x80;
@@ -171,26 +173,27 @@ internal static unsafe class HookCalls
             chain->Files[own] = slot;
         }
         chain->BusyFiles |= 1u << own;
-        operation->Target = op.Target;
-        operation->Opcode = IoUringOp.OpenAt2;
+        operation->Target = (short)op.Target;
+        operation->Marks |= OperationMarks.Settles;
         // O_NONBLOCK: opening a FIFO must not park a worker thread; regular files do not know it. No close-on-exec: a
         // direct descriptor is no entry of the process's table.
-        operation->How = new IoUring.OpenHow
+        var how = &link.Ring.Operations.Extra(operation)->How;
+        *how = new IoUring.OpenHow
         {
             Flags = op.OpFlags | nonBlock | noControllingTerminal,
             Mode = (op.OpFlags & create) != 0 ? op.Length & 0xFFFu : 0,
             Resolve = beneath ? resolveBeneath | resolveNoMagicLinks : 0,
         };
-        operation->Entry->Opcode = IoUringOp.OpenAt2;
-        operation->Entry->Fd = directoryFd;
-        operation->Entry->Address = (ulong)path;
-        operation->Entry->Length = (uint)sizeof(IoUring.OpenHow);
-        operation->Entry->Offset = (ulong)&operation->How;
-        operation->Entry->FileIndex = (uint)chain->Files[own] + 1;
+        entry->Opcode = IoUringOp.OpenAt2;
+        entry->Fd = directoryFd;
+        entry->Address = (ulong)path;
+        entry->Length = (uint)sizeof(IoUring.OpenHow);
+        entry->Offset = (ulong)how;
+        entry->FileIndex = (uint)chain->Files[own] + 1;
         return 0;
     }
 
-    private static int PrepareStat(Chain* chain, HookLink link, Operation* operation, in UringOp op)
+    private static int PrepareStat(Chain* chain, HookLink link, Operation* operation, Sqe* entry, in UringOp op)
     {
         const uint statxBytes = 256, symlinkNoFollow = 0x100;
         var result = ResolvePath(chain, link, operation, op, out var path, out var directoryFd, out var beneath);
@@ -201,22 +204,22 @@ internal static unsafe class HookCalls
         if (address == null) return -Errno.Fault;
         if (!writable) return -Errno.Access;
         operation->Buffer = op.Buffer;
-        operation->Entry->Fd = directoryFd;
-        operation->Entry->Address = (ulong)path;
-        operation->Entry->Length = op.Length;
-        operation->Entry->Offset = (ulong)address;
-        operation->Entry->OpFlags = beneath ? symlinkNoFollow : op.OpFlags & symlinkNoFollow;
+        entry->Fd = directoryFd;
+        entry->Address = (ulong)path;
+        entry->Length = op.Length;
+        entry->Offset = (ulong)address;
+        entry->OpFlags = beneath ? symlinkNoFollow : op.OpFlags & symlinkNoFollow;
         return 0;
     }
 
-    private static int PrepareTimeout(Operation* operation, ulong nanoseconds)
+    private static int PrepareTimeout(Ring ring, Operation* operation, Sqe* entry, ulong nanoseconds)
     {
         const ulong second = 1_000_000_000;
         if (nanoseconds > long.MaxValue) return -Errno.Inval;
-        operation->Time = new IoUring.Timespec { Seconds = (long)(nanoseconds / second), Nanoseconds = (long)(nanoseconds % second) };
-        operation->Entry->Opcode = operation->Opcode = IoUringOp.Timeout;
-        operation->Entry->Address = (ulong)&operation->Time;
-        operation->Entry->Length = 1;
+        var time = &ring.Operations.Extra(operation)->Time;
+        *time = new IoUring.Timespec { Seconds = (long)(nanoseconds / second), Nanoseconds = (long)(nanoseconds % second) };
+        entry->Address = (ulong)time;
+        entry->Length = 1;
         return 0;
     }
 
@@ -277,7 +280,8 @@ internal static unsafe class HookCalls
         if (op.Path is 0 or > longestPath) return -Errno.Inval;
         var text = ResolveBuffer(chain, link, op.Buffer, op.BufferOffset, op.Path, out _);
         if (text == null) return -Errno.Fault;
-        path = operation->PathCopy = (byte*)NativeMemory.Alloc(op.Path);
+        path = link.Ring.Operations.Extra(operation)->PathCopy = (byte*)NativeMemory.Alloc(op.Path);
+        operation->Marks = OperationMarks.Settles;
         System.Buffer.MemoryCopy(text, path, op.Path, op.Path);
         return path[op.Path - 1] == 0 ? 0 : -Errno.Inval;
     }

@@ -23,6 +23,7 @@ public sealed unsafe class HookLink : IAsyncDisposable
     internal int LiveChains;
     internal bool Detaching;
     internal readonly Stack<nint> FreeMemory = new();
+    internal readonly Stack<nint> FreeChains = new();
 
     internal HookLink(Ring ring, BpfProgram program, GrantTable grants, ChainLimits limits, int emissionCapacity)
     {
@@ -117,6 +118,7 @@ public sealed unsafe class HookLink : IAsyncDisposable
     {
         Release(Current);
         Current = null;
+        while (FreeChains.TryPop(out var chain)) NativeMemory.AlignedFree((void*)chain);
         while (FreeMemory.TryPop(out var memory)) NativeMemory.AlignedFree((void*)memory);
         Grants.Dispose();
         _self.Free();
@@ -130,6 +132,7 @@ public sealed unsafe class HookLink : IAsyncDisposable
         version->Entry = program.EntryPoint;
         version->Self = program.Self;
         version->Budget = program.InstructionBudget;
+        version->LoopRounds = ExecutionState.LoopRoundsFor(program.InstructionBudget);
         version->Link = GCHandle.ToIntPtr(_self);
         version->Program = GCHandle.ToIntPtr(GCHandle.Alloc(program));
         version->References = 1;

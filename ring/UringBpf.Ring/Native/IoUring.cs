@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 
 namespace UringBpf.Ring;
@@ -107,7 +108,9 @@ internal static unsafe partial class IoUring
     private static partial long Syscall3(long number, long a, long b, long c);
 
     // Entering can block for long, so the thread must be seen as in native code by the GC: no SuppressGCTransition here.
-    [LibraryImport("libc", EntryPoint = "syscall", SetLastError = true)]
+    // No SetLastError either: errno is read where the call failed, not saved and cleared around every call. The runtime keeps
+    // errno across its own work between the two.
+    [LibraryImport("libc", EntryPoint = "syscall")]
     private static partial long Syscall6(long number, long a, long b, long c, long d, long e, long f);
 
     [LibraryImport("libc", EntryPoint = "mmap", SetLastError = true)]
@@ -135,12 +138,16 @@ internal static unsafe partial class IoUring
     public static int Setup(uint entries, Params* parameters) => (int)OrErrno(Syscall3(SysSetup, entries, (long)parameters, 0));
 
     /// <summary>Entries submitted, or -errno.</summary>
-    public static int Enter(int fd, uint submit, uint wait, uint flags, void* argument, nuint argumentSize) =>
-        (int)OrErrno(Syscall6(SysEnter, fd, submit, wait, flags, (long)argument, (long)argumentSize));
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static int Enter(int fd, uint submit, uint wait, uint flags, void* argument, nuint argumentSize)
+    {
+        var result = Syscall6(SysEnter, fd, submit, wait, flags, (long)argument, (long)argumentSize);
+        return result >= 0 ? (int)result : -Marshal.GetLastSystemError();
+    }
 
     /// <summary>What the registration returns, or -errno.</summary>
     public static int Register(int fd, uint opcode, void* argument, uint count) =>
-        (int)OrErrno(Syscall6(SysRegister, fd, opcode, (long)argument, count, 0, 0));
+        Syscall6(SysRegister, fd, opcode, (long)argument, count, 0, 0) is var result and >= 0 ? (int)result : -Marshal.GetLastSystemError();
 
     /// <summary>Shared, populated memory of a ring, or -errno as a negative number.</summary>
     public static nint Map(int fd, nuint length, long offset)

@@ -103,15 +103,14 @@ internal sealed unsafe class FlightRecorder : IDisposable
         if (_options.ChainFailed != null && chain->Verdict is < 0 and not -Errno.Canceled) Fail(_options.ChainFailed);
     }
 
-    public void Submitted(Operation* operation, int site)
+    public void Submitted(Operation* operation, Sqe* sqe, OperationExtra* extra, int site)
     {
         var chain = operation->Owner == OperationOwner.Host ? null : operation->Chain;
         var entry = Next(TraceKind.Submit, chain);
         entry->Tag = operation->Tag;
-        var sqe = operation->Entry;
         if (operation->Opcode == IoUringOp.Timeout)
         {
-            entry->A = (ulong)operation->Time.Seconds * 1_000_000_000 + (ulong)operation->Time.Nanoseconds;
+            entry->A = (ulong)extra->Time.Seconds * 1_000_000_000 + (ulong)extra->Time.Nanoseconds;
             entry->B = 0;
         }
         else
@@ -136,14 +135,14 @@ internal sealed unsafe class FlightRecorder : IDisposable
         entry->Code = (byte)operation->Opcode;
     }
 
-    public void Completed(Operation* operation, in Cqe cqe)
+    public void Completed(Operation* operation, int result, CqeFlags flags)
     {
         var entry = Next(TraceKind.Complete, operation->Owner == OperationOwner.Host ? null : operation->Chain);
         entry->Tag = operation->Tag;
-        entry->A = (ulong)cqe.Flags;
+        entry->A = (ulong)flags;
         entry->B = 0;
         entry->C = operation->UserData;
-        entry->Result = cqe.Result;
+        entry->Result = result;
         entry->Site = -1;
         entry->Code = (byte)operation->Opcode;
     }

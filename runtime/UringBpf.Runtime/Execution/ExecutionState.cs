@@ -34,9 +34,6 @@ public unsafe struct ExecutionState
     public RunFault Fault;
     /// <summary>What may_goto may still go round in this run.</summary>
     public int LoopRounds;
-    /// <summary>Slot of the instruction that the run last passed, as code compiled with
-    /// <c>CompilerOptions.RecordSites</c> writes it down before kfunc calls and at the end of each block; else as the host left it.</summary>
-    public int Site;
     /// <summary>The host of completion hooks (ring or test fixture), or null: then ring kfuncs give -EOPNOTSUPP.</summary>
     public HookHost* Host;
     /// <summary>The host's own pointer to the chain whose completion is being handled.</summary>
@@ -58,30 +55,52 @@ public unsafe struct ExecutionState
     /// <summary>r10 of the frame that calls a function with <see cref="Bytecode.FunctionTraits.CallsBack"/>: engines set it before
     /// such a call, every time; the function hands it to <see cref="CallbackTarget.Invoke"/>.</summary>
     public byte* CallerFrame;
-    /// <summary>Keys that bpf_for_each_map_elem shows to callbacks, one per nesting depth: a pointer to one stays readable.</summary>
-    internal fixed ulong CallbackKeys[Bytecode.Limits.Frames];
+    // Before the keys: what every run touches lies in the first two cache lines.
     internal int CallbackDepth;
-
     /// <summary>Non-zero: the slot was given to another thread between runs; the next run takes one again.</summary>
     internal int Revoked;
+    /// <summary>Slot of the instruction that the run last passed, as code compiled with
+    /// <c>CompilerOptions.RecordSites</c> writes it down before kfunc calls and at the end of each block; else as the host left it.</summary>
+    public int Site;
+    /// <summary>Keys that bpf_for_each_map_elem shows to callbacks, one per nesting depth: a pointer to one stays readable.</summary>
+    internal fixed ulong CallbackKeys[Bytecode.Limits.Frames];
 
     /// <summary>Prepares for a run. Every run begins with it: it also holds off the freeing of maps and programs.</summary>
     /// <param name="budget">Instructions a metered program may use.</param>
     /// <exception cref="Bytecode.BpfException">UB4003 when more threads than there are slots stay inside runs.</exception>
     public void Reset(long budget)
     {
-        Activity.Enter();
-        // After the mark: from here on nobody takes the slot away.
-        if (Volatile.Read(ref Revoked) != 0) ExecutionSlot.Acquire((ExecutionState*)Unsafe.AsPointer(ref this));
-        Budget = budget;
-        TailCalls = 0;
-        CallbackDepth = 0;
-        Fault = RunFault.None;
-        LoopRounds = (int)Math.Min(budget / Bytecode.Limits.InstructionsPerMayGoto, Bytecode.Limits.LoopRounds);
+        Enter();
+        Prepare(budget, LoopRoundsFor(budget));
         // A packet of an earlier run may be gone.
         Packet = null;
         PacketLength = 0;
     }
+
+    /// <summary>Holds off the freeing of maps and programs until <see cref="Leave"/>: for whoever makes several runs in a row,
+    /// each begun with <see cref="Prepare"/>.</summary>
+    /// <exception cref="Bytecode.BpfException">UB4003 as <see cref="Reset"/>.</exception>
+    public void Enter()
+    {
+        Activity.Enter();
+        // After the mark: from here on nobody takes the slot away.
+        if (Volatile.Read(ref Revoked) != 0) ExecutionSlot.Acquire((ExecutionState*)Unsafe.AsPointer(ref this));
+    }
+
+    /// <summary>Prepares for one of several runs between <see cref="Enter"/> and <see cref="Leave"/>, of programs without a packet.</summary>
+    /// <param name="budget">Instructions a metered program may use.</param>
+    /// <param name="loopRounds"><see cref="LoopRoundsFor"/> the budget.</param>
+    public void Prepare(long budget, int loopRounds)
+    {
+        Budget = budget;
+        TailCalls = 0;
+        CallbackDepth = 0;
+        Fault = RunFault.None;
+        LoopRounds = loopRounds;
+    }
+
+    /// <summary>Rounds that may_goto allows in a run with that budget.</summary>
+    public static int LoopRoundsFor(long budget) => (int)Math.Min(budget / Bytecode.Limits.InstructionsPerMayGoto, Bytecode.Limits.LoopRounds);
 
     /// <summary>What the run works on, the packet of packet programs included.</summary>
     internal void SetContext(Bytecode.ProgramType type, byte* context, ulong length)
