@@ -7,6 +7,7 @@ return args switch
     ["objects", .. var rest] when FuzzOptions.Parse(rest) is { } options => ObjectFuzzer.Run(options, verify: false),
     ["verify", .. var rest] when FuzzOptions.Parse(rest) is { } options => ObjectFuzzer.Run(options, verify: true),
     ["maps", .. var rest] when FuzzOptions.Parse(rest) is { } options => MapFuzzer.Run(options),
+    ["selftests", var root, var noPerfmon, .. var objects] when objects.Length > 0 => Selftests.Run(root, noPerfmon, objects),
     _ => Usage(),
 };
 
@@ -17,6 +18,8 @@ static int Usage()
           objects   mutated objects through the loader; the FILEs, or the committed test objects, are damaged
           verify    the same, and what loads through the verifier
           maps      four host threads against a program on every kind of map, for --seconds (30)
+          selftests ROOT.TSV NO-PERFMON.TSV OBJECT...
+                    the verifier's verdicts beside the running kernel's (tests/kernel-selftests.sh makes the files)
         """);
     return 2;
 }

@@ -7,9 +7,11 @@ namespace UringBpf.Verifier.Tests;
 public sealed class CaseTests
 {
     /// <inheritdoc/>
-    public static TheoryData<string> Names => [.. Cases.All.Select(c => c.Name)];
+    public static TheoryData<string> Names => [.. All.Select(c => c.Name)];
 
-    private static Case Named(string name) => Cases.All.Single(c => c.Name == name);
+    private static IEnumerable<Case> All => Cases.All.Concat(Attacks.All);
+
+    private static Case Named(string name) => All.Single(c => c.Name == name);
 
     /// <inheritdoc/>
     [Theory]
@@ -56,7 +58,7 @@ public sealed class CaseTests
     {
         var rule = (Rule)number;
         Assert.SkipWhen(rule is Rule.MemoryBudget or Rule.Cancelled, "tested on its own");
-        var provoking = Cases.All.Where(c => c.Code == rule).ToList();
+        var provoking = All.Where(c => c.Code == rule).ToList();
         Assert.NotEmpty(provoking);
         // Checks that nothing can go on without are not switched off: there the verdict itself is the proof.
         Rule[] fatal =

@@ -106,6 +106,10 @@ public enum FunctionTraits
     /// <summary>Memory it reads may hold pointers the program spilled there: what it makes of them reaches the host only
     /// (bpf_trace_vprintk). Without this trait, spilled pointers in memory handed to a function are refused.</summary>
     ReadsPointers = 64,
+    /// <summary>Changes entries of its map argument: refused for maps that programs may only read (frozen global data, BPF_F_RDONLY_PROG).</summary>
+    WritesMap = 128,
+    /// <summary>Reads entries of its map argument into the program's memory: refused for maps that programs may only write (BPF_F_WRONLY_PROG).</summary>
+    ReadsMap = 256,
 }
 
 /// <summary>

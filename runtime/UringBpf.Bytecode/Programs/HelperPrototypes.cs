@@ -29,12 +29,12 @@ public static class HelperPrototypes
     /// <summary>long bpf_map_update_elem(map, key, value, flags)</summary>
     public static FunctionPrototype MapUpdate { get; } = Status(2, "bpf_map_update_elem",
         new("map", Map), new("key", MapKey), new("value", MapValue), new("flags", Scalar)) with
-    { MapTypes = s_keyed, Summary = "Adds or replaces a value; 0 or -errno." };
+    { MapTypes = s_keyed, Traits = FunctionTraits.WritesMap, Summary = "Adds or replaces a value; 0 or -errno." };
 
     /// <summary>long bpf_map_delete_elem(map, key)</summary>
     public static FunctionPrototype MapDelete { get; } = Status(3, "bpf_map_delete_elem",
         new("map", Map), new("key", MapKey)) with
-    { MapTypes = s_keyed, Summary = "Deletes a key; 0 or -errno." };
+    { MapTypes = s_keyed, Traits = FunctionTraits.WritesMap, Summary = "Deletes a key; 0 or -errno." };
 
     /// <summary>u64 bpf_ktime_get_ns(void)</summary>
     public static FunctionPrototype KtimeGetNs { get; } = Define(5, "bpf_ktime_get_ns", ReturnKind.Scalar) with
@@ -95,13 +95,14 @@ public static class HelperPrototypes
         new("map", Map), new("value", MapValue), new("flags", Scalar)) with
     {
         MapTypes = [MapType.Queue, MapType.Stack, MapType.BloomFilter],
+        Traits = FunctionTraits.WritesMap,
         Summary = "Pushes a value (BPF_EXIST drops the oldest when full), or adds it to a bloom filter; 0 or -errno.",
     };
 
     /// <summary>long bpf_map_pop_elem(map, value)</summary>
     public static FunctionPrototype MapPop { get; } = Status(88, "bpf_map_pop_elem",
         new("map", Map), new("value", MapValueOut)) with
-    { MapTypes = [MapType.Queue, MapType.Stack], Summary = "Takes the next value; 0, or -ENOENT (and zeroes) when empty." };
+    { MapTypes = [MapType.Queue, MapType.Stack], Traits = FunctionTraits.WritesMap | FunctionTraits.ReadsMap, Summary = "Takes the next value; 0, or -ENOENT (and zeroes) when empty." };
 
     /// <summary>long bpf_map_peek_elem(map, value)</summary>
     /// <remarks>On a bloom filter the value is an input: the verifier reads the argument as
@@ -110,6 +111,7 @@ public static class HelperPrototypes
         new("map", Map), new("value", MapValueOut)) with
     {
         MapTypes = [MapType.Queue, MapType.Stack, MapType.BloomFilter],
+        Traits = FunctionTraits.ReadsMap,
         Summary = "Copies the next value without taking it, or asks a bloom filter about a value; 0, or -ENOENT.",
     };
 

@@ -116,6 +116,8 @@ internal sealed partial class Walker
         var types = call.Function.MapTypes;
         if (types.Length > 0 && !types.Contains(value.Map!.Type))
             _judge.Reject(Rule.MapTypeMismatch, slot, $"{call.Function.Name} does not work on map '{value.Map.Name}' of type {value.Map.Type}.", $"it works on {string.Join(", ", types)}");
+        if ((call.Function.Traits & FunctionTraits.WritesMap) != 0) RequireWritable(slot, value.Map!, call.Function.Name);
+        if ((call.Function.Traits & FunctionTraits.ReadsMap) != 0) RequireReadable(slot, value.Map!, call.Function.Name);
         call.Map = value.Map;
     }
 

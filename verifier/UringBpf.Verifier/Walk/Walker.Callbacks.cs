@@ -78,6 +78,11 @@ internal sealed partial class Walker
             _judge.Reject(Rule.ReferenceLeak, slot, "a callback ends while a ring-buffer record it reserved is neither submitted nor discarded.",
                 help: "call bpf_ringbuf_submit or bpf_ringbuf_discard on every path");
         }
+        if (_state.LockId != 0)
+        {
+            _judge.Reject(Rule.LockLeak, slot, $"a callback ends while the spin lock of map '{_state.LockMap?.Name}' is held.",
+                help: "call bpf_spin_unlock on every path");
+        }
         var round = frame[Frame.Round] ?? Value.Unknown;
         _state.Pop();
 

@@ -22,6 +22,8 @@ internal sealed partial class Walker
                 var number = Read(slot, instruction.Destination);
                 if (!number.IsNumber || !number.Number.IsConstant)
                     throw _judge.Fatal(Rule.IndirectCall, slot, $"callx through r{instruction.Destination}, which is {number}: the helper's number must be known.");
+                if (_spec.Functions.Helper((int)number.Number.Value) is { } helper && (helper.Traits & (FunctionTraits.CallsBack | FunctionTraits.TailCall)) != 0)
+                    throw _judge.Fatal(Rule.IndirectCall, slot, $"callx of {helper.Name}, which engines call in a way of its own.", help: "call it by its number");
                 WalkHostCall(slot, FunctionKind.Helper, (long)number.Number.Value);
                 break;
             default:
@@ -85,8 +87,8 @@ internal sealed partial class Walker
                 return null;
             case ReturnKind.MapValueOrNull:
                 if (call.Map is not { } map) return Value.Unknown;
-                return map.InnerMap is { } inner && map.Type is MapType.ArrayOfMaps or MapType.HashOfMaps
-                    ? new Value { Kind = ValueKind.MapOrNull, Map = inner, Id = NewId() }
+                return map.InnerMap is not null && map.Type is MapType.ArrayOfMaps or MapType.HashOfMaps
+                    ? new Value { Kind = ValueKind.MapOrNull, Map = InnerOf(map), Id = NewId() }
                     : new Value { Kind = ValueKind.MapValueOrNull, Map = map, Id = NewId() };
             case ReturnKind.MemoryOrNull or ReturnKind.RecordOrNull:
                 var reference = 0;
@@ -106,6 +108,14 @@ internal sealed partial class Walker
             default:
                 return Value.Of(Scalar.FromSigned(function.ReturnMin, function.ReturnMax));
         }
+    }
+
+    // What every inner map is like. It must not be taken for the one map of the program that the declaration may name.
+    private MapSpec InnerOf(MapSpec map)
+    {
+        if (!_spec.Maps.Contains(map.InnerMap!)) return map.InnerMap!;
+        if (!_inner.TryGetValue(map, out var inner)) _inner.Add(map, inner = map.InnerMap! with { });
+        return inner;
     }
 
     private void CheckTailCall(int slot)
@@ -136,15 +146,18 @@ internal sealed partial class Walker
     private void WalkPacketLoad(int slot, OpcodeRow row, in Instruction instruction)
     {
         if (!_type.HasPacket) _judge.Reject(Rule.PacketLoad, slot, $"a packet load in a program of type {_type.Name}, which has no packet.");
-        if (_state.Depth > 1) _judge.Reject(Rule.PacketLoad, slot, "a packet load in a function: it could end the program from there.");
         var context = Read(slot, 6);
         if (context.Kind != ValueKind.Context || context.OffsetMin != 0 || context.OffsetMax != 0)
             _judge.Reject(Rule.PacketLoad, slot, $"a packet load needs the context pointer in r6, which holds {context.Noun}.");
         if (row.Operation == Operation.LoadPacketIndirect) RequireNumber(slot, Read(slot, instruction.Source), "a packet load");
-        // It ends the program with 0 when the packet is too short.
-        RequireNothingHeld(slot, "a packet load may end the program");
-        RequireReturnValue(slot, Value.Zero);
-        _node.CostToEnd = Math.Max(_node.CostToEnd, _cost);
+        // It ends the function with 0 when the packet is too short.
+        if (_state.Depth == 1) RequireNothingHeld(slot, "a packet load may end the program");
+        var inside = _state.Copy();
+        _state.Set(0, Value.Zero);
+        WalkExit(slot);
+        if (_slot >= 0) _pending.Push(new(_state, _slot, _node, _cost));
+        _state = inside;
+        _slot = _shape.Next(slot);
         ForgetArguments();
         _state.Set(0, Value.Of(Scalar.Unsigned(row.Bits)));
     }

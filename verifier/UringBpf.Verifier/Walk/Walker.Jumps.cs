@@ -151,7 +151,7 @@ internal sealed partial class Walker
         ValueKind.MapValue => a.Id == b.Id && ReferenceEquals(a.Map, b.Map),
         ValueKind.Memory => a.Id == b.Id && a.Id != 0,
         ValueKind.Context => true,
-        ValueKind.Buffer => a.Id == b.Id,
+        ValueKind.Buffer => true,
         _ => false,
     };
 
@@ -172,10 +172,10 @@ internal sealed partial class Walker
     private void CompareOffsets(int slot, OpcodeRow row, in Instruction instruction, Value dst, Value src)
     {
         var bias = Scalar.Constant(Limits.StackBytesPerFrame);
-        // Data pointers with one id differ by what is fixed alone; their variable part is not narrowed.
-        var buffers = dst.Kind == ValueKind.Buffer;
-        var a = buffers ? Scalar.Constant((ulong)(dst.Offset + BufferOffsetLimit)) : Scalar.Binary(Operation.Add, 64, dst.TotalOffset, bias);
-        var b = buffers ? Scalar.Constant((ulong)(src.Offset + BufferOffsetLimit)) : Scalar.Binary(Operation.Add, 64, src.TotalOffset, bias);
+        // Data pointers with one id differ by what is fixed alone.
+        var fixedDistance = dst.Kind == ValueKind.Buffer && dst.Id == src.Id;
+        var a = fixedDistance ? Scalar.Constant((ulong)(dst.Offset + BufferOffsetLimit)) : Scalar.Binary(Operation.Add, 64, dst.TotalOffset, bias);
+        var b = fixedDistance ? Scalar.Constant((ulong)(src.Offset + BufferOffsetLimit)) : Scalar.Binary(Operation.Add, 64, src.TotalOffset, bias);
         Scalar takenA = a, takenB = b, fallA = a, fallB = b;
         var mayTake = Scalar.Refine(row.Operation, 64, true, ref takenA, ref takenB);
         var mayFall = Scalar.Refine(row.Operation, 64, false, ref fallA, ref fallB);
@@ -183,6 +183,12 @@ internal sealed partial class Walker
         {
             if (!mayTake && !mayFall) _slot = -1;
             else Decided(slot, mayTake);
+            return;
+        }
+        if (dst.Kind == ValueKind.Buffer)
+        {
+            // The variable part of data pointers is shared; it is not narrowed.
+            Undecided(slot);
             return;
         }
         var taken = _state.Copy();
@@ -206,8 +212,8 @@ internal sealed partial class Walker
         var takenWhenNull = row.Operation == Operation.JumpEqual;
         if (!pointer.IsMaybeNull)
         {
-            // Buffers may lie at any address, 0 included, when they are empty.
-            if (pointer.Kind is ValueKind.Buffer or ValueKind.BufferEnd) Undecided(slot);
+            // Buffers may lie at any address, 0 included, when they are empty; a pointer away from its object may be 0 too.
+            if (pointer.Kind is ValueKind.Buffer or ValueKind.BufferEnd || !IsInside(pointer)) Undecided(slot);
             else Decided(slot, !takenWhenNull);
             return;
         }

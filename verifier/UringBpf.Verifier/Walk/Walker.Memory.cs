@@ -170,8 +170,10 @@ internal sealed partial class Walker
                 Fact(slot, RegionKind.Memory, -1, low, high, argument);
                 return;
             case ValueKind.Context:
-                if (FlatField(pointer, displacement, size) is null)
+                if (FlatField(pointer, displacement, size) is not { } field)
                     _judge.Reject(Rule.ContextField, slot, $"{verb} {size} bytes of the context at offset {At(pointer, displacement)}: not within its scratch memory.");
+                else if (writes && field.Access == FieldAccess.Read)
+                    _judge.Reject(Rule.ContextReadOnly, slot, $"{verb} to context field '{field.Name}', which is read-only.", help: "copy it to a local variable");
                 Fact(slot, RegionKind.Context, -1, low, high, argument);
                 return;
             default:
@@ -213,18 +215,26 @@ internal sealed partial class Walker
                 low < 0 ? $"the lowest offset, {low}, lies before its start" : $"{high} + {size} > {map.ValueSize}",
                 low < 0 ? "make sure that the index can't be negative (use an unsigned type or check it)" : "check the index against the number of elements, with `>=` rather than `>`");
         }
-        if (writes && (map.IsFrozen || (map.Flags & MapFlags.ReadOnlyProgram) != 0))
-        {
-            _judge.Reject(Rule.ReadOnlyMap, slot, $"{verb} to map '{map.Name}', which programs may only read.",
-                help: map.IsGlobalData ? "remove `const` from the variable to have it in .data" : "remove BPF_F_RDONLY_PROG from the map");
-        }
-        if (!writes && (map.Flags & MapFlags.WriteOnlyProgram) != 0)
-            _judge.Reject(Rule.WriteOnlyMap, slot, $"{verb} of map '{map.Name}', which programs may only write.", help: "remove BPF_F_WRONLY_PROG from the map");
+        if (writes) RequireWritable(slot, map, verb);
+        else RequireReadable(slot, map, verb);
         if (map.SpinLockOffset >= 0 && low < map.SpinLockOffset + 4 && high + size > map.SpinLockOffset)
         {
             _judge.Reject(Rule.LockField, slot, $"{verb} of the spin lock in a value of map '{map.Name}' (bytes {map.SpinLockOffset}..{map.SpinLockOffset + 3}).",
                 help: "only bpf_spin_lock and bpf_spin_unlock may touch it");
         }
+    }
+
+    private void RequireWritable(int slot, MapSpec map, string verb)
+    {
+        if (!map.IsFrozen && (map.Flags & MapFlags.ReadOnlyProgram) == 0) return;
+        _judge.Reject(Rule.ReadOnlyMap, slot, $"{verb} to map '{map.Name}', which programs may only read.",
+            help: map.IsGlobalData ? "remove `const` from the variable to have it in .data" : "remove BPF_F_RDONLY_PROG from the map");
+    }
+
+    private void RequireReadable(int slot, MapSpec map, string verb)
+    {
+        if ((map.Flags & MapFlags.WriteOnlyProgram) == 0) return;
+        _judge.Reject(Rule.WriteOnlyMap, slot, $"{verb} of map '{map.Name}', which programs may only write.", help: "remove BPF_F_WRONLY_PROG from the map");
     }
 
     private void RequireBuffer(int slot, Value pointer, int displacement, long size, bool writes, string verb)

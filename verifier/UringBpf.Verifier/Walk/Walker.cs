@@ -19,6 +19,7 @@ internal sealed partial class Walker
     private readonly Liveness _liveness;
     private readonly Explored _explored = new();
     private readonly Stack<Branch> _pending = new();
+    private readonly Dictionary<MapSpec, MapSpec> _inner = [];
     private readonly Dictionary<(int Parent, int CallSite, int Callee), int> _chains = [];
 
     // The path being walked.
