@@ -7,6 +7,7 @@ if (args is ["engines", ..])
     return EngineComparison.Run(Path.Combine("perf", "results"), rounds, only);
 }
 if (args is ["maps", ..]) return MapComparison.Run(Path.Combine("perf", "results"), args.Contains("--quick") ? 15 : 101);
+if (args is ["verifier", ..]) return VerifierComparison.Run(Path.Combine("perf", "results"), args.Contains("--quick") ? 15 : 51);
 if (args is ["ring", ..]) return RingComparison.Run(Path.Combine("perf", "results"), args.Contains("--quick") ? 51 : 501);
 BenchmarkDotNet.Running.BenchmarkSwitcher.FromAssembly(typeof(Kernel).Assembly).Run(args);
 return 0;

@@ -150,6 +150,8 @@ internal sealed partial class Walker
         if (context.Kind != ValueKind.Context || context.OffsetMin != 0 || context.OffsetMax != 0)
             _judge.Reject(Rule.PacketLoad, slot, $"a packet load needs the context pointer in r6, which holds {context.Noun}.");
         if (row.Operation == Operation.LoadPacketIndirect) RequireNumber(slot, Read(slot, instruction.Source), "a packet load");
+        if (_state.Depth > 1 && ReturnsVoid(_shape.Functions[_state.Top.Function]))
+            _judge.Reject(Rule.PacketLoad, slot, "a packet load in a function that returns nothing: it ends the function with 0 when the packet is too short.", help: "let the function return an int");
         // It ends the function with 0 when the packet is too short.
         if (_state.Depth == 1) RequireNothingHeld(slot, "a packet load may end the program");
         var inside = _state.Copy();
@@ -161,6 +163,9 @@ internal sealed partial class Walker
         ForgetArguments();
         _state.Set(0, Value.Of(Scalar.Unsigned(row.Bits)));
     }
+
+    private bool ReturnsVoid(Subprogram function) => function.TypeId > 0 && function.TypeId < _spec.Types.Types.Length
+        && _spec.Types[function.TypeId] is BtfFunction { TypeId: var type } && _spec.Types[type] is BtfPrototype { ReturnTypeId: 0 };
 
     private void WalkSubprogramCall(int slot)
     {

@@ -1,0 +1,77 @@
+using System.Text;
+using UringBpf.Bytecode;
+
+namespace UringBpf.Perf;
+
+/// <summary>Programs of any length that look like real ones: what grows is their number of blocks, nothing else.</summary>
+internal static class GeneratedProgram
+{
+    private static readonly MapSpec s_map = new() { Name = "values", Type = MapType.Hash, KeySize = 4, ValueSize = 64, MaxEntries = 1024 };
+
+    // Bounds check and variable offset; look-up, NULL check and indexed access; a spill and a fill; branches that meet again.
+    private static readonly string[] s_blocks =
+    [
+        """
+            r3 = *(u64 *)(r6 + 8)
+            r3 &= 31
+            r4 = r6
+            r4 += r3
+            r5 = *(u8 *)(r4 + 0)
+            r7 += r5
+            *(u64 *)(r10 - 16) = r7
+            if r7 > 1000 goto skip{0}
+            r7 += 3
+        skip{0}:
+            r7 = *(u64 *)(r10 - 16)
+        """,
+        """
+            w1 = w7
+            *(u32 *)(r10 - 4) = w1
+            r1 = values ll
+            r2 = r10
+            r2 += -4
+            call bpf_map_lookup_elem
+            if r0 == 0 goto skip{0}
+            r1 = *(u32 *)(r6 + 4)
+            if r1 > 7 goto skip{0}
+            r1 <<= 3
+            r0 += r1
+            r2 = *(u64 *)(r0 + 0)
+            r7 ^= r2
+        skip{0}:
+        """,
+        """
+            r1 = *(u32 *)(r6 + 12)
+            if r1 s> 100 goto other{0}
+            r7 *= 31
+            r7 += r1
+            goto skip{0}
+        other{0}:
+            r7 >>= 3
+            w7 -= w1
+        skip{0}:
+        """,
+    ];
+
+    /// <summary>A program of about so many instructions.</summary>
+    public static ProgramSpec Of(int instructions)
+    {
+        var text = new StringBuilder("r6 = r1\nr7 = 0\n");
+        for (int block = 0, length = 4; length < instructions; block++)
+        {
+            text.AppendFormat(System.Globalization.CultureInfo.InvariantCulture, s_blocks[block % s_blocks.Length], block).Append('\n');
+            length += (block % s_blocks.Length) switch { 0 => 11, 1 => 14, _ => 7 };
+        }
+        text.Append("r0 = r7\nexit\n");
+        var code = Assembler.Assemble(text.ToString(), [s_map]);
+        return new() { Name = "generated", Type = Wide, Instructions = code, Maps = [s_map] };
+    }
+
+    // 64 bytes of context memory.
+    private static ProgramType Wide { get; } = ProgramTypes.Raw with
+    {
+        Name = "generated",
+        PassesLength = false,
+        Context = new() { StructName = "generated", Size = 64, HostSize = 64, Fields = [new("memory", 0, 64, ContextFieldKind.FlatMemory, FieldAccess.ReadWrite)] },
+    };
+}
