@@ -55,12 +55,12 @@ try
         else
         {
             errors++;
-            Console.Error.WriteLine($"{path}: {ErrnoName((int)(uint)checksum.Value)}");
+            Console.Error.WriteLine($"{path}: {Hook.Describe((int)(uint)checksum.Value)}");
         }
     }
     var rate = result.Bytes / clock.Elapsed.TotalSeconds / (1 << 20);
     Console.Error.WriteLine($"{paths.Count - errors} files, {result.Bytes} bytes, {result.Steps} completions, {rate:F0} MiB/s; the host woke {ring.HostWakeUps} time(s)");
-    if (result.Verdict < 0) Console.Error.WriteLine($"aborted: {ErrnoName(-result.Verdict)}");
+    if (result.Verdict < 0) Console.Error.WriteLine($"aborted: {Hook.Describe(-result.Verdict)}");
     return errors > 0 || result.Verdict < 0 ? 1 : 0;
 }
 catch (BpfException error)
@@ -68,8 +68,6 @@ catch (BpfException error)
     Console.Error.WriteLine(error.Message);
     return 1;
 }
-
-static string ErrnoName(int errno) => $"{System.Runtime.InteropServices.Marshal.GetPInvokeErrorMessage(errno)} (errno {errno})";
 
 static int Usage()
 {

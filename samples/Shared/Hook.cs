@@ -18,8 +18,13 @@ internal static class Hook
         return ObjectSpec.Load(bytes, "hook.bpf.o");
     }
 
+    /// <summary>An errno in words.</summary>
+    public static string Describe(int errno) => $"{System.Runtime.InteropServices.Marshal.GetPInvokeErrorMessage(errno)} (errno {errno})";
+
     /// <summary>Proves the first program safe, creates its maps and compiles it.</summary>
     /// <exception cref="BpfException">The verifier rejected it.</exception>
-    public static BpfProgram Compile(ObjectSpec spec) =>
-        ProgramCompiler.Compile(ProgramVerifier.VerifyOrThrow(spec.Programs[0]), MapSet.Create(spec.Maps));
+    /// <param name="spec">The object, with its settings.</param>
+    /// <param name="traced">True when a flight recorder should tell source lines.</param>
+    public static BpfProgram Compile(ObjectSpec spec, bool traced = false) =>
+        ProgramCompiler.Compile(ProgramVerifier.VerifyOrThrow(spec.Programs[0]), MapSet.Create(spec.Maps), CompilerOptions.Default with { RecordSites = traced });
 }

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using Xunit;
 
+[assembly: System.Runtime.Versioning.SupportedOSPlatform("linux")]
 // The tool's verbs write to the console of the process.
 [assembly: Xunit.v3.Parallelization(Mode = Xunit.Sdk.ParallelMode.None)]
 
@@ -66,6 +67,13 @@ internal static class Tool
         process.StandardInput.Close();
         await process.WaitForExitAsync(TestContext.Current.CancellationToken);
         return new Outcome(process.ExitCode, await output, await error);
+    }
+
+    /// <summary>Starts an executable that goes on running: a server.</summary>
+    public static Process Launch(string assembly, params string[] args)
+    {
+        var start = new ProcessStartInfo("dotnet", [Path.Combine(AppContext.BaseDirectory, assembly + ".dll"), .. args]) { RedirectStandardOutput = true, RedirectStandardError = true };
+        return Process.Start(start)!;
     }
 
     /// <summary>Skips a test where this machine has no io_uring.</summary>

@@ -66,6 +66,7 @@ internal static unsafe class HookCalls
             IoUringOp.StatX => PrepareStat(chain, link, operation, entry, op),
             IoUringOp.Timeout => PrepareTimeout(ring, operation, entry, op.Offset),
             IoUringOp.Send or IoUringOp.Recv => PrepareTransfer(chain, link, operation, entry, op),
+            IoUringOp.Shutdown => PrepareShutdown(chain, link, operation, entry, op),
             _ => -Errno.OpNotSupp,
         };
         if (result < 0)
@@ -131,6 +132,18 @@ internal static unsafe class HookCalls
         entry->Flags = SqeFlags.FixedFile;
         entry->Fd = slot;
         entry->OpFlags = op.OpFlags;
+        return 0;
+    }
+
+    private static int PrepareShutdown(Chain* chain, HookLink link, Operation* operation, Sqe* entry, in UringOp op)
+    {
+        const uint bothDirections = 2;
+        if (op.OpFlags != 0 || op.Length > bothDirections) return -Errno.Inval;
+        if (!ResolveFile(chain, link, op.File, out var slot)) return -Errno.BadF;
+        operation->File = op.File;
+        entry->Flags = SqeFlags.FixedFile;
+        entry->Fd = slot;
+        entry->Length = op.Length;
         return 0;
     }
 

@@ -286,6 +286,12 @@ static __always_inline void uring_prep_recv(struct uring_op *op, __s32 file, __u
     op->op_flags = msg_flags;
 }
 
+/* Ends one or both directions of a socket: how is 0 SHUT_RD, 1 SHUT_WR, 2 SHUT_RDWR. */
+static __always_inline void uring_prep_shutdown(struct uring_op *op, __s32 file, __u32 how)
+{
+    uring_prep_rw(op, IORING_OP_SHUTDOWN, file, 0, how, 0);
+}
+
 /* ---- What a hook asks of the ring. Results: 0, or
  *   -EINVAL malformed   -EBADF slot not granted   -EFAULT out of a buffer's bounds   -EACCES not allowed
  *   -EBUSY too many in flight   -EDQUOT byte limit   -ECANCELED the chain is ending   -EOPNOTSUPP not on this back end ---- */
