@@ -2,7 +2,7 @@ using UringBpf.Bytecode;
 
 namespace UringBpf.Cli;
 
-/// <summary>Names as bpftool spells them.</summary>
+/// <summary>How things are spelt: map types as bpftool does.</summary>
 internal static class Names
 {
     public static string Of(MapType type) => type switch
@@ -23,4 +23,7 @@ internal static class Names
         MapType.BloomFilter => "bloom_filter",
         _ => $"type {(int)type}",
     };
+
+    /// <summary>1 map, 2 maps.</summary>
+    public static string Count(int count, string thing) => $"{count} {thing}{(count == 1 ? "" : "s")}";
 }

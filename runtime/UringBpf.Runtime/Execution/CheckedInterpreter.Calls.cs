@@ -43,6 +43,8 @@ public sealed unsafe partial class CheckedInterpreter
             var argument = arguments[i];
             var register = i + 1;
             var value = r[register];
+            // What a function may be given without a value it treats as a number for the host's eyes.
+            if (argument.Kind == ArgumentKind.Anything) continue;
             Need(slot, initialised, register);
             if (argument.Nullable && value == 0) continue;
             switch (argument.Kind)

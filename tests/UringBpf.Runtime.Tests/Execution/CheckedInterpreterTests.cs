@@ -38,6 +38,7 @@ public sealed class CheckedInterpreterTests
     [InlineData("*(u64 *)(r10 - 512) = 3\nr6 = 10000\nr1 = 4\ncall double\nexit\ndouble: r0 = r1\nr0 *= 2\nexit", 8)]
     [InlineData("r6 = 500\nnext: r1 = 1\ncall one\nr6 -= 1\nif r6 != 0 goto next\nexit\none: *(u64 *)(r10 - 8) = r1\nr0 = *(u64 *)(r10 - 8)\nexit", 1)]
     [InlineData("*(u64 *)(r10 - 8) = 1\nr2 = 2\nlock *(u64 *)(r10 - 8) += r2\nr0 = *(u64 *)(r10 - 8)\nexit", 3)]
+    [InlineData("*(u64 *)(r10 - 8) = 0\nr1 = r10\nr1 += -8\nr2 = 8\ncall bpf_trace_printk\nr0 = 5\nexit", 5)]
     public void Good_programs_give_their_result(string text, ulong expected)
     {
         var result = Run(Program(text));

@@ -1,0 +1,49 @@
+using System.Text;
+
+namespace UringBpf.Cli;
+
+/// <summary>C names as C# spells them; each unique among its neighbours.</summary>
+internal sealed class CSharpNames(params IEnumerable<string> taken)
+{
+    private readonly HashSet<string> _taken = [.. taken];
+
+    /// <summary>on_read → OnRead; a name that is taken gets a number.</summary>
+    public string Add(string name)
+    {
+        var wanted = Pascal(name);
+        var unique = wanted;
+        for (var i = 2; !_taken.Add(unique); i++) unique = $"{wanted}{i}";
+        return unique;
+    }
+
+    /// <summary>Words joined, each with a capital; what can't be in a name separates words.</summary>
+    public static string Pascal(string name)
+    {
+        var text = new StringBuilder();
+        var start = true;
+        foreach (var c in name)
+        {
+            if (!char.IsAsciiLetterOrDigit(c))
+            {
+                start = true;
+                continue;
+            }
+            if (text.Length == 0 && char.IsAsciiDigit(c)) text.Append('_');
+            text.Append(start ? char.ToUpperInvariant(c) : c);
+            start = false;
+        }
+        return text.Length == 0 ? "_" : text.ToString();
+    }
+
+    /// <summary>As a string literal.</summary>
+    public static string Quote(string text)
+    {
+        var quoted = new StringBuilder("\"");
+        foreach (var c in text) quoted.Append(c is >= ' ' and <= '~' and not ('"' or '\\') ? c.ToString() : $"\\u{(int)c:x4}");
+        return quoted.Append('"').ToString();
+    }
+
+    /// <summary>True for what may be a class's name or a namespace.</summary>
+    public static bool IsName(string text, bool dotted) => text.Split('.') is var parts && (dotted || parts.Length == 1) &&
+        parts.All(part => part.Length > 0 && !char.IsAsciiDigit(part[0]) && part.All(c => char.IsAsciiLetterOrDigit(c) || c == '_'));
+}
