@@ -121,7 +121,7 @@ public sealed unsafe partial class Ring
 
     internal ValueTask<ChainResult> StartChain(HookLink link, in UringOp first, ReadOnlySpan<byte> scratch, CancellationToken cancellationToken)
     {
-        if (!_chainPool.TryTake(out var waiter)) waiter = new ChainWaiter(this);
+        if (!_chainPool.TryTake(out var waiter)) waiter = new ChainWaiter(this) { Inline = DeliversInline };
         waiter.Begin(link, first, scratch, cancellationToken);
         var task = new ValueTask<ChainResult>(waiter, waiter.Version);
         Post(waiter);
@@ -187,7 +187,12 @@ public sealed unsafe partial class Ring
     private static byte* TakeMemory(HookLink link)
     {
         var bytes = (nuint)link.Limits.OwnBuffers * (nuint)link.Limits.OwnBufferBytes;
-        var memory = link.FreeMemory.TryPop(out var free) ? (byte*)free : (byte*)NativeMemory.AlignedAlloc(Math.Max(bytes, 1), 4096);
+        if (!link.FreeMemory.TryPop(out var free))
+        {
+            free = (nint)NativeMemory.AlignedAlloc(Math.Max(bytes, 1), 4096);
+            link.MemoryBlocks++;
+        }
+        var memory = (byte*)free;
         NativeMemory.Clear(memory, bytes);
         return memory;
     }

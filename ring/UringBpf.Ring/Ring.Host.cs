@@ -94,7 +94,7 @@ public sealed unsafe partial class Ring
 
     private ValueTask<int> Start(in Sqe entry, SafeFileHandle? file, MemoryHandle pin, CancellationToken cancellationToken, byte* native = null)
     {
-        if (!_hostPool.TryTake(out var host)) host = new HostOperation(this);
+        if (!_hostPool.TryTake(out var host)) host = new HostOperation(this) { Inline = DeliversInline };
         try
         {
             host.Begin(entry, file, pin, native, cancellationToken);

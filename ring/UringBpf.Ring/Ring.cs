@@ -132,14 +132,23 @@ public sealed unsafe partial class Ring : IAsyncDisposable
     internal ValueTask RunOnOwner(Action action)
     {
         var done = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        Post(new DelegateCommand(_ => action(), done));
+        var command = new DelegateCommand(_ => action(), done);
+        // Its own thread would wait for itself.
+        if (!_stepped) Post(command);
+        else if (_closed) command.Refuse(this, -Errno.Canceled);
+        else command.Run(this);
         return new ValueTask(done.Task);
+    }
+
+    private void Prepare()
+    {
+        _state->Host = _recorder == null ? HookCalls.Table : RecordedCalls.Table;
+        _state->Site = -1;
     }
 
     private void Run()
     {
-        _state->Host = _recorder == null ? HookCalls.Table : RecordedCalls.Table;
-        _state->Site = -1;
+        Prepare();
         try
         {
             while (true)
@@ -149,19 +158,25 @@ public sealed unsafe partial class Ring : IAsyncDisposable
                 FlushPending();
                 if (_stopping && Stop()) break;
                 Wait();
-                while (_backend.HasCompletion)
-                {
-                    _recorder?.Stamp();
-                    CompleteAll();
-                    FlushPending();
-                    if (_backend.Unsubmitted > 0) break;
-                }
+                TakeCompletions();
             }
             Shutdown(null);
         }
         catch (Exception error)
         {
             Shutdown(error);
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private void TakeCompletions()
+    {
+        while (_backend.HasCompletion)
+        {
+            _recorder?.Stamp();
+            CompleteAll();
+            FlushPending();
+            if (_backend.Unsubmitted > 0) break;
         }
     }
 
@@ -387,7 +402,8 @@ public sealed unsafe partial class Ring : IAsyncDisposable
         _state = null;
         ExecutionSlot.Release();
         RefuseInbox();
-        if (FinishRecording() is { } failure) _stopped.SetException(failure);
+        if (error != null) _stopped.SetException(error);
+        else if (FinishRecording() is { } failure) _stopped.SetException(failure);
         else _stopped.SetResult();
     }
 

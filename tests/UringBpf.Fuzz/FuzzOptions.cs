@@ -24,7 +24,7 @@ public sealed record FuzzOptions(long Count, ulong Seed, double Seconds, IReadOn
             var value = i + 1 < arguments.Count ? arguments[i + 1] : "";
             switch (arguments[i++])
             {
-                case "--count" when long.TryParse(value, CultureInfo.InvariantCulture, out var count): options = options with { Count = count }; break;
+                case "--count" or "--seeds" when long.TryParse(value, CultureInfo.InvariantCulture, out var count): options = options with { Count = count }; break;
                 case "--seed" when ulong.TryParse(value, CultureInfo.InvariantCulture, out var seed): options = options with { Seed = seed }; break;
                 case "--seconds" when double.TryParse(value, CultureInfo.InvariantCulture, out var seconds): options = options with { Seconds = seconds }; break;
                 default: return null;

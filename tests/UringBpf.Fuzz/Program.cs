@@ -8,6 +8,7 @@ return args switch
     ["verify", .. var rest] when FuzzOptions.Parse(rest) is { } options => ObjectFuzzer.Run(options, verify: true),
     ["maps", .. var rest] when FuzzOptions.Parse(rest) is { } options => MapFuzzer.Run(options),
     ["selftests", var root, var noPerfmon, .. var objects] when objects.Length > 0 => Selftests.Run(root, noPerfmon, objects),
+    ["ring", .. var rest] when FuzzOptions.Parse(rest) is { } options => RingFuzzer.Run(options),
     _ => Usage(),
 };
 
@@ -20,6 +21,7 @@ static int Usage()
           maps      four host threads against a program on every kind of map, for --seconds (30)
           selftests ROOT.TSV NO-PERFMON.TSV OBJECT...
                     the verifier's verdicts beside the running kernel's (tests/kernel-selftests.sh makes the files)
+          ring      hooks and a host that do anything, on a simulated ring with faults: seeds S to S + N - 1
         """);
     return 2;
 }

@@ -34,6 +34,9 @@ internal sealed unsafe class SimulatedBackend : EmulatedBackend
     /// <summary>Descriptors that were opened and are neither closed nor the process's to close.</summary>
     internal int LeakedDescriptors => _machine.OpenDescriptors - _machine.ProcessDescriptors;
 
+    /// <summary>The host is on this very thread: waiting for it would be for ever.</summary>
+    internal bool NeverWaits { get; set; }
+
     /// <summary>True when an operation will complete without the host doing anything.</summary>
     internal bool HasEvents => _due.Count > 0 && _due.First.Due - _now <= LongestIdleNanoseconds;
 
@@ -143,6 +146,7 @@ internal sealed unsafe class SimulatedBackend : EmulatedBackend
             return true;
         }
         // Nothing will happen until the host does something.
+        if (NeverWaits) return false;
         lock (_gate)
         {
             while (!_woken) Monitor.Wait(_gate);

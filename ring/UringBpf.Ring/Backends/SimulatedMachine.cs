@@ -260,6 +260,8 @@ internal sealed unsafe class SimulatedMachine(SimulatedBackend backend, Simulati
 
     private static int WaitFor(SimulatedNode node, SimulatedOperation operation)
     {
+        // The cancel request came too late to stop it, but not to wake it: the kernel's workers are interrupted so.
+        if (operation.Lost) return operation.Progress > 0 ? operation.Progress : -Errno.Intr;
         node.AddWaiter(operation);
         return Later;
     }

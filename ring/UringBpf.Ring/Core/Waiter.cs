@@ -14,11 +14,15 @@ internal abstract class Waiter<TResult> : IValueTaskSource<TResult>, IThreadPool
 
     public short Version => _core.Version;
 
+    /// <summary>True: results are there at once, on the ring's thread, which is the host's own.</summary>
+    public bool Inline;
+
     /// <summary>Ring's thread: hands the result over.</summary>
     public void Complete(TResult result)
     {
         _result = result;
-        ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
+        if (Inline) _core.SetResult(result);
+        else ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
     }
 
     /// <summary>Ring's thread: the ring itself failed.</summary>

@@ -24,6 +24,8 @@ public sealed unsafe class HookLink : IAsyncDisposable
     internal bool Detaching;
     internal readonly Stack<nint> FreeMemory = new();
     internal readonly Stack<nint> FreeChains = new();
+    /// <summary>Blocks of chains' own buffers that are not freed, in use or not.</summary>
+    internal int MemoryBlocks;
 
     internal HookLink(Ring ring, BpfProgram program, GrantTable grants, ChainLimits limits, int emissionCapacity)
     {
@@ -119,7 +121,11 @@ public sealed unsafe class HookLink : IAsyncDisposable
         Release(Current);
         Current = null;
         while (FreeChains.TryPop(out var chain)) NativeMemory.AlignedFree((void*)chain);
-        while (FreeMemory.TryPop(out var memory)) NativeMemory.AlignedFree((void*)memory);
+        while (FreeMemory.TryPop(out var memory))
+        {
+            NativeMemory.AlignedFree((void*)memory);
+            MemoryBlocks--;
+        }
         Grants.Dispose();
         _self.Free();
     }

@@ -1,0 +1,355 @@
+using System.Globalization;
+using System.Text;
+using Microsoft.Win32.SafeHandles;
+using UringBpf.Bytecode;
+using UringBpf.Runtime;
+
+namespace UringBpf.Ring.Tests;
+
+/// <summary>
+/// One case of the simulation campaign: a host and hooks that do anything at all on a simulated ring with faults, cancels,
+/// attaching and detaching. All is decided by the seed. What must hold: every chain and every operation of the host ends,
+/// and ends once; no limit is ever exceeded; nothing is left when the ring is gone.
+/// </summary>
+public sealed class Campaign
+{
+    /// <summary>Programs of chains.bpf.o and chaos.bpf.o that the cases attach.</summary>
+    public static readonly string[] Programs = ["chaos", "chaos", "chaos", "rearm", "hang", "burst", "result", "stop", "cancel", "join", "buffers", "ten_reads", "read_again", "open_twice", "extent"];
+
+    // Far more turns than a case needs to come to its end.
+    private const int MostTurns = 200_000;
+    private const int LongestWrite = 256;
+
+    private readonly IReadOnlyList<BpfProgram> _programs;
+    private readonly Action<string>? _trace;
+    private readonly Ring _ring;
+    private readonly RingOptions _options;
+    private readonly List<Attachment> _links = [];
+    private readonly List<HookLink> _everAttached = [];
+    private readonly List<Running<ChainResult>> _chains = [];
+    private readonly List<Running<int>> _operations = [];
+    private readonly List<Task> _detaching = [];
+    private readonly List<SafeFileHandle> _handles = [];
+    private readonly List<CancellationTokenSource> _sources = [];
+    private readonly byte[] _buffer = new byte[LongestWrite];
+    private ulong _random;
+    private long _turns;
+
+    private sealed record Attachment(HookLink Link, ChainLimits Limits, int Buffers);
+
+    private sealed class Running<T>(ValueTask<T> task, ChainLimits? limits)
+    {
+        public ValueTask<T> Task { get; } = task;
+        public ChainLimits? Limits { get; } = limits;
+        public bool Ended { get; set; }
+    }
+
+    /// <summary>What a case did.</summary>
+    /// <param name="Problem">null, or what does not hold.</param>
+    /// <param name="Chains">Chains that were started, all of which ended.</param>
+    /// <param name="Completions">Completions that the ring took.</param>
+    /// <param name="Signature">Differs when anything that the host could see differs.</param>
+    public readonly record struct Outcome(string? Problem, int Chains, long Completions, ulong Signature);
+
+    private Campaign(ulong seed, IReadOnlyList<BpfProgram> programs, Action<string>? trace)
+    {
+        _programs = programs;
+        _trace = trace;
+        _random = seed;
+        var files = new Dictionary<string, ReadOnlyMemory<byte>>();
+        foreach (var name in (string[])["/data/a", "/data/b", "/data/deep/c"])
+        {
+            var content = new byte[Below(600)];
+            for (var i = 0; i < content.Length; i++) content[i] = (byte)Below(256);
+            files[name] = content;
+        }
+        _options = new RingOptions
+        {
+            QueueEntries = 1 << Below(6),
+            CompletionEntries = 1 << Below(7),
+            MaxOperations = 1 + Below(100),
+            FileSlots = 1 + Below(40),
+            Simulation = new SimulationOptions
+            {
+                Seed = Next(),
+                Files = System.Collections.Immutable.ImmutableDictionary.CreateRange(files),
+                MinDelay = TimeSpan.FromTicks(Below(100)),
+                MaxDelay = TimeSpan.FromTicks(100 + Below(10_000)),
+                SlowRate = Rate(),
+                ShortRate = Rate(),
+                InterruptRate = Rate(),
+                AgainRate = Rate(),
+                ErrorRate = Rate(),
+                OverflowRate = Rate(),
+                EnterFailureRate = Rate(),
+                LateCancelRate = Rate(),
+                Trace = trace,
+            },
+        };
+        _ring = Ring.CreateStepped(_options);
+    }
+
+    /// <summary>Compiles or interprets the programs: once for all cases.</summary>
+    public static List<BpfProgram> Load(Func<string, ObjectSpec> load, Func<ProgramSpec, MapSet, BpfProgram> create)
+    {
+        ObjectSpec chains = load("chains.bpf.o"), chaos = load("chaos.bpf.o");
+        return [.. Programs.Select(name => name == "chaos" ? create(chaos.Program(name), MapSet.Create(chaos.Maps)) : create(chains.Program(name), MapSet.Create(chains.Maps)))];
+    }
+
+    /// <summary>Runs a case.</summary>
+    /// <param name="seed">The case.</param>
+    /// <param name="programs">From <see cref="Load"/>.</param>
+    /// <param name="trace">Called with a line for all that happens; null for none.</param>
+    public static Outcome Run(ulong seed, IReadOnlyList<BpfProgram> programs, Action<string>? trace = null)
+    {
+        var run = new Campaign(seed, programs, trace);
+        try
+        {
+            var problem = run.Play();
+            return new Outcome(problem, run._chains.Count, run._ring.Completions, run.Signature());
+        }
+        finally
+        {
+            foreach (var source in run._sources) source.Dispose();
+        }
+    }
+
+    private string? Play()
+    {
+        var (first, second) = _ring.CreateSimulatedPair();
+        _handles.AddRange([first, second]);
+        string[] paths = ["/data/a", "/data/b", "/data/deep/c", "/data/new"];
+        for (var i = 0; i < 2; i++)
+        {
+            const int readWrite = 2;
+            var opened = _ring.OpenAsync(paths[i], readWrite);
+            while (!opened.IsCompleted) if (Turn() is { } problem) return problem;
+            var fd = opened.Result;
+            if (fd >= 0) _handles.Add(new SafeFileHandle(fd, ownsHandle: false));
+        }
+        for (var actions = 10 + Below(300); actions > 0; actions--)
+        {
+            var problem = Act(paths);
+            if (problem != null) return problem;
+        }
+        return End();
+    }
+
+    private string? Act(string[] paths)
+    {
+        switch (Below(20))
+        {
+            case 0 or 1 or 11 when _links.Count < 5: Attach(paths); break;
+            case 2 or 3 or 4 when _links.Count > 0: Start(_links[Below(_links.Count)]); break;
+            case 5 when _links.Count > 0: Detach(Below(_links.Count)); break;
+            case 6 when _links.Count > 0: Update(_links[Below(_links.Count)]); break;
+            case 7 when _sources.Count > 0: _sources[Below(_sources.Count)].Cancel(); break;
+            case 8 or 9 or 10: Operate(); break;
+            default:
+                for (var turns = 1 + Below(12); turns > 0; turns--) if (Turn() is { } problem) return problem;
+                break;
+        }
+        return null;
+    }
+
+    private void Attach(string[] paths)
+    {
+        var limits = new ChainLimits
+        {
+            MaxSteps = (uint)(1 + Below(400)),
+            MaxInFlight = 1 + Below(12),
+            MaxBytes = Below(3) == 0 ? (ulong)Below(2000) : ulong.MaxValue,
+            OwnFiles = Below(5),
+            OwnBuffers = Below(3),
+            OwnBufferBytes = 64 + Below(300),
+        };
+        var buffers = Enumerable.Range(0, Below(3)).Select(_ => 64 + Below(300)).ToArray();
+        var grants = new Grants
+        {
+            Files = [.. _handles.Take(Below(_handles.Count + 1))],
+            Paths = [.. paths.Take(Below(paths.Length + 1))],
+            Directories = Below(2) == 0 ? ["/data"] : [],
+            Buffers = [.. buffers],
+            AllowWrite = Below(2) == 0,
+            Operations = [.. new Grants().Operations, IoUringOp.Send, IoUringOp.Recv],
+        };
+        try
+        {
+            var link = _ring.Attach(_programs[Below(_programs.Count)], grants, limits, emissionCapacity: 1 + Below(50));
+            _links.Add(new Attachment(link, limits, buffers.Length));
+            _everAttached.Add(link);
+        }
+        catch (BpfException full) when (full.Code == "UB4513")
+        {
+            // More files than slots: refused as a whole, and what is left is counted at the end.
+            Say($"attach: {full.Code}");
+        }
+    }
+
+    private void Start(Attachment on)
+    {
+        var first = Below(4) switch
+        {
+            0 => UringOp.Read(Below(3), (ushort)Below(3), (uint)Below(200), (ulong)Below(400), 3),
+            1 => UringOp.OpenAt(UringOp.NoDirectory, (uint)Below(4), Below(6), 0, 0, 4),
+            2 => UringOp.Timeout(TimeSpan.FromTicks(Below(100_000)), 5),
+            _ => UringOp.Nop(6),
+        };
+        var token = Token();
+        _chains.Add(new Running<ChainResult>(on.Link.StartAsync(first, BitConverter.GetBytes((ulong)Below(40)), token), on.Limits));
+    }
+
+    private void Detach(int index)
+    {
+        _detaching.Add(_links[index].Link.DisposeAsync().AsTask());
+        _links.RemoveAt(index);
+    }
+
+    private void Update(Attachment on) => _detaching.Add(on.Link.UpdateAsync(_programs[Below(_programs.Count)]).AsTask());
+
+    private void Operate()
+    {
+        var file = _handles[Below(_handles.Count)];
+        var token = Token();
+        _operations.Add(new Running<int>(Below(5) switch
+        {
+            0 => _ring.NopAsync(Below(1000) - 500, token),
+            1 => _ring.ReadAsync(file, _buffer.AsMemory(0, Below(LongestWrite)), Below(500), token),
+            2 => _ring.WriteAsync(file, _buffer.AsMemory(0, Below(LongestWrite)), Below(500), token),
+            3 => _ring.FSyncAsync(file, token),
+            _ => _ring.TimeoutAsync(TimeSpan.FromTicks(1L << Below(30)), token),
+        }, null));
+    }
+
+    private CancellationToken Token()
+    {
+        if (Below(3) != 0) return default;
+        var source = new CancellationTokenSource();
+        _sources.Add(source);
+        return source.Token;
+    }
+
+    private string? Turn()
+    {
+        _turns++;
+        _ring.Step();
+        return CheckLimits();
+    }
+
+    private unsafe string? CheckLimits()
+    {
+        if (_ring.OperationsInFlight > _options.MaxOperations) return $"{_ring.OperationsInFlight} operations in flight, the limit is {_options.MaxOperations}";
+        foreach (var link in _ring.Links)
+        {
+            var limits = link.Limits;
+            for (var chain = link.FirstChain; chain != null; chain = chain->Next)
+            {
+                // A chain that ends closes its files, each with an operation of its own.
+                var most = chain->Phase == ChainPhase.Closing ? limits.OwnFiles : limits.MaxInFlight;
+                if (chain->InFlight > most) return $"chain {chain->Id} has {chain->InFlight} operations in flight, the limit is {most}";
+                if (chain->Steps > limits.MaxSteps) return $"chain {chain->Id} has made {chain->Steps} steps, the limit is {limits.MaxSteps}";
+                if (chain->Bytes > limits.MaxBytes || chain->Reserved > limits.MaxBytes - chain->Bytes)
+                    return $"chain {chain->Id} has moved {chain->Bytes} bytes and asked for {chain->Reserved}, the limit is {limits.MaxBytes}";
+                if (chain->Phase == ChainPhase.Live && chain->InFlight == 0) return $"chain {chain->Id} is alive with nothing in flight";
+            }
+        }
+        return null;
+    }
+
+    // Takes everything down, in either order, and looks at what is left.
+    private string? End()
+    {
+        if (Below(2) == 0)
+        {
+            while (_links.Count > 0)
+            {
+                Detach(Below(_links.Count));
+                for (var turns = Below(5); turns > 0; turns--) if (Turn() is { } problem) return problem;
+            }
+        }
+        var gone = _ring.DisposeAsync().AsTask();
+        while (!gone.IsCompleted)
+        {
+            if (Turn() is { } problem) return problem;
+            if (_turns > MostTurns) return $"the ring does not come to its end: {_ring.OperationsInFlight} operations in flight, {_ring.Links.Count} hooks attached";
+        }
+        if (gone.IsFaulted) return $"the ring failed: {gone.Exception!.InnerException}";
+        foreach (var chain in _chains)
+        {
+            if (!chain.Task.IsCompleted) return "a chain never ended";
+            var result = chain.Task.Result;
+            chain.Ended = true;
+            if (result.Steps > chain.Limits!.MaxSteps || result.Bytes > chain.Limits.MaxBytes) return $"chain {result.Chain} ended after {result.Steps} steps and {result.Bytes} bytes, past its limits";
+            if (result.Verdict is < -4095 or > 0) return $"chain {result.Chain} ended with verdict {result.Verdict}";
+            Mix((ulong)result.Result ^ (ulong)result.Steps << 32 ^ result.Bytes << 7 ^ result.Chain << 50);
+        }
+        foreach (var operation in _operations)
+        {
+            if (!operation.Task.IsCompleted) return "an operation of the host never ended";
+            Mix((uint)operation.Task.Result);
+        }
+        foreach (var detached in _detaching)
+        {
+            if (!detached.IsCompleted) return "a detach or an update never ended";
+            if (detached.IsFaulted && detached.Exception!.InnerException is not BpfException { Code: "UB4503" }) return $"a detach or an update failed: {detached.Exception.InnerException}";
+        }
+        if (_ring.OperationsInFlight != 0) return $"{_ring.OperationsInFlight} operation slots are left";
+        if (_ring.FreeFileSlots != _options.FileSlots) return $"{_options.FileSlots - _ring.FreeFileSlots} file slots are left";
+        var (operations, completions, files) = _ring.Simulation.LeftBehind;
+        if ((operations, completions, files) is not (0, _, 0)) return $"the machine has {operations} operations and {files} open file slots left";
+        if (_ring.Simulation.LeakedDescriptors != 0) return $"{_ring.Simulation.LeakedDescriptors} descriptors are left";
+        foreach (var link in _everAttached)
+        {
+            if (link.MemoryBlocks != 0) return $"{link.MemoryBlocks} blocks of chain buffers are left";
+            while (link.TryReadEmission(out var emission)) Mix(emission.Value ^ emission.UserData << 40 ^ emission.Chain << 20 ^ emission.Step);
+            Mix((ulong)link.EmissionsLost);
+        }
+        Mix((ulong)_ring.Completions);
+        Mix((ulong)_ring.LateCompletions);
+        return null;
+    }
+
+    private ulong _signature;
+
+    private void Mix(ulong value) => _signature = (_signature ^ value) * 0x9e3779b97f4a7c15 + 1;
+
+    private ulong Signature() => _signature;
+
+    private void Say(string line) => _trace?.Invoke(line);
+
+    // SplitMix64.
+    private ulong Next()
+    {
+        var z = _random += 0x9e3779b97f4a7c15;
+        z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
+        z = (z ^ z >> 27) * 0x94d049bb133111eb;
+        return z ^ z >> 31;
+    }
+
+    private int Below(int limit) => (int)(Next() % (uint)limit);
+
+    // Half of the machines know no fault of a kind; the others up to 15 %.
+    private double Rate() => Below(2) == 0 ? 0 : Below(1500) / 10_000.0;
+
+    /// <summary>The last lines of a case's trace, for people.</summary>
+    public static string Trace(ulong seed, IReadOnlyList<BpfProgram> programs, int lastLines)
+    {
+        var lines = new Queue<string>();
+        string? end;
+        try
+        {
+            end = Run(seed, programs, line =>
+            {
+                lines.Enqueue(line);
+                if (lines.Count > lastLines) lines.Dequeue();
+            }).Problem;
+        }
+        catch (Exception error) when (error is not OutOfMemoryException)
+        {
+            end = error.ToString();
+        }
+        var text = new StringBuilder();
+        foreach (var line in lines) text.AppendLine(line);
+        return text.AppendLine(CultureInfo.InvariantCulture, $"seed {seed}: {end}").ToString();
+    }
+}

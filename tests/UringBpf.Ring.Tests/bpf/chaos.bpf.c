@@ -1,0 +1,93 @@
+/*
+ * A hook that does anything: what it submits, cancels, emits and answers is left to bpf_get_prandom_u32, which a simulated
+ * ring derives from its seed. Much of it is outside of what is granted, and must be refused.
+ */
+#include "uring_bpf.h"
+
+/* One more of each than any attachment of the campaign has, so that each can be exceeded. */
+#define FILES 8
+#define BUFFERS 4
+#define PATHS 5
+#define DIRS 2
+#define TAGS 8
+
+static __always_inline __u32 below(__u32 n)
+{
+    return bpf_get_prandom_u32() % n;
+}
+
+static const __u8 opcodes[16] = {
+    IORING_OP_NOP, IORING_OP_NOP, IORING_OP_READ, IORING_OP_READ, IORING_OP_WRITE, IORING_OP_WRITE, IORING_OP_FSYNC, IORING_OP_OPENAT,
+    IORING_OP_OPENAT, IORING_OP_CLOSE, IORING_OP_STATX, IORING_OP_TIMEOUT, IORING_OP_TIMEOUT, IORING_OP_SEND, IORING_OP_RECV, 200,
+};
+
+static __noinline int submit_one(struct uring_completion *ctx)
+{
+    struct uring_op op;
+    __u8 opcode = opcodes[below(16) & 15];
+
+    uring_prep_rw(&op, opcode, (__s32)below(FILES) - 1, below(BUFFERS), below(300), below(400));
+    op.user_data = below(TAGS);
+    op.buf_offset = below(8) ? 0 : below(200);
+    if (opcode == IORING_OP_NOP) {
+        op.op_flags = below(2);
+        op.len = -(__s32)below(134);
+    }
+    if (opcode == IORING_OP_OPENAT || opcode == IORING_OP_STATX) {
+        op.dir = below(3) ? URING_NO_DIR : below(DIRS);
+        op.path = below(PATHS);
+        op.target = below(FILES);
+    }
+    if (opcode == IORING_OP_OPENAT) {
+        const __u32 ways[4] = { O_RDONLY, O_RDWR, O_RDWR | O_CREAT, O_WRONLY | O_TRUNC };
+        op.op_flags = ways[below(4) & 3];
+        op.len = 0644;
+    }
+    if (opcode == IORING_OP_TIMEOUT)
+        op.offset = 1ULL << below(34);
+    if (opcode == IORING_OP_RECV)
+        op.op_flags = below(4) ? 0 : 0x100; /* MSG_WAITALL */
+    if (below(64) == 0)
+        op.flags = bpf_get_prandom_u32();
+    return uring_submit(ctx, &op, sizeof(op));
+}
+
+SEC("uring/complete")
+int chaos(struct uring_completion *ctx)
+{
+    __u32 want = 1 + below(3);
+
+    /* What it was shown is its to read and to write. */
+    __u8 *data = ctx->data;
+    if (ctx->res > 0 && (void *)(data + 1) <= ctx->data_end)
+        data[0] ^= 1;
+    ctx->scratch[1] += ctx->res;
+
+    for (__u32 i = 0; i < 3; i++) {
+        if (i >= want)
+            break;
+        int err = submit_one(ctx);
+        if (err && below(16) == 0)
+            return err < -4095 || err > 0 ? -EIO : err;
+    }
+    if (below(8) == 0)
+        uring_cancel(ctx, below(TAGS));
+    if (below(8) == 0)
+        uring_emit(ctx, ctx->step, ctx->scratch[1]);
+    if (below(8) == 0)
+        uring_fork(ctx, below(9), below(3));
+    if (below(8) == 0)
+        uring_join(ctx, below(9));
+    if (below(16) == 0) {
+        __u8 *memory = uring_buffer(ctx, below(BUFFERS), below(100), 16);
+        if (memory)
+            memory[15]++;
+    }
+    switch (below(48)) {
+    case 0: return URING_PASS;
+    case 1: return -(int)(1 + below(1 << 8));
+    default: return URING_CONTINUE;
+    }
+}
+
+char _license[] SEC("license") = "MIT";
