@@ -4,7 +4,7 @@ using UringBpf.Runtime;
 
 namespace UringBpf.Ring;
 
-/// <summary>A simulated ring that its maker drives turn by turn: no other thread, so nothing but the seed decides.</summary>
+/// <summary>Simulated rings that their maker drives turn by turn: no other thread, so nothing but the seed decides.</summary>
 public sealed unsafe partial class Ring
 {
     // The owner calls Step itself, and hears of results at once.
@@ -12,9 +12,16 @@ public sealed unsafe partial class Ring
 
     internal bool DeliversInline => _stepped;
 
-    /// <summary>A simulated ring that the calling thread owns and drives with <see cref="Step"/>.</summary>
-    internal static Ring CreateStepped(RingOptions options)
+    /// <summary>
+    /// A simulated ring without a thread: the calling thread owns it and drives it with <see cref="Step"/>. What is started
+    /// completes during a step, and awaiting something that has not completed gets nowhere; disposing steps to the end by itself.
+    /// With equal options and equal calls in equal order, two runs are equal: for tests of hooks.
+    /// </summary>
+    /// <param name="options"><see cref="RingOptions.Simulation"/> says how the machine is; <see cref="RingOptions.Backend"/> is simulated in any case.</param>
+    /// <exception cref="BpfException">UB4511 when an option is out of range.</exception>
+    public static Ring CreateSimulated(RingOptions options)
     {
+        Validate(options);
         var backend = BackendChoice.Create(options with { Backend = RingBackendKind.Simulated });
         var ring = new Ring(backend, options, Thread.CurrentThread) { _state = ExecutionSlot.Current, _stepped = true };
         backend.EnterThread(ring._state);
@@ -23,10 +30,29 @@ public sealed unsafe partial class Ring
         return ring;
     }
 
-    /// <summary>One turn: takes commands, submits, lets the next thing happen, runs hooks. False when the ring has come to its end.</summary>
-    internal bool Step()
+    /// <summary>One turn of a ring that was made by <see cref="CreateSimulated"/>: takes what was started since the last one, lets the next thing
+    /// happen, runs hooks.</summary>
+    /// <returns>False when nothing is left that would happen without the host, or the ring has come to its end.</returns>
+    /// <exception cref="BpfException">UB4506 on another thread than the one that made the ring, and on a ring that has a thread of its own.</exception>
+    public bool Step()
     {
+        if (!_stepped || Thread.CurrentThread != _thread)
+            throw new BpfException("UB4506", _stepped ? "a simulated ring is driven by the thread that made it." : "this ring has a thread of its own: only rings made by Ring.CreateSimulated are driven by hand.");
         if (_closed) return false;
+        try
+        {
+            return Go();
+        }
+        catch (Exception error)
+        {
+            Shutdown(error);
+            throw;
+        }
+    }
+
+    private bool Go()
+    {
+        _recorder?.Stamp();
         RunCommands();
         FlushPending();
         if (_stopping && Stop())
@@ -36,8 +62,12 @@ public sealed unsafe partial class Ring
         }
         if (!_backend.HasCompletion || _backend.Unsubmitted > 0) Enter(_backend.HasCompletion ? 0u : 1);
         TakeCompletions();
-        return true;
+        return !_inbox.IsEmpty || _pendingFirst >= 0 || _backend.HasCompletion || _backend.Unsubmitted > 0 || Simulation.HasEvents
+            || Simulation.HasOverflow || _backlog.Count > 0 && _operations.Available > 0;
     }
+
+    /// <summary>Time that has passed on the clock of a simulated ring since it was made; zero for others.</summary>
+    public TimeSpan SimulatedTime => _backend is SimulatedBackend simulation ? simulation.Elapsed : TimeSpan.Zero;
 
     /// <summary>The simulated back end.</summary>
     internal SimulatedBackend Simulation => (SimulatedBackend)_backend;
@@ -52,10 +82,10 @@ public sealed unsafe partial class Ring
     /// Makes a connection in the memory of a simulated ring: two descriptors that can be granted to hooks and used for the
     /// host's operations on this ring, and nowhere else. Close each with <see cref="CloseAsync"/>; the handles own nothing.
     /// </summary>
-    /// <exception cref="BpfException">UB4511 when the ring is not a simulated one; UB4503 when it is shut down.</exception>
+    /// <exception cref="BpfException">UB4506 when the ring is not a simulated one; UB4503 when it is shut down.</exception>
     public (SafeFileHandle First, SafeFileHandle Second) CreateSimulatedPair()
     {
-        if (_backend is not SimulatedBackend simulation) throw new BpfException("UB4511", $"the ring runs on its {_backend.Name} back end: only a simulated one has connections in memory.");
+        if (_backend is not SimulatedBackend simulation) throw new BpfException("UB4506", $"the ring runs on its {_backend.Name} back end: only a simulated one has connections in memory.");
         (int First, int Second) pair = default;
         RunOnOwner(() => pair = simulation.CreateSocketPair()).AsTask().GetAwaiter().GetResult();
         return (new SafeFileHandle(pair.First, ownsHandle: false), new SafeFileHandle(pair.Second, ownsHandle: false));

@@ -61,8 +61,7 @@ public sealed unsafe partial class Ring : IAsyncDisposable
     public static Ring Create(RingOptions? options = null)
     {
         options ??= new RingOptions();
-        if (options.QueueEntries is < 1 or > 32768 || options.CompletionEntries is < 1 or > 65536 || options.MaxOperations is < 1 or > 1 << 20 || options.FileSlots is < 1 or > 32768)
-            throw new BpfException("UB4511", $"ring options out of range: {options}.");
+        Validate(options);
         var started = new TaskCompletionSource<Ring>(TaskCreationOptions.RunContinuationsAsynchronously);
         Thread? thread = null;
         thread = new Thread(() =>
@@ -86,6 +85,12 @@ public sealed unsafe partial class Ring : IAsyncDisposable
         { IsBackground = true, Name = options.ThreadName };
         thread.Start();
         return started.Task.GetAwaiter().GetResult();
+    }
+
+    private static void Validate(RingOptions options)
+    {
+        if (options.QueueEntries is < 1 or > 32768 || options.CompletionEntries is < 1 or > 65536 || options.MaxOperations is < 1 or > 1 << 20 || options.FileSlots is < 1 or > 32768)
+            throw new BpfException("UB4511", $"ring options out of range: {options}.");
     }
 
     /// <summary>Operations that hooks can submit on this back end: bit n for IORING_OP_ n.</summary>
@@ -113,8 +118,16 @@ public sealed unsafe partial class Ring : IAsyncDisposable
     /// <exception cref="BpfException">UB4505 when the ring had failed.</exception>
     public ValueTask DisposeAsync()
     {
-        Post(new DelegateCommand(ring => ring._stopping = true, null));
+        RequestStop();
+        // Its thread is the caller's: nobody else would take it to its end.
+        while (_stepped && !_stopped.Task.IsCompleted) Step();
         return new ValueTask(_stopped.Task);
+    }
+
+    internal Task RequestStop()
+    {
+        Post(new DelegateCommand(ring => ring._stopping = true, null));
+        return _stopped.Task;
     }
 
     internal int OperationsInFlight => _operations.InFlight;

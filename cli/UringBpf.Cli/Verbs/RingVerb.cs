@@ -23,10 +23,12 @@ internal static class RingVerb
         var depth = new Option<int>("--depth") { Description = "Chains at once.", HelpName = "N", DefaultValueFactory = _ => 1 };
         var write = new Option<bool>("--allow-write") { Description = "Let the hook open files for writing and write to them." };
         var trace = new Option<string?>("--trace") { Description = "Record what the ring does and write it to a file: .html, a timeline; .json, Chrome's trace format, which Perfetto opens.", HelpName = "FILE" };
+        var simulation = new SimulationInput();
         var json = new Option<bool>("--json") { Description = "Print one JSON object for each event." };
         var command = new Verb("ring", "Attaches a completion hook to io_uring, starts its chains, and prints what it emitted and how each chain ended.",
-            "ring walk.bpf.o --files index.db --start read", "ring series.bpf.o --files a.log b.log --json")
+            "ring walk.bpf.o --files index.db --start read", "ring series.bpf.o --files a.log b.log --backend simulated --seed 7 --faults 0.1")
         { file, engine, files, directory, buffers, start, depth, write, trace, json };
+        simulation.AddTo(command);
         files.Validators.Add(Usage.RefuseOptions);
         input.AddTo(command, withContext: false);
         command.SetAction(async (parsed, cancellation) =>
@@ -50,10 +52,15 @@ internal static class RingVerb
             try
             {
                 RingTrace? recorded = null;
-                var options = new RingOptions { Recorder = traceFile == null ? null : new RecorderOptions { HookDurations = true, Exiting = last => recorded = last } };
-                int exit;
-                await using (var ring = UringBpf.Ring.Ring.Create(options))
+                // How long a hook took differs from run to run; a simulation's record does not.
+                var options = simulation.Options(parsed) with
                 {
+                    Recorder = traceFile == null ? null : new RecorderOptions { HookDurations = !simulation.IsSimulated(parsed), Exiting = last => recorded = last },
+                };
+                int exit;
+                await using (var ring = options.Backend == RingBackendKind.Simulated ? UringBpf.Ring.Ring.CreateSimulated(options) : UringBpf.Ring.Ring.Create(options))
+                {
+                    if (ring.Features.FallbackReason is { } reason) Console.Error.WriteLine($"on the portable back end: {reason}");
                     await using var hook = ring.Attach(program,
                         new Grants { Files = [.. handles], Paths = [.. paths], Directories = [.. parsed.GetValue(directory) ?? []], AllowWrite = parsed.GetValue(write) },
                         new ChainLimits { OwnFiles = 8, OwnBuffers = count, OwnBufferBytes = bytes },
@@ -83,9 +90,16 @@ internal static class RingVerb
         var clock = Stopwatch.StartNew();
         var running = Enumerable.Range(0, chains).Select(chain => hook.StartAsync(first(chain), cancellation).AsTask()).ToList();
         var results = new List<ChainResult>();
+        var simulated = ring.Features.Backend == "simulated";
         while (running.Count > 0)
         {
-            var ended = await Task.WhenAny(running);
+            // A simulated ring goes on where it is driven, and its chains end in the order that the seed says.
+            while (simulated && !running.Any(chain => chain.IsCompleted))
+            {
+                // Nothing that the tool grants can wait for somebody else.
+                if (!ring.Step() && !running.Any(chain => chain.IsCompleted)) throw new InvalidOperationException($"{running.Count} chain(s) wait, and nothing is left to happen in the simulation.");
+            }
+            var ended = simulated ? running.First(chain => chain.IsCompleted) : await Task.WhenAny(running);
             running.Remove(ended);
             // What a chain emitted comes before its end.
             PrintEmissions(hook, json);
@@ -94,18 +108,18 @@ internal static class RingVerb
             if (json) JsonLine.Write(("event", "end"), ("chain", result.Chain), ("result", result.Result), ("verdict", result.Verdict), ("steps", result.Steps), ("bytes", result.Bytes));
             else Console.Out.WriteLine($"chain {result.Chain}: {(result.Verdict < 0 ? $"ended with errno {-result.Verdict}" : $"passed {result.Result}")} after {result.Steps} steps, {result.Bytes} bytes");
         }
-        clock.Stop();
+        var elapsed = simulated ? ring.SimulatedTime : clock.Elapsed;
         var failed = results.Count(result => result.Verdict < 0);
         if (json)
         {
             JsonLine.Write(("event", "summary"), ("chains", results.Count), ("failed", failed), ("steps", results.Sum(result => (long)result.Steps)),
                 ("bytes", (ulong)results.Sum(result => (decimal)result.Bytes)), ("completions", ring.Completions), ("hook_runs", ring.HookRuns),
                 ("late_completions", ring.LateCompletions), ("emissions_lost", hook.EmissionsLost), ("host_wakeups", ring.HostWakeUps),
-                ("backend", ring.Features.Backend), ("seconds", clock.Elapsed.TotalSeconds));
+                ("backend", ring.Features.Backend), ("seconds", elapsed.TotalSeconds));
         }
         else
         {
-            Console.Error.WriteLine($"{results.Count} chain(s), {failed} failed; {ring.HookRuns} hook runs, {hook.EmissionsLost} emissions lost, {clock.Elapsed.TotalMilliseconds:F1} ms on {ring.Features.Backend}");
+            Console.Error.WriteLine($"{results.Count} chain(s), {failed} failed; {ring.HookRuns} hook runs, {hook.EmissionsLost} emissions lost, {elapsed.TotalMilliseconds:F1} ms on {ring.Features.Backend}");
         }
         return failed > 0 ? ExitCode.Failed : ExitCode.Fine;
     }

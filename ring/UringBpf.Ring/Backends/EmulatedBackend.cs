@@ -67,6 +67,9 @@ internal abstract unsafe class EmulatedBackend : RingBackend
         return 0;
     }
 
+    /// <summary>True while completions wait for room in the queue.</summary>
+    public bool HasOverflow => _overflow.Count > 0;
+
     /// <summary>Operations that never completed, completions that nobody took, files left in slots, when it was disposed.</summary>
     public (int Operations, int Completions, int Files) LeftBehind { get; private set; }
 

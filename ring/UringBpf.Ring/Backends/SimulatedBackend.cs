@@ -34,6 +34,9 @@ internal sealed unsafe class SimulatedBackend : EmulatedBackend
     /// <summary>Descriptors that were opened and are neither closed nor the process's to close.</summary>
     internal int LeakedDescriptors => _machine.OpenDescriptors - _machine.ProcessDescriptors;
 
+    /// <summary>Time since the machine was made.</summary>
+    internal TimeSpan Elapsed => TimeSpan.FromTicks((Volatile.Read(ref _now) - BootNanoseconds) / 100);
+
     /// <summary>The host is on this very thread: waiting for it would be for ever.</summary>
     internal bool NeverWaits { get; set; }
 

@@ -100,7 +100,14 @@ public sealed unsafe class HookLink : IAsyncDisposable
     }
 
     /// <summary>Detaches: new chains are refused, running ones are cancelled; completes when all has been freed.</summary>
-    public ValueTask DisposeAsync() => new(_detached.Value);
+    public ValueTask DisposeAsync()
+    {
+        var detached = RequestDetach();
+        while (_ring.DeliversInline && !detached.IsCompleted) _ring.Step();
+        return new ValueTask(detached);
+    }
+
+    internal Task RequestDetach() => _detached.Value;
 
     internal bool Emit(in Emission emission) => _emissions.TryEnqueue(emission);
 

@@ -36,7 +36,7 @@ internal sealed unsafe class FlightRecorder : IDisposable
     public bool HookDurations => _options.HookDurations;
 
     /// <summary>Reads the clock: what is recorded from here on happened now.</summary>
-    public void Stamp() => _now = Stopwatch.GetTimestamp();
+    public void Stamp() => _now = VirtualClock.TryRead(out var simulated) ? (long)(simulated * (Stopwatch.Frequency / 1e9)) : Stopwatch.GetTimestamp();
 
     /// <summary>The number of a program in the record's events.</summary>
     public ushort IndexOf(ProgramSpec program)

@@ -234,4 +234,15 @@ int open_twice(struct uring_completion *ctx)
     return URING_PASS;
 }
 
+/* Says the time and a random number, and again a minute later. */
+SEC("uring/complete")
+int senses(struct uring_completion *ctx)
+{
+    uring_emit(ctx, bpf_ktime_get_ns(), bpf_get_prandom_u32());
+    if (ctx->step > 0)
+        return URING_PASS;
+    int err = uring_timeout(ctx, 60ULL * 1000000000ULL, 1);
+    return err ? err : URING_CONTINUE;
+}
+
 char _license[] SEC("license") = "MIT";
