@@ -26,6 +26,7 @@ internal static class CommandLine
             CompileVerb.Create(),
             PluginVerb.Create(),
             FeaturesVerb.Create(),
+            CompletionVerb.Create(),
         };
         HelpWithExamples.AddTo(root);
         return root;
@@ -39,8 +40,9 @@ internal static class CommandLine
             var root = Create();
             var parsed = root.Parse(args);
             if (args.Length == 0) return Usage.Introduce(root);
-            // Asking for help is no mistake, whatever is missing.
-            if (parsed.Errors.Count > 0 && parsed.Action is not HelpWithExamples) return Usage.Report(parsed);
+            // Asking for help, or for what could come next, is no mistake, whatever is missing.
+            var asks = parsed.Action is HelpWithExamples || args[0].StartsWith("[suggest", StringComparison.Ordinal);
+            if (parsed.Errors.Count > 0 && !asks) return Usage.Report(parsed);
             return await parsed.InvokeAsync(new InvocationConfiguration { EnableDefaultExceptionHandler = false });
         }
         catch (BpfException error)

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Diagnostics;
 using Xunit;
 
 namespace UringBpf.Cli.Tests;
@@ -38,11 +39,35 @@ public sealed class UsageTests
     [InlineData("list x.o --jsom", "--json")]
     [InlineData("verify --jsno x.o", "--json")]
     [InlineData("run x.o --reapet 3", "--repeat")]
+    [InlineData("dump asmm x.o", "asm")]
+    [InlineData("new hok", "hook")]
     public async Task A_misspelling_gets_the_nearest_word(string line, string meant)
     {
         var outcome = await Tool.Run(line.Split(' '));
         Assert.Equal((2, ""), (outcome.Exit, outcome.Out));
         Assert.Contains($"Did you mean '{meant}'?", outcome.Error);
+    }
+
+    [Theory]
+    [InlineData("run", "'run' needs OBJ: ")]
+    [InlineData("dump", "'dump' needs one of: bpf, il, asm, all.")]
+    [InlineData("new", "'new' needs one of: hook.")]
+    [InlineData("run x.o --engine jti", "--engine jti: one of jit, interpreter, checked; did you mean 'jit'?")]
+    [InlineData("compile x.o", "Option '--output' is required.")]
+    public async Task What_is_missing_or_wrong_is_named(string line, string expected)
+    {
+        var outcome = await Tool.Run(line.Split(' '));
+        Assert.Equal((2, ""), (outcome.Exit, outcome.Out));
+        Assert.StartsWith($"uringbpf: {expected}", outcome.Error);
+        Assert.Equal(2, outcome.Error.Trim().Split('\n').Length);
+    }
+
+    [Fact]
+    public async Task A_program_or_type_that_is_not_there_gets_the_nearest()
+    {
+        Assert.Contains("did you mean 'count'?", (await Tool.Run("run", Tool.Object, "-p", "cuont")).Error);
+        Assert.Contains("'zzzzzz'. It has: ", (await Tool.Run("run", Tool.Object, "-p", "zzzzzz")).Error);
+        Assert.Contains("did you mean 'raw'?", (await Tool.Run("run", Tool.Object, "-p", "add", "--type", "rwa")).Error);
     }
 
     [Fact]
@@ -62,5 +87,25 @@ public sealed class UsageTests
         Assert.Equal(0, outcome.Exit);
         Assert.Matches("""^\{"system":"[^"]+","architecture":"[^"]+","runtime":"[^"]+","dynamic_code":true,"io_uring":(true|false),"io_uring_refusal":""", Assert.Single(outcome.Lines));
         Assert.Equal(0, (await Tool.Run("features")).Exit);
+    }
+
+    [Fact]
+    public async Task Completion_scripts_let_the_shell_ask_the_tool()
+    {
+        Assert.SkipWhen(!File.Exists("/bin/bash") && !File.Exists("/usr/bin/bash"), "no bash here");
+        // As bash calls it: the line so far, the cursor at its end.
+        var script = $$"""
+            uringbpf() { dotnet '{{Path.Combine(AppContext.BaseDirectory, "uringbpf.dll")}}' "$@"; }
+            source <(uringbpf completion bash)
+            for COMP_LINE in 'uringbpf veri' 'uringbpf run {{Tool.Object}} --engine ' 'uringbpf run {{Tool.Object}} --program cou'; do
+                COMP_POINT=${#COMP_LINE}; read -ra COMP_WORDS <<< "$COMP_LINE"; [[ $COMP_LINE == *' ' ]] && COMP_WORDS+=('')
+                COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); COMPREPLY=(); _uringbpf; echo "${COMPREPLY[*]}"
+            done
+            """;
+        using var process = Process.Start(new ProcessStartInfo("bash", ["-c", script]) { RedirectStandardOutput = true })!;
+        Assert.Equal("verify\nchecked interpreter jit\ncount\n", await process.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken));
+        Assert.Equal(2, (await Tool.Run("completion", "tcsh")).Exit);
+        Assert.Contains("compdef", (await Tool.Run("completion", "zsh")).Out);
+        Assert.Contains("commandline -cp", (await Tool.Run("completion", "fish")).Out);
     }
 }

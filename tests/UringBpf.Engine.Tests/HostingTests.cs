@@ -1,3 +1,4 @@
+using System.Diagnostics.Metrics;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
 using Microsoft.Extensions.Hosting;
@@ -53,6 +54,26 @@ public sealed class HostingTests
         Assert.True((long)entry.Data["completions"] > 0);
         await host.StopAsync(TestContext.Current.CancellationToken);
         Assert.Equal(HealthStatus.Unhealthy, (await health.CheckHealthAsync(TestContext.Current.CancellationToken)).Status);
+    }
+
+    [Fact]
+    public async Task The_meter_counts_what_the_ring_does()
+    {
+        using var host = await Start();
+        var ring = host.Services.GetRequiredService<Ring.Ring>();
+        for (var i = 0; i < 5; i++) await ring.NopAsync(TestContext.Current.CancellationToken);
+        var values = new Dictionary<string, long>();
+        using var listener = new MeterListener();
+        listener.InstrumentPublished = (instrument, self) =>
+        {
+            if (instrument.Meter.Name == "UringBpf") self.EnableMeasurementEvents(instrument);
+        };
+        listener.SetMeasurementEventCallback<long>((instrument, value, _, _) => values[instrument.Name] = Math.Max(value, values.GetValueOrDefault(instrument.Name)));
+        listener.Start();
+        listener.RecordObservableInstruments();
+        Assert.True(values["uringbpf.ring.completions"] >= 5);
+        Assert.Equal(["uringbpf.maps.bytes", "uringbpf.ring.completions", "uringbpf.ring.enters", "uringbpf.ring.hook_runs", "uringbpf.ring.host_wakeups", "uringbpf.ring.late_completions"], values.Keys.Order());
+        await host.StopAsync(TestContext.Current.CancellationToken);
     }
 
     [Fact]

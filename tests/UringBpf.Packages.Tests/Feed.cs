@@ -29,6 +29,12 @@ public sealed class Feed : IAsyncLifetime
     /// <summary>The .nupkg and .snupkg files.</summary>
     public string Packages => Path.Combine(_folder, "feed");
 
+    private static string MachinePackages { get; } =
+        Environment.GetEnvironmentVariable("NUGET_PACKAGES") ?? Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".nuget", "packages");
+
+    /// <summary>True when this machine has a package, in whatever version.</summary>
+    public static bool HasPackage(string name) => Directory.Exists(Path.Combine(MachinePackages, name));
+
     /// <summary>The packages' version.</summary>
     public string Version { get; private set; } = "";
 
@@ -50,11 +56,10 @@ public sealed class Feed : IAsyncLifetime
     {
         var folder = Path.Combine(_folder, name);
         Directory.CreateDirectory(folder);
-        var cache = Environment.GetEnvironmentVariable("NUGET_PACKAGES") ?? Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".nuget", "packages");
         File.WriteAllText(Path.Combine(folder, "nuget.config"), $"""
             <configuration>
               <packageSources><clear /><add key="here" value="{Packages}" /></packageSources>
-              <fallbackPackageFolders><clear /><add key="machine" value="{cache}" /></fallbackPackageFolders>
+              <fallbackPackageFolders><clear /><add key="machine" value="{MachinePackages}" /></fallbackPackageFolders>
               <config><add key="globalPackagesFolder" value="{Path.Combine(_folder, "restored")}" /></config>
             </configuration>
             """);

@@ -18,7 +18,7 @@ internal static class Engines
     public static Option<string> Option(string[] engines)
     {
         var option = new Option<string>("--engine", "-e") { Description = $"The engine: {string.Join(", ", engines)}.", HelpName = "ENGINE", DefaultValueFactory = _ => Jit };
-        option.AcceptOnlyFromAmong(engines);
+        Usage.OneOf(option, engines);
         return option;
     }
 

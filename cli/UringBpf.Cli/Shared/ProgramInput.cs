@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.CommandLine.Completions;
 using System.CommandLine.Parsing;
 using UringBpf.Bytecode;
 using UringBpf.Verifier;
@@ -36,6 +37,8 @@ internal sealed class ProgramInput
 
     public void AddTo(Command command, bool withContext = true)
     {
+        Program.CompletionSources.Add(ProgramNames);
+        Type.CompletionSources.Add(ProgramTypes.All.Select(type => type.Name).ToArray());
         command.Options.Add(Program);
         command.Options.Add(Raw);
         command.Options.Add(Type);
@@ -89,7 +92,7 @@ internal sealed class ProgramInput
         var named = programs.Where(program => program.Name == name).ToArray();
         if (named.Length > 0) return named;
         var near = Usage.Nearest(name, programs.Select(program => program.Name));
-        throw new UsageException($"{file} has no program named '{name}'{(near == null ? "" : $"; did you mean '{near}'?")} It has: {string.Join(", ", programs.Select(program => program.Name))}.");
+        throw new UsageException($"{file} has no program named '{name}'{(near == null ? "." : $"; did you mean '{near}'?")} It has: {string.Join(", ", programs.Select(program => program.Name))}.");
     }
 
     /// <summary>The program, proved.</summary>
@@ -120,6 +123,24 @@ internal sealed class ProgramInput
         }
     }
 
+    // For completion: the programs of the objects named so far. What can't be read has none.
+    private static IEnumerable<CompletionItem> ProgramNames(CompletionContext context)
+    {
+        foreach (var file in context.ParseResult.Tokens.Select(token => token.Value).Where(System.IO.File.Exists))
+        {
+            ObjectSpec spec;
+            try
+            {
+                spec = ObjectSpec.Load(Read(file), file);
+            }
+            catch (Exception error) when (error is BpfException or BadInputException)
+            {
+                continue;
+            }
+            foreach (var program in spec.Programs) yield return new CompletionItem(program.Name);
+        }
+    }
+
     private IReadOnlyList<ProgramSpec> Retype(ParseResult parsed, IReadOnlyList<ProgramSpec> programs)
     {
         if (parsed.GetValue(Type) is not { } name) return programs;
@@ -127,7 +148,7 @@ internal sealed class ProgramInput
         if (type == null)
         {
             var near = Usage.Nearest(name, ProgramTypes.All.Select(known => known.Name));
-            throw new UsageException($"there is no program type '{name}'{(near == null ? "" : $"; did you mean '{near}'?")} Types: {string.Join(", ", ProgramTypes.All.Select(known => known.Name))}.");
+            throw new UsageException($"there is no program type '{name}'{(near == null ? "." : $"; did you mean '{near}'?")} Types: {string.Join(", ", ProgramTypes.All.Select(known => known.Name))}.");
         }
         return [.. programs.Select(program => program with { Type = type })];
     }

@@ -17,16 +17,44 @@ internal static class Usage
     public static int Report(ParseResult parsed)
     {
         var command = parsed.CommandResult.Command;
-        // The parser also says that a command is missing when it is misspelt.
-        var errors = parsed.Errors.Where(error => parsed.UnmatchedTokens.Count == 0 || error.SymbolResult is not CommandResult || error.Message.Contains('\''));
-        foreach (var message in errors.Select(error => error.Message).Distinct()) Console.Error.WriteLine($"uringbpf: {message}");
         var known = command.Subcommands.Select(verb => verb.Name).Concat(command.Options.Select(option => option.Name)).ToArray();
-        foreach (var word in parsed.UnmatchedTokens.Concat(parsed.Tokens.Select(token => token.Value).Where(LooksLikeOption)).Distinct())
-        {
-            if (!known.Contains(word) && Nearest(word, known) is { } near) Console.Error.WriteLine($"Did you mean '{near}'?");
-        }
+        var misspelt = parsed.UnmatchedTokens.Concat(parsed.Tokens.Select(token => token.Value).Where(LooksLikeOption)).Distinct()
+            .Where(word => !known.Contains(word)).Select(word => (Word: word, Near: Nearest(word, known))).Where(word => word.Near != null).ToArray();
+        // One misspelt word makes what follows it strange too, and makes a command missing: the word is what matters.
+        var errors = misspelt.Length > 0 && parsed.UnmatchedTokens.Contains(misspelt[0].Word)
+            ? [$"Unrecognized command or argument '{misspelt[0].Word}'."]
+            : parsed.Errors.Select(error => Describe(error, command)).Distinct();
+        foreach (var message in errors) Console.Error.WriteLine($"uringbpf: {message}");
+        foreach (var (_, near) in misspelt) Console.Error.WriteLine($"Did you mean '{near}'?");
         Console.Error.WriteLine($"Try '{string.Join(' ', Path(command).Append("--help"))}'.");
         return ExitCode.Usage;
+    }
+
+    // The parser's words where they say it all, better ones where they do not name what is meant.
+    private static string Describe(ParseError error, Command command)
+    {
+        var missing = command.Arguments.FirstOrDefault(argument => argument.Arity.MinimumNumberOfValues > 0);
+        return error.SymbolResult switch
+        {
+            CommandResult when command.Subcommands.Count > 0 && command.Action == null => $"'{command.Name}' needs one of: {string.Join(", ", command.Subcommands.Select(verb => verb.Name))}.",
+            ArgumentResult { Tokens.Count: 0, Argument: var argument } => $"'{command.Name}' needs {argument.Name}: {argument.Description}",
+            CommandResult when missing != null && error.Message.StartsWith("Required argument", StringComparison.Ordinal) => $"'{command.Name}' needs {missing.Name}: {missing.Description}",
+            _ => error.Message,
+        };
+    }
+
+    /// <summary>Limits an option to some words, and offers them for completion.</summary>
+    public static void OneOf(Option<string> option, params string[] words)
+    {
+        option.CompletionSources.Add(words);
+        option.Validators.Add(result =>
+        {
+            foreach (var token in result.Tokens.Where(token => !words.Contains(token.Value)))
+            {
+                var near = Nearest(token.Value, words);
+                result.AddError($"{option.Name} {token.Value}: one of {string.Join(", ", words)}{(near == null ? "" : $"; did you mean '{near}'?")}");
+            }
+        });
     }
 
     /// <summary>Refuses a misspelt option where a file name would be taken: files may start with '-', but then they exist.</summary>
@@ -51,21 +79,21 @@ internal static class Usage
     private static IEnumerable<string> Path(Command command) =>
         command is RootCommand ? ["uringbpf"] : Path(command.Parents.OfType<Command>().First()).Append(command.Name);
 
-    // Edits (insert, delete, replace) between two words.
+    // Edits (insert, delete, replace, swap neighbours) between two words.
     private static int Distance(string a, string b)
     {
-        var row = Enumerable.Range(0, b.Length + 1).ToArray();
+        var table = new int[a.Length + 1, b.Length + 1];
+        for (var i = 0; i <= a.Length; i++) table[i, 0] = i;
+        for (var j = 0; j <= b.Length; j++) table[0, j] = j;
         for (var i = 1; i <= a.Length; i++)
         {
-            var diagonal = row[0];
-            row[0] = i;
             for (var j = 1; j <= b.Length; j++)
             {
-                var above = row[j];
-                row[j] = Math.Min(Math.Min(row[j] + 1, row[j - 1] + 1), diagonal + (a[i - 1] == b[j - 1] ? 0 : 1));
-                diagonal = above;
+                var least = Math.Min(Math.Min(table[i - 1, j] + 1, table[i, j - 1] + 1), table[i - 1, j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1));
+                if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) least = Math.Min(least, table[i - 2, j - 2] + 1);
+                table[i, j] = least;
             }
         }
-        return row[b.Length];
+        return table[a.Length, b.Length];
     }
 }

@@ -19,6 +19,9 @@ internal sealed class HelpWithExamples(SynchronousCommandLineAction help) : Sync
     public static void AddTo(RootCommand root)
     {
         var option = root.Options.OfType<HelpOption>().Single();
+        // Paths begin with a slash here.
+        option.Aliases.Remove("/?");
+        option.Aliases.Remove("/h");
         option.Action = new HelpWithExamples((SynchronousCommandLineAction)option.Action!);
     }
 

@@ -28,6 +28,7 @@ internal static class BenchVerb
             var spec = input.Pick(parsed, programs, path);
             var verified = ProgramInput.Verify(spec, bytes.Length);
             using var maps = MapSet.Create(mapSpecs);
+            using var progress = Progress.Show($"timing {spec.Name} on {Engines.All.Length} engines");
             var verify = MedianMicroseconds(() => ProgramInput.Verify(spec, bytes.Length));
             var subjects = Engines.All.Select(engine => new Subject(engine, verified, maps, bytes)).ToArray();
             try
@@ -36,6 +37,7 @@ internal static class BenchVerb
                 {
                     foreach (var subject in subjects) subject.Sample();
                 }
+                progress?.Dispose();
                 if (parsed.GetValue(json)) PrintJson(spec.Name, subjects, verify);
                 else PrintTable(spec.Name, subjects, verify);
             }
@@ -57,12 +59,13 @@ internal static class BenchVerb
         }
     }
 
-    private static void PrintTable(string program, Subject[] subjects, double verify) => Tables.Print(
-        ["program", "engine", "ns median", "ns min", "verify µs", "compile µs", "bytes per run"],
-        subjects.Select(subject => new[]
-        {
-            program, subject.Engine, Text(subject.Median), Text(subject.Minimum), Text(verify), Text(subject.CompileMicroseconds), Text(subject.BytesPerRun),
-        }), right: [2, 3, 4, 5, 6]);
+    private static void PrintTable(string program, Subject[] subjects, double verify)
+    {
+        Console.Out.WriteLine($"{program}: verified in {Text(verify)} µs");
+        Tables.Print(["engine", "ns median", "ns min", "compile µs", "bytes per run"],
+            subjects.Select(subject => new[] { subject.Engine, Text(subject.Median), Text(subject.Minimum), Text(subject.CompileMicroseconds), Text(subject.BytesPerRun) }),
+            right: [1, 2, 3, 4]);
+    }
 
     private static string Text(double value) => value.ToString("0.0", CultureInfo.InvariantCulture);
 

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Diagnostics;
+using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
 using UringBpf.Bytecode;
 using UringBpf.Ring;
@@ -19,7 +20,7 @@ internal static class RingVerb
         var directory = new Option<string[]>("--directory", "-d") { Description = "A directory the hook may open files beneath.", HelpName = "DIR" };
         var buffers = new Option<string>("--buffers") { Description = "Buffers of each chain.", HelpName = "COUNTxBYTES", DefaultValueFactory = _ => "8x65536" };
         var start = new Option<string>("--start") { Description = "The operation each chain starts with.", DefaultValueFactory = _ => "nop" };
-        start.AcceptOnlyFromAmong("nop", "read", "openat");
+        Usage.OneOf(start, "nop", "read", "openat");
         var depth = new Option<int>("--depth") { Description = "Chains at once.", HelpName = "N", DefaultValueFactory = _ => 1 };
         var write = new Option<bool>("--allow-write") { Description = "Let the hook open files for writing and write to them." };
         var trace = new Option<string?>("--trace") { Description = "Record what the ring does and write it to a file: .html, a timeline; .json, Chrome's trace format, which Perfetto opens.", HelpName = "FILE" };
@@ -106,7 +107,7 @@ internal static class RingVerb
             var result = await ended;
             results.Add(result);
             if (json) JsonLine.Write(("event", "end"), ("chain", result.Chain), ("result", result.Result), ("verdict", result.Verdict), ("steps", result.Steps), ("bytes", result.Bytes));
-            else Console.Out.WriteLine($"chain {result.Chain}: {(result.Verdict < 0 ? $"ended with errno {-result.Verdict}" : $"passed {result.Result}")} after {result.Steps} steps, {result.Bytes} bytes");
+            else Console.Out.WriteLine($"chain {result.Chain}: {(result.Verdict < 0 ? $"ended with errno {-result.Verdict} ({Marshal.GetPInvokeErrorMessage(-result.Verdict)})" : $"passed {result.Result}")} after {result.Steps} steps, {result.Bytes} bytes");
         }
         var elapsed = simulated ? ring.SimulatedTime : clock.Elapsed;
         var failed = results.Count(result => result.Verdict < 0);
@@ -119,7 +120,7 @@ internal static class RingVerb
         }
         else
         {
-            Console.Error.WriteLine($"{results.Count} chain(s), {failed} failed; {ring.HookRuns} hook runs, {hook.EmissionsLost} emissions lost, {elapsed.TotalMilliseconds:F1} ms on {ring.Features.Backend}");
+            Console.Error.WriteLine($"{Names.Count(results.Count, "chain")}, {failed} failed; {ring.HookRuns} hook runs, {hook.EmissionsLost} emissions lost, {elapsed.TotalMilliseconds:F1} ms on {ring.Features.Backend}");
         }
         return failed > 0 ? ExitCode.Failed : ExitCode.Fine;
     }

@@ -49,12 +49,15 @@ internal static class VerifyVerb
             return ExitCode.BadInput;
         }
         var exit = ExitCode.Fine;
+        var done = 0;
         foreach (var program in programs)
         {
-            var result = program.Type == null ? null : ProgramVerifier.Verify(program, options);
+            VerificationResult? result;
+            using (Progress.Show($"verifying {program.Name} ({++done} of {programs.Count})"))
+                result = program.Type == null ? null : ProgramVerifier.Verify(program, options);
             if (result is not { Accepted: true }) exit = ExitCode.Failed;
             if (json) PrintJson(file, program, result);
-            else PrintText(file, program, result);
+            else PrintText(file, program, result, options);
         }
         return exit;
     }
@@ -78,7 +81,7 @@ internal static class VerifyVerb
             ("microseconds", result == null ? null : (long)result.Microseconds));
     }
 
-    private static void PrintText(string file, ProgramSpec program, VerificationResult? result)
+    private static void PrintText(string file, ProgramSpec program, VerificationResult? result, VerifierOptions options)
     {
         if (result == null)
         {
@@ -95,6 +98,9 @@ internal static class VerifyVerb
         {
             Console.Out.WriteLine($"{file}: {program.Name}: reject");
             Console.Out.WriteLine(result.Rejection);
+            // Only what the checked interpreter has confirmed.
+            var engine = new BpfEngine(BpfEngineOptions.Default with { Verifier = options });
+            if (engine.FindWitness(program, result.Rejection!) is { } witness) Console.Out.WriteLine($" witness: {witness}");
         }
     }
 }
