@@ -11,7 +11,7 @@ for name; do
   project=tests/UringBpf.$name.Tests
   dotnet build "$project" -c Release -v q -nologo
   "$project/bin/Release/net10.0/UringBpf.$name.Tests" --coverage --coverage-output-format cobertura \
-    --coverage-output "$PWD/$out/$name.xml" --results-directory "$PWD/$out" --no-progress > "$out/$name.log" || { tail -n 40 "$out/$name.log"; exit 1; }
+    --coverage-output "$PWD/$out/$name.xml" --results-directory "$PWD/$out" --progress off > "$out/$name.log" || { tail -n 40 "$out/$name.log"; exit 1; }
 done
 # A line counts as covered if any of the projects ran it.
 awk -v least=90 '
