@@ -105,6 +105,9 @@ public static unsafe class CompiledCode
     public static ulong CompareExchange64(byte* address, ulong expected, ulong value) => Interlocked.CompareExchange(ref *(ulong*)address, value, expected);
 
     /// <summary>Atomic 32-bit compare and exchange; gives the old value.</summary>
+    // Not inlined: cmpxchg leaves eax alone when it succeeds, and RyuJIT takes the upper half of rax for cleared whatever the
+    // expected value was cut from. As an argument it is moved into eax, which clears it.
+    [MethodImpl(MethodImplOptions.NoInlining)]
     public static uint CompareExchange32(byte* address, uint expected, uint value) => Interlocked.CompareExchange(ref *(uint*)address, value, expected);
 
     /// <summary>The big-endian number of 1, 2 or 4 bytes at an offset of the packet (RFC 9669 section 5.5), or -1 when it is not inside.</summary>
