@@ -107,10 +107,10 @@ internal static unsafe class MapComparison
     // The functions of this library start in the quick tier: give the runtime the time and the calls to replace them.
     private static IReadOnlyList<Timing> Measure(IReadOnlyList<Candidate> candidates, int rounds)
     {
-        for (var i = 0; i < 4; i++)
+        for (var i = 0; i < 8; i++)
         {
             foreach (var candidate in candidates) candidate.Run(2000);
-            Thread.Sleep(200);
+            Thread.Sleep(150);
         }
         return Interleaved.Measure(candidates, rounds);
     }

@@ -37,7 +37,7 @@ public static unsafe class ExecutionSlot
     internal static ExecutionState* Idle(string program)
     {
         var state = Current;
-        if (state->Activity.Active != 0)
+        if (state->Activity.IsActive)
             throw new BpfException("UB4007", $"{program}: a program runs on this thread already: what it calls can't run another one here.");
         return state;
     }
@@ -49,7 +49,7 @@ public static unsafe class ExecutionSlot
     /// </summary>
     public static void Release()
     {
-        if (t_owner == null || t_owner.State->Activity.Active != 0) return;
+        if (t_owner == null || t_owner.State->Activity.IsActive) return;
         t_owner.Dispose();
         t_owner = null;
     }
@@ -91,12 +91,12 @@ public static unsafe class ExecutionSlot
         {
             s_hand = (s_hand + 1) % Count;
             var holder = s_holders[s_hand];
-            if (Volatile.Read(ref holder->Activity.Active) != 0) continue;
+            if (holder->Activity.IsActive) continue;
             Volatile.Write(ref holder->Revoked, 1);
             // A run marks itself active, then looks whether its slot was revoked, without a fence in between. After this one
             // either its mark is seen here, or it sees that the slot is gone.
             Interlocked.MemoryBarrierProcessWide();
-            if (Volatile.Read(ref holder->Activity.Active) == 0)
+            if (!holder->Activity.IsActive)
             {
                 s_holders[s_hand] = null;
                 return s_hand;

@@ -17,6 +17,7 @@ public sealed unsafe class BpfHashMap<TKey, TValue> : IEnumerable<KeyValuePair<T
 {
     private readonly KeyedMap _map;
     private readonly HashMap? _hash;
+    private readonly HashTable* _plain;
 
     /// <summary>Views a map.</summary>
     /// <exception cref="BpfException">UB4104 when the map is of another kind or its sizes differ from the types'.</exception>
@@ -24,6 +25,7 @@ public sealed unsafe class BpfHashMap<TKey, TValue> : IEnumerable<KeyValuePair<T
     {
         _map = TypedMap.Check<KeyedMap>(map, sizeof(TKey), sizeof(TValue), MapType.Hash, MapType.LruHash, MapType.LpmTrie);
         _hash = map as HashMap;
+        if (_hash != null) _plain = _hash.Plain;
     }
 
     /// <summary>The map.</summary>
@@ -48,12 +50,15 @@ public sealed unsafe class BpfHashMap<TKey, TValue> : IEnumerable<KeyValuePair<T
     /// <returns>False when there is no such key.</returns>
     public bool TryGetValue(TKey key, out TValue value, MapUpdateFlags flags = MapUpdateFlags.Any)
     {
-        TValue found;
-        var exists = _hash != null && flags == MapUpdateFlags.Any
-            ? _hash.GetSized(&key, (byte*)&found)
-            : _map.Get((byte*)&key, (byte*)&found, flags);
-        value = exists ? found : default;
-        return exists;
+        if (_plain != null && flags == MapUpdateFlags.Any)
+        {
+            bool done, exists;
+            if (sizeof(TKey) == 4) done = _hash!.TryRead(_plain, Unsafe.BitCast<TKey, Key4>(key), out value, out exists);
+            else if (sizeof(TKey) == 8) done = _hash!.TryRead(_plain, Unsafe.BitCast<TKey, Key8>(key), out value, out exists);
+            else done = _hash!.TryRead(_plain, KeyBytes.Read((byte*)&key), out value, out exists);
+            if (done) return exists;
+        }
+        return TryGetSlowly(key, out value, flags);
     }
 
     /// <summary>Adds or replaces.</summary>
@@ -87,6 +92,15 @@ public sealed unsafe class BpfHashMap<TKey, TValue> : IEnumerable<KeyValuePair<T
     }
 
     IEnumerator IEnumerable.GetEnumerator() => GetEnumerator();
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private bool TryGetSlowly(TKey key, out TValue value, MapUpdateFlags flags)
+    {
+        TValue found;
+        var exists = _map.Get((byte*)&key, (byte*)&found, flags);
+        value = exists ? found : default;
+        return exists;
+    }
 
     private bool MoveNext(ref MapCursor cursor, out KeyValuePair<TKey, TValue> entry)
     {

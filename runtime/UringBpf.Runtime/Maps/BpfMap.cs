@@ -142,6 +142,16 @@ public abstract unsafe class BpfMap : IDisposable
         return activity;
     }
 
+    /// <summary>As <see cref="Enter"/>; false, with nothing begun, where that has more to do than to make a mark.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private protected bool TryEnter(out Activity* activity, out ulong stay)
+    {
+        if (!Reclamation.TryEnter(out activity, out stay)) return false;
+        if (Volatile.Read(ref _disposed) == 0) return true;
+        Reclamation.LeaveQuick(activity, stay);
+        return false;
+    }
+
     /// <summary>Ends a host call.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private protected void Leave(Activity* activity)

@@ -1,51 +1,69 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics.X86;
 
 namespace UringBpf.Runtime;
 
-/// <summary>How keys of one size are hashed, compared and stored; implemented by structs so that each gets its own code.</summary>
-internal unsafe interface IHashKey
+/// <summary>A key: by value where its size is that of a register. Implemented by structs so that each size gets its own code.</summary>
+internal unsafe interface IHashKey<TSelf> where TSelf : struct, IHashKey<TSelf>
 {
-    /// <summary>Hash of a key, under the table's seed.</summary>
-    static abstract uint Hash(HashTable* table, byte* key);
+    /// <summary>The key at an address, which stays readable while it is used.</summary>
+    static abstract TSelf Read(byte* key);
 
-    /// <summary>Compares a stored key with one asked for.</summary>
-    static abstract bool Same(HashTable* table, byte* stored, byte* key);
+    /// <summary>Its hash, under the table's seed.</summary>
+    uint Hash(HashTable* table);
 
-    /// <summary>Stores a key.</summary>
-    static abstract void Write(HashTable* table, byte* stored, byte* key);
+    /// <summary>Compares with a stored key.</summary>
+    bool Same(HashTable* table, byte* stored);
+
+    /// <summary>Stores it.</summary>
+    void Write(HashTable* table, byte* stored);
 }
 
-/// <summary>Keys of 4 bytes.</summary>
-internal readonly unsafe struct Key4 : IHashKey
+/// <summary>A key of 4 bytes.</summary>
+internal readonly unsafe struct Key4(uint value) : IHashKey<Key4>
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static uint Hash(HashTable* table, byte* key) => HashMix.Final(Unsafe.ReadUnaligned<uint>(key) ^ table->Seed, table->Multiplier);
+    public static Key4 Read(byte* key) => new(Unsafe.ReadUnaligned<uint>(key));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static bool Same(HashTable* table, byte* stored, byte* key) => Volatile.Read(ref *(uint*)stored) == Unsafe.ReadUnaligned<uint>(key);
+    public uint Hash(HashTable* table) => HashMix.Final(value ^ table->Seed, table->Multiplier);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void Write(HashTable* table, byte* stored, byte* key) => *(uint*)stored = Unsafe.ReadUnaligned<uint>(key);
+    public bool Same(HashTable* table, byte* stored) => Volatile.Read(ref *(uint*)stored) == value;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void Write(HashTable* table, byte* stored) => *(uint*)stored = value;
 }
 
-/// <summary>Keys of 8 bytes.</summary>
-internal readonly unsafe struct Key8 : IHashKey
+/// <summary>A key of 8 bytes.</summary>
+internal readonly unsafe struct Key8(ulong value) : IHashKey<Key8>
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static uint Hash(HashTable* table, byte* key) => HashMix.Final(Unsafe.ReadUnaligned<ulong>(key) ^ table->Seed, table->Multiplier);
+    public static Key8 Read(byte* key) => new(Unsafe.ReadUnaligned<ulong>(key));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static bool Same(HashTable* table, byte* stored, byte* key) => Volatile.Read(ref *(ulong*)stored) == Unsafe.ReadUnaligned<ulong>(key);
+    public uint Hash(HashTable* table) => HashMix.Final(value ^ table->Seed, table->Multiplier);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void Write(HashTable* table, byte* stored, byte* key) => *(ulong*)stored = Unsafe.ReadUnaligned<ulong>(key);
+    public bool Same(HashTable* table, byte* stored) => Volatile.Read(ref *(ulong*)stored) == value;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void Write(HashTable* table, byte* stored) => *(ulong*)stored = value;
 }
 
-/// <summary>Keys of any other size.</summary>
-internal readonly unsafe struct KeyBytes : IHashKey
+/// <summary>A key of any other size: where it is.</summary>
+internal readonly unsafe struct KeyBytes : IHashKey<KeyBytes>
 {
-    public static uint Hash(HashTable* table, byte* key)
+    private readonly byte* _key;
+
+    private KeyBytes(byte* key) => _key = key;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static KeyBytes Read(byte* key) => new(key);
+
+    public uint Hash(HashTable* table)
     {
+        var key = _key;
         var size = table->KeySize;
         var state = table->Seed ^ size;
         while (size > 8)
@@ -59,10 +77,10 @@ internal readonly unsafe struct KeyBytes : IHashKey
         return HashMix.Final(last ^ state, table->Multiplier);
     }
 
-    public static bool Same(HashTable* table, byte* stored, byte* key) =>
-        new ReadOnlySpan<byte>(stored, (int)table->KeySize).SequenceEqual(new ReadOnlySpan<byte>(key, (int)table->KeySize));
+    public bool Same(HashTable* table, byte* stored) =>
+        new ReadOnlySpan<byte>(stored, (int)table->KeySize).SequenceEqual(new ReadOnlySpan<byte>(_key, (int)table->KeySize));
 
-    public static void Write(HashTable* table, byte* stored, byte* key) => Unsafe.CopyBlockUnaligned(stored, key, table->KeySize);
+    public void Write(HashTable* table, byte* stored) => Unsafe.CopyBlockUnaligned(stored, _key, table->KeySize);
 }
 
 /// <summary>The hash: 64 × 64 bit multiplication folded to 64 bits, with a secret seed and multiplier per map.</summary>
@@ -71,6 +89,8 @@ internal static class HashMix
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static ulong Fold(ulong value, ulong multiplier)
     {
+        // Asked for both halves at once, the compiler sends the lower one through memory.
+        if (Bmi2.X64.IsSupported) return Bmi2.X64.MultiplyNoFlags(value, multiplier) ^ value * multiplier;
         var high = Math.BigMul(value, multiplier, out ulong low);
         return high ^ low;
     }

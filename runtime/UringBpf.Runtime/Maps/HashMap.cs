@@ -12,33 +12,41 @@ internal sealed unsafe class HashMap : KeyedMap
 
     private HashTable* Table => (HashTable*)Header->Data;
 
-    /// <summary>As <see cref="KeyedMap.Get"/> without flags, where the key's size is known when the caller is compiled.</summary>
+    /// <summary>The table, for typed views, where reading a value is no more than copying it: no LRU, no spin lock; else null.</summary>
+    internal HashTable* Plain => Table->Referenced == null && Table->SpinLockOffset < 0 && Table->SlotStride == 0 ? Table : null;
+
+    /// <summary>As <see cref="KeyedMap.Get"/>, compiled for the sizes of key and value.</summary>
+    /// <param name="table"><see cref="Plain"/>.</param>
+    /// <param name="key">The key.</param>
+    /// <param name="value">The value, or default.</param>
+    /// <param name="exists">False when there is no such key.</param>
+    /// <returns>False when the ordinary way must be gone: nothing was done.</returns>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    internal bool GetSized<TKey>(TKey* key, byte* value) where TKey : unmanaged
+    internal bool TryRead<TKey, TValue>(HashTable* table, TKey key, out TValue value, out bool exists)
+        where TKey : struct, IHashKey<TKey>
+        where TValue : unmanaged
     {
-        var activity = Enter();
-        var found = sizeof(TKey) switch
-        {
-            4 => CopyOut<Key4>(Table, (byte*)key, value, locked: false),
-            8 => CopyOut<Key8>(Table, (byte*)key, value, locked: false),
-            _ => CopyOut<KeyBytes>(Table, (byte*)key, value, locked: false),
-        };
-        Leave(activity);
-        return found;
+        value = default;
+        exists = false;
+        if (!TryEnter(out var activity, out var stay)) return false;
+        exists = HashTable.TryRead(table, key, out value);
+        Reclamation.LeaveQuick(activity, stay);
+        GC.KeepAlive(this);
+        return true;
     }
 
     private protected override bool CopyOut(byte* key, byte* value, bool locked) => Header->KeySize switch
     {
-        4 => CopyOut<Key4>(Table, key, value, locked),
-        8 => CopyOut<Key8>(Table, key, value, locked),
-        _ => CopyOut<KeyBytes>(Table, key, value, locked),
+        4 => CopyOut(Table, Key4.Read(key), value, locked),
+        8 => CopyOut(Table, Key8.Read(key), value, locked),
+        _ => CopyOut(Table, KeyBytes.Read(key), value, locked),
     };
 
-    private static bool CopyOut<TKey>(HashTable* table, byte* key, byte* value, bool locked) where TKey : struct, IHashKey
+    private static bool CopyOut<TKey>(HashTable* table, TKey key, byte* value, bool locked) where TKey : struct, IHashKey<TKey>
     {
         while (true)
         {
-            var element = HashTable.Find<TKey>(table, key, out var link);
+            var element = HashTable.Find(table, key, out var link);
             if (element == null) return false;
             if (table->Referenced != null) HashTable.Use(table, link);
             if (TryCopy(table, element, link, value, locked)) return true;

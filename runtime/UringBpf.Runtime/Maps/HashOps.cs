@@ -19,13 +19,13 @@ public static unsafe class HashOps
     public static ulong PerCpuLookup4(ulong map, ulong key, ExecutionState* state) => SlotValue<Key4>(map, key, (uint)state->Slot);
 
     /// <summary>Adds or replaces: hash and LRU hash, 4-byte keys.</summary>
-    public static ulong Update4(ulong map, ulong key, ulong value, ulong flags) => (ulong)HashTable.Update<Key4>(Table(map), (byte*)key, (byte*)value, flags, 0);
+    public static ulong Update4(ulong map, ulong key, ulong value, ulong flags) => (ulong)HashTable.Update(Table(map), Key4.Read((byte*)key), (byte*)value, flags, 0);
 
     /// <summary>Adds or replaces this slot's value: per-CPU and LRU per-CPU hash, 4-byte keys.</summary>
-    public static ulong PerCpuUpdate4(ulong map, ulong key, ulong value, ulong flags, ExecutionState* state) => (ulong)HashTable.Update<Key4>(Table(map), (byte*)key, (byte*)value, flags, state->Slot);
+    public static ulong PerCpuUpdate4(ulong map, ulong key, ulong value, ulong flags, ExecutionState* state) => (ulong)HashTable.Update(Table(map), Key4.Read((byte*)key), (byte*)value, flags, state->Slot);
 
     /// <summary>Deletes: every kind, 4-byte keys.</summary>
-    public static ulong Delete4(ulong map, ulong key) => (ulong)HashTable.Delete<Key4>(Table(map), (byte*)key);
+    public static ulong Delete4(ulong map, ulong key) => (ulong)HashTable.Delete(Table(map), Key4.Read((byte*)key));
 
     /// <summary>Value address: hash, 8-byte keys.</summary>
     public static ulong Lookup8(ulong map, ulong key) => Value<Key8>(map, key);
@@ -37,13 +37,13 @@ public static unsafe class HashOps
     public static ulong PerCpuLookup8(ulong map, ulong key, ExecutionState* state) => SlotValue<Key8>(map, key, (uint)state->Slot);
 
     /// <summary>Adds or replaces: hash and LRU hash, 8-byte keys.</summary>
-    public static ulong Update8(ulong map, ulong key, ulong value, ulong flags) => (ulong)HashTable.Update<Key8>(Table(map), (byte*)key, (byte*)value, flags, 0);
+    public static ulong Update8(ulong map, ulong key, ulong value, ulong flags) => (ulong)HashTable.Update(Table(map), Key8.Read((byte*)key), (byte*)value, flags, 0);
 
     /// <summary>Adds or replaces this slot's value: per-CPU and LRU per-CPU hash, 8-byte keys.</summary>
-    public static ulong PerCpuUpdate8(ulong map, ulong key, ulong value, ulong flags, ExecutionState* state) => (ulong)HashTable.Update<Key8>(Table(map), (byte*)key, (byte*)value, flags, state->Slot);
+    public static ulong PerCpuUpdate8(ulong map, ulong key, ulong value, ulong flags, ExecutionState* state) => (ulong)HashTable.Update(Table(map), Key8.Read((byte*)key), (byte*)value, flags, state->Slot);
 
     /// <summary>Deletes: every kind, 8-byte keys.</summary>
-    public static ulong Delete8(ulong map, ulong key) => (ulong)HashTable.Delete<Key8>(Table(map), (byte*)key);
+    public static ulong Delete8(ulong map, ulong key) => (ulong)HashTable.Delete(Table(map), Key8.Read((byte*)key));
 
     /// <summary>Value address: hash, keys of any size.</summary>
     public static ulong Lookup(ulong map, ulong key) => Value<KeyBytes>(map, key);
@@ -55,13 +55,13 @@ public static unsafe class HashOps
     public static ulong PerCpuLookup(ulong map, ulong key, ExecutionState* state) => SlotValue<KeyBytes>(map, key, (uint)state->Slot);
 
     /// <summary>Adds or replaces: hash and LRU hash, keys of any size.</summary>
-    public static ulong Update(ulong map, ulong key, ulong value, ulong flags) => (ulong)HashTable.Update<KeyBytes>(Table(map), (byte*)key, (byte*)value, flags, 0);
+    public static ulong Update(ulong map, ulong key, ulong value, ulong flags) => (ulong)HashTable.Update(Table(map), KeyBytes.Read((byte*)key), (byte*)value, flags, 0);
 
     /// <summary>Adds or replaces this slot's value: per-CPU and LRU per-CPU hash, keys of any size.</summary>
-    public static ulong PerCpuUpdate(ulong map, ulong key, ulong value, ulong flags, ExecutionState* state) => (ulong)HashTable.Update<KeyBytes>(Table(map), (byte*)key, (byte*)value, flags, state->Slot);
+    public static ulong PerCpuUpdate(ulong map, ulong key, ulong value, ulong flags, ExecutionState* state) => (ulong)HashTable.Update(Table(map), KeyBytes.Read((byte*)key), (byte*)value, flags, state->Slot);
 
     /// <summary>Deletes: every kind, keys of any size.</summary>
-    public static ulong Delete(ulong map, ulong key) => (ulong)HashTable.Delete<KeyBytes>(Table(map), (byte*)key);
+    public static ulong Delete(ulong map, ulong key) => (ulong)HashTable.Delete(Table(map), KeyBytes.Read((byte*)key));
 
     internal static HashTable* Table(ulong map) => (HashTable*)((MapHeader*)map)->Data;
 
@@ -75,28 +75,28 @@ public static unsafe class HashOps
     };
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static ulong Value<TKey>(ulong map, ulong key) where TKey : struct, IHashKey
+    private static ulong Value<TKey>(ulong map, ulong key) where TKey : struct, IHashKey<TKey>
     {
         var table = Table(map);
-        var element = HashTable.Find<TKey>(table, (byte*)key, out _);
+        var element = HashTable.Find(table, TKey.Read((byte*)key), out _);
         return element == null ? 0 : (ulong)(element + table->ValueOffset);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static ulong UsedValue<TKey>(ulong map, ulong key) where TKey : struct, IHashKey
+    private static ulong UsedValue<TKey>(ulong map, ulong key) where TKey : struct, IHashKey<TKey>
     {
         var table = Table(map);
-        var element = HashTable.Find<TKey>(table, (byte*)key, out var link);
+        var element = HashTable.Find(table, TKey.Read((byte*)key), out var link);
         if (element == null) return 0;
         HashTable.Use(table, link);
         return (ulong)(element + table->ValueOffset);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static ulong SlotValue<TKey>(ulong map, ulong key, uint slot) where TKey : struct, IHashKey
+    private static ulong SlotValue<TKey>(ulong map, ulong key, uint slot) where TKey : struct, IHashKey<TKey>
     {
         var table = Table(map);
-        var element = HashTable.Find<TKey>(table, (byte*)key, out var link);
+        var element = HashTable.Find(table, TKey.Read((byte*)key), out var link);
         if (element == null) return 0;
         if (table->Referenced != null) HashTable.Use(table, link);
         return (ulong)(element + table->ValueOffset + (ulong)slot * table->SlotStride);

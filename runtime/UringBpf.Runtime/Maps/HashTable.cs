@@ -96,15 +96,15 @@ internal unsafe struct HashTable
 
     /// <summary>The element with this key and its link, or null. Takes no lock.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static byte* Find<TKey>(HashTable* table, byte* key, out ulong link) where TKey : struct, IHashKey
+    public static byte* Find<TKey>(HashTable* table, TKey key, out ulong link) where TKey : struct, IHashKey<TKey>
     {
-        var hash = TKey.Hash(table, key);
+        var hash = key.Hash(table);
     restart:
         link = First(table, hash);
         while ((uint)link != 0)
         {
             var element = Element(table, link);
-            var same = TKey.Same(table, element + KeyOffset, key);
+            var same = key.Same(table, element + KeyOffset);
             var next = Volatile.Read(ref *(ulong*)element);
             // Read last: everything above was the element's own if its generation is still the link's.
             if (!IsCurrent(element, link)) goto restart;
@@ -112,6 +112,33 @@ internal unsafe struct HashTable
             link = next;
         }
         return null;
+    }
+
+    /// <summary>Copies a key's value out; never a mixture of two. For tables whose values have neither locks nor marks of use.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static bool TryRead<TKey, TValue>(HashTable* table, TKey key, out TValue value)
+        where TKey : struct, IHashKey<TKey>
+        where TValue : unmanaged
+    {
+        var hash = key.Hash(table);
+    restart:
+        for (var link = First(table, hash); (uint)link != 0;)
+        {
+            var element = Element(table, link);
+            if (key.Same(table, element + KeyOffset))
+            {
+                if (sizeof(TValue) == 8) value = Unsafe.ReadUnaligned<TValue>(element + table->ValueOffset);
+                else ValueMemory.CopyWords(out value, element + table->ValueOffset);
+                // Read last: key and value were one entry's if the generation is still the link's.
+                if (!IsCurrent(element, link)) goto restart;
+                return true;
+            }
+            var next = Volatile.Read(ref *(ulong*)element);
+            if (!IsCurrent(element, link)) goto restart;
+            link = next;
+        }
+        value = default;
+        return false;
     }
 
     /// <summary>True while the element is the one the link named.</summary>
@@ -133,13 +160,13 @@ internal unsafe struct HashTable
 
     /// <summary>Adds or replaces. Slot is the execution slot whose value is written in per-CPU tables, or -1 to write
     /// all of them from a value of that many strides.</summary>
-    public static int Update<TKey>(HashTable* table, byte* key, byte* value, ulong flags, int slot) where TKey : struct, IHashKey
+    public static int Update<TKey>(HashTable* table, TKey key, byte* value, ulong flags, int slot) where TKey : struct, IHashKey<TKey>
     {
         var locked = (flags & (ulong)MapUpdateFlags.Lock) != 0;
         flags &= ~(ulong)MapUpdateFlags.Lock;
         if (flags > (ulong)MapUpdateFlags.Exist || (locked && table->SpinLockOffset < 0)) return -Errno.EINVAL;
 
-        var hash = TKey.Hash(table, key);
+        var hash = key.Hash(table);
         var bucket = &table->Buckets[hash & table->BucketMask];
         var wait = new SpinWait();
         while (true)
@@ -175,7 +202,7 @@ internal unsafe struct HashTable
                 continue;
             }
             var element = Element(table, link);
-            TKey.Write(table, element + KeyOffset, key);
+            key.Write(table, element + KeyOffset);
             if (table->Referenced != null) table->Referenced[(uint)link & IndexMask] = (byte)(adds ? 0 : 1);
             if (adds)
             {
@@ -194,9 +221,9 @@ internal unsafe struct HashTable
     }
 
     /// <summary>Removes a key; copies its value out first when <paramref name="value"/> is not null.</summary>
-    public static int Delete<TKey>(HashTable* table, byte* key, byte* value = null) where TKey : struct, IHashKey
+    public static int Delete<TKey>(HashTable* table, TKey key, byte* value = null) where TKey : struct, IHashKey<TKey>
     {
-        var bucket = &table->Buckets[TKey.Hash(table, key) & table->BucketMask];
+        var bucket = &table->Buckets[key.Hash(table) & table->BucketMask];
         var head = Lock(bucket);
         var at = Search<TKey>(table, bucket, head, key, out var place);
         if (at == 0)
@@ -280,13 +307,13 @@ internal unsafe struct HashTable
     }
 
     // The link of the key's element in a locked bucket, or 0; place is where that link is stored.
-    private static ulong Search<TKey>(HashTable* table, ulong* bucket, ulong head, byte* key, out ulong* place) where TKey : struct, IHashKey
+    private static ulong Search<TKey>(HashTable* table, ulong* bucket, ulong head, TKey key, out ulong* place) where TKey : struct, IHashKey<TKey>
     {
         place = bucket;
         for (var link = head; (uint)link != 0; link = *place)
         {
             var element = Element(table, link);
-            if (TKey.Same(table, element + KeyOffset, key)) return link;
+            if (key.Same(table, element + KeyOffset)) return link;
             place = (ulong*)element;
         }
         return 0;
@@ -368,7 +395,7 @@ internal unsafe struct HashTable
 
     // Second chance: the clock hand goes round the pool, forgives elements looked up since its last visit and
     // takes the first that was not. Elements are handed out in pool order, so without lookups this is first in, first out.
-    private static void Evict<TKey>(HashTable* table, ulong newest) where TKey : struct, IHashKey
+    private static void Evict<TKey>(HashTable* table, ulong newest) where TKey : struct, IHashKey<TKey>
     {
         var wait = new SpinWait();
         for (uint tries = 1; ; tries++)
@@ -386,11 +413,11 @@ internal unsafe struct HashTable
     }
 
     // Removes the element with this index if it is in a bucket that is not locked.
-    private static bool TryRemove<TKey>(HashTable* table, uint index) where TKey : struct, IHashKey
+    private static bool TryRemove<TKey>(HashTable* table, uint index) where TKey : struct, IHashKey<TKey>
     {
         var element = Element(table, index);
         // The key may change under our eyes: then the element is not found in the bucket, and nothing happens.
-        var bucket = &table->Buckets[TKey.Hash(table, element + KeyOffset) & table->BucketMask];
+        var bucket = &table->Buckets[TKey.Read(element + KeyOffset).Hash(table) & table->BucketMask];
         var head = Volatile.Read(ref *bucket);
         if ((head & LockBit) != 0 || Interlocked.CompareExchange(ref *bucket, head | LockBit, head) != head) return false;
         var place = bucket;
@@ -418,7 +445,8 @@ internal unsafe struct HashTable
         var elementSize = KeyOffset + RoundUp8((uint)spec.KeySize) + values;
         // Spare elements: what writers hold between taking a new element and giving the old one back.
         var pool = (ulong)spec.MaxEntries + 64;
-        var buckets = (ulong)System.Numerics.BitOperations.RoundUpToPowerOf2((uint)spec.MaxEntries) * sizeof(ulong);
+        // Two for each entry: most chains then have one element, and a lookup's branches go as predicted.
+        var buckets = 2 * (ulong)System.Numerics.BitOperations.RoundUpToPowerOf2((uint)spec.MaxEntries) * sizeof(ulong);
         var referenced = isLru ? (pool + 64) & ~63UL : 0;
         return (((ulong)sizeof(HashTable) + 63) & ~63UL, Math.Max(buckets, 64), referenced, (pool + 1) * elementSize, (uint)elementSize, (uint)pool);
     }

@@ -21,12 +21,12 @@ public static unsafe class MapOfMapsOps
         _ => HashLookup<KeyBytes>(map, key),
     };
 
-    private static ulong HashLookup<TKey>(ulong map, ulong key) where TKey : struct, IHashKey
+    private static ulong HashLookup<TKey>(ulong map, ulong key) where TKey : struct, IHashKey<TKey>
     {
         var table = HashOps.Table(map);
         while (true)
         {
-            var element = HashTable.Find<TKey>(table, (byte*)key, out var link);
+            var element = HashTable.Find(table, TKey.Read((byte*)key), out var link);
             if (element == null) return 0;
             var inner = Volatile.Read(ref *(ulong*)(element + table->ValueOffset));
             // Recycled between the two reads: then it may be another key's map.

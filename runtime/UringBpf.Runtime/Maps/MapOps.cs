@@ -110,9 +110,9 @@ public static unsafe class MapOps
         var table = (HashTable*)header->Data;
         return (ulong)(long)(header->KeySize switch
         {
-            4 => HashTable.Update<Key4>(table, key, value, flags, slot),
-            8 => HashTable.Update<Key8>(table, key, value, flags, slot),
-            _ => HashTable.Update<KeyBytes>(table, key, value, flags, slot),
+            4 => HashTable.Update(table, Key4.Read(key), value, flags, slot),
+            8 => HashTable.Update(table, Key8.Read(key), value, flags, slot),
+            _ => HashTable.Update(table, KeyBytes.Read(key), value, flags, slot),
         });
     }
 
@@ -122,9 +122,9 @@ public static unsafe class MapOps
         var table = (HashTable*)header->Data;
         return (ulong)(long)(header->KeySize switch
         {
-            4 => HashTable.Delete<Key4>(table, key, value),
-            8 => HashTable.Delete<Key8>(table, key, value),
-            _ => HashTable.Delete<KeyBytes>(table, key, value),
+            4 => HashTable.Delete(table, Key4.Read(key), value),
+            8 => HashTable.Delete(table, Key8.Read(key), value),
+            _ => HashTable.Delete(table, KeyBytes.Read(key), value),
         });
     }
 }

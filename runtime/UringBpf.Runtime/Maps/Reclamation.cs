@@ -10,21 +10,17 @@ namespace UringBpf.Runtime;
 [StructLayout(LayoutKind.Sequential)]
 public struct Activity
 {
-    /// <summary>Non-zero while inside.</summary>
-    internal int Active;
-    /// <summary>Host calls nest.</summary>
-    internal int Depth;
-    /// <summary>Times it was entered: tells one stay from the next.</summary>
-    internal ulong Entries;
+    /// <summary>Odd while inside; never the same odd number twice, so it tells one stay from the next.</summary>
+    internal ulong Stay;
 
-    internal void Enter()
-    {
-        Entries++;
-        // No fence here, on the hot path: the reclaimer issues a process-wide one before it looks.
-        Volatile.Write(ref Active, 1);
-    }
+    internal bool IsActive => (Volatile.Read(ref Stay) & 1) != 0;
 
-    internal void Leave() => Volatile.Write(ref Active, 0);
+    /// <summary>Begins a stay, also when the one before was never left.</summary>
+    // No fence here, on the hot path: the reclaimer issues a process-wide one before it looks.
+    internal void Enter() => Volatile.Write(ref Stay, (Stay + 1) | 1);
+
+    /// <summary>Ends it; does nothing outside.</summary>
+    internal void Leave() => Volatile.Write(ref Stay, (Stay + 1) & ~1UL);
 }
 
 /// <summary>
@@ -45,7 +41,7 @@ internal static unsafe class Reclamation
     [ThreadStatic]
     private static HostThread? t_owner;
 
-    private sealed record Retired(Action Free, List<(nint Activity, ulong Entries)> Waiting);
+    private sealed record Retired(Action Free, List<(nint Activity, ulong Stay)> Waiting);
 
     /// <summary>Things retired and not yet freed.</summary>
     public static int Pending
@@ -65,14 +61,17 @@ internal static unsafe class Reclamation
         lock (s_gate) s_activities.Remove((nint)activity);
     }
 
-    /// <summary>Marks the calling thread as inside a host call; calls nest. No exception may skip <see cref="Leave"/>.</summary>
-    /// <returns>What to give to Leave.</returns>
+    /// <summary>Marks the calling thread as inside a host call. No exception may skip <see cref="Leave"/>.</summary>
+    /// <returns>What to give to Leave: null inside another host call, whose end counts.</returns>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Activity* Enter()
     {
         var activity = t_host;
         if (activity == null) activity = AddHostThread();
-        if (activity->Depth++ == 0) activity->Enter();
+        var stay = activity->Stay;
+        if ((stay & 1) != 0) return null;
+        // As in Activity.Enter, no fence.
+        Volatile.Write(ref activity->Stay, stay + 1);
         return activity;
     }
 
@@ -80,8 +79,27 @@ internal static unsafe class Reclamation
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Leave(Activity* activity)
     {
-        if (--activity->Depth == 0) activity->Leave();
+        if (activity != null) Volatile.Write(ref activity->Stay, activity->Stay + 1);
     }
+
+    /// <summary>As <see cref="Enter"/> for the most frequent calls: refuses where there is more to do than to make the mark.</summary>
+    /// <param name="activity">What to give to <see cref="LeaveQuick"/>, with <paramref name="stay"/>.</param>
+    /// <param name="stay">The mark.</param>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static bool TryEnter(out Activity* activity, out ulong stay)
+    {
+        activity = t_host;
+        stay = 0;
+        if (activity == null) return false;
+        stay = activity->Stay + 1;
+        if ((stay & 1) == 0) return false;
+        Volatile.Write(ref activity->Stay, stay);
+        return true;
+    }
+
+    /// <summary>Ends what <see cref="TryEnter"/> began.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void LeaveQuick(Activity* activity, ulong stay) => Volatile.Write(ref activity->Stay, stay + 1);
 
     [MethodImpl(MethodImplOptions.NoInlining)]
     private static Activity* AddHostThread() => t_host = (t_owner = new HostThread()).Activity;
@@ -97,7 +115,8 @@ internal static unsafe class Reclamation
             foreach (var address in s_activities)
             {
                 var activity = (Activity*)address;
-                if (Volatile.Read(ref activity->Active) != 0) (waiting ??= []).Add((address, activity->Entries));
+                var stay = Volatile.Read(ref activity->Stay);
+                if ((stay & 1) != 0) (waiting ??= []).Add((address, stay));
             }
             if (waiting != null)
             {
@@ -116,7 +135,7 @@ internal static unsafe class Reclamation
         {
             s_retired.RemoveAll(retired =>
             {
-                retired.Waiting.RemoveAll(static entry => !IsStill(entry.Activity, entry.Entries));
+                retired.Waiting.RemoveAll(static entry => !IsStill(entry.Activity, entry.Stay));
                 if (retired.Waiting.Count > 0) return false;
                 ready.Add(retired.Free);
                 return true;
@@ -126,12 +145,8 @@ internal static unsafe class Reclamation
         foreach (var free in ready) free();
     }
 
-    private static bool IsStill(nint address, ulong entries)
-    {
-        if (!s_activities.Contains(address)) return false;
-        var activity = (Activity*)address;
-        return Volatile.Read(ref activity->Active) != 0 && activity->Entries == entries;
-    }
+    private static bool IsStill(nint address, ulong stay) =>
+        s_activities.Contains(address) && Volatile.Read(ref ((Activity*)address)->Stay) == stay;
 
     // Frees a host thread's activity after the thread has ended.
     private sealed class HostThread

@@ -15,6 +15,15 @@ internal static unsafe class ValueMemory
         if (i < bytes) Unsafe.CopyBlockUnaligned(to + i, from + i, bytes - i);
     }
 
+    /// <summary>As above, into a value of any type.</summary>
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    public static void CopyWords<T>(out T to, byte* from) where T : unmanaged
+    {
+        T copy;
+        CopyWords((byte*)&copy, from, (uint)sizeof(T));
+        to = copy;
+    }
+
     /// <summary>Copies a value into a map, leaving the spin lock word there alone.</summary>
     public static void CopyIn(byte* to, byte* from, uint bytes, int lockOffset)
     {

@@ -97,7 +97,7 @@ public sealed unsafe class ExecutionSlotTests
             {
                 Assert.Equal("UB4003", Assert.Throws<BpfException>(() => program.Run([])).Code);
                 // Refused, it is outside.
-                Assert.Equal(0, ExecutionSlot.Current->Activity.Active);
+                Assert.False(ExecutionSlot.Current->Activity.IsActive);
             });
             ExecutionSlot.PatienceMilliseconds = patience;
             // One that waits gets the slot of the first to leave.
@@ -119,7 +119,7 @@ public sealed unsafe class ExecutionSlotTests
     {
         using var program = new FakeProgram(&Throw, MapSet.Empty);
         Assert.Throws<InvalidDataException>(() => program.Run([]));
-        Assert.Equal(0, ExecutionSlot.Current->Activity.Active);
+        Assert.False(ExecutionSlot.Current->Activity.IsActive);
     }
 
     [Fact]
