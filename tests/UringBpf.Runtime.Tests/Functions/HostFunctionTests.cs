@@ -123,6 +123,17 @@ public sealed unsafe class HostFunctionTests
         Assert.Equal("UB4203", Code(() => FunctionRegistry.BuiltIn.With(good with { Name = "" }, Method(nameof(Two)))));
     }
 
+    [Fact]
+    public void A_function_without_code_is_refused_when_the_program_is_decoded()
+    {
+        var functions = FunctionRegistry.BuiltIn.With(typeof(Good));
+        var spec = new ProgramSpec { Name = "calls", Type = ProgramTypes.Raw, Instructions = [new(0x85, immediate: 0x10000), new(0x95)], Functions = functions.Prototypes };
+        var facts = new InstructionFacts { Reached = true, Map = -1, ConstantKey = -1 };
+        var verified = new VerifiedProgram(spec, ProgramTypes.Raw, 0, [new Subprogram("calls", 0, 2)], [facts, facts], Termination.Proved, 2, 0, false, 1);
+        Assert.Equal("UB4005", Code(() => InterpretedProgram.Create(verified, MapSet.Empty).Dispose()));
+        InterpretedProgram.Create(verified, MapSet.Empty, functions).Dispose();
+    }
+
     private static string Code(Action action) => Assert.Throws<BpfException>(action).Code;
 
     private static MethodInfo Method(string name) =>
