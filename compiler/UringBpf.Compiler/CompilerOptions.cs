@@ -34,6 +34,9 @@ public sealed record CompilerOptions
         InlineArrayLookups = false,
         DirectMapCalls = false,
         VectorizeLoops = false,
+        AvoidBranches = false,
+        MoveBlocks = false,
+        ReassociateSums = false,
     };
 
     /// <summary>When to compile. Without dynamic code (NativeAOT) it is always <see cref="CompilationMode.InterpreterOnly"/>.</summary>
@@ -68,6 +71,15 @@ public sealed record CompilerOptions
 
     /// <summary>Runs loops that add up or copy bytes on vectors, where the number of rounds is known when they start.</summary>
     public bool VectorizeLoops { get; init; } = true;
+
+    /// <summary>Writes a jump over a few register operations without a jump, where the condition as a number does it as well.</summary>
+    public bool AvoidBranches { get; init; } = true;
+
+    /// <summary>Writes runs of stores of zero, and of loads that are stored again, as block operations.</summary>
+    public bool MoveBlocks { get; init; } = true;
+
+    /// <summary>Adds before it shifts where a hash multiplies by 2^n ± 1 and adds.</summary>
+    public bool ReassociateSums { get; init; } = true;
 
     /// <summary>
     /// Writes the slot of each call, and of each block's last instruction, to <see cref="ExecutionState.Site"/>: a ring's flight

@@ -3,68 +3,44 @@ using UringBpf.Bytecode;
 
 namespace UringBpf.Perf;
 
-/// <summary>A program with at most one map in the running kernel, by bpf(2): the peer of map operations. Needs privileges.</summary>
+/// <summary>A program in the running kernel, verified and compiled by it, by bpf(2). Needs privileges.</summary>
 internal sealed unsafe partial class KernelBpf : IDisposable
 {
-    private const int BpfSyscall = 321, MapCreate = 0, MapUpdate = 2, ProgramLoad = 5, ProgramTestRun = 10, SocketFilter = 1, PseudoMapFd = 1;
-    private readonly int _map, _program;
+    private const int BpfSyscall = 321, MapCreate = 0, MapUpdate = 2, ProgramLoad = 5, ProgramTestRun = 10, SocketFilter = 1;
+    private const int PseudoMapFd = 1, PseudoMapValue = 2;
+    // Per-CPU maps take a value per possible processor: at most this many.
+    private const int MaxProcessors = 8192;
+    private readonly List<int> _descriptors = [];
+    private int _program = -1;
 
-    private KernelBpf(int map, int program)
+    private KernelBpf()
     {
-        _map = map;
-        _program = program;
     }
 
-    /// <summary>Loads a program whose 64-bit immediates of kind map index mean <paramref name="map"/>, whose keys
-    /// 0..keys-1 exist as far as they fit; null where bpf(2) refuses.</summary>
-    public static KernelBpf? TryLoad(ReadOnlySpan<Instruction> instructions, MapSpec map, int keys)
+    /// <summary>Loads a program, as a socket filter that does not look at its packet; null where bpf(2) refuses.</summary>
+    /// <param name="instructions">64-bit immediates of the kinds map index and map value mean <paramref name="maps"/>.</param>
+    /// <param name="maps">The maps it names.</param>
+    /// <param name="keys">Keys 0..keys-1 exist in every map, as far as they fit.</param>
+    /// <param name="value">The value of those keys; zeroes where it is empty.</param>
+    public static KernelBpf? TryLoad(ReadOnlySpan<Instruction> instructions, IReadOnlyList<MapSpec> maps, int keys, Func<MapSpec, byte[]>? value = null)
     {
         if (!OperatingSystem.IsLinux() || RuntimeInformation.ProcessArchitecture != Architecture.X64) return null;
-        var attributes = stackalloc uint[32];
-        new Span<uint>(attributes, 32).Clear();
-        attributes[0] = (uint)map.Type;
-        attributes[1] = (uint)map.KeySize;
-        attributes[2] = (uint)map.ValueSize;
-        attributes[3] = (uint)map.MaxEntries;
-        var mapFd = (int)syscall(BpfSyscall, MapCreate, attributes, 128);
-        if (mapFd < 0) return null;
-        // Per-CPU maps take a value per possible processor: at most this many.
-        var value = new byte[8 * 8192];
-        fixed (byte* values = value)
+        var program = new KernelBpf();
+        foreach (var map in maps)
         {
-            for (long key = 0; key < keys; key++)
+            if (!program.AddMap(map, keys, value?.Invoke(map) ?? []))
             {
-                new Span<uint>(attributes, 32).Clear();
-                attributes[0] = (uint)mapFd;
-                *(long**)(attributes + 2) = &key;
-                *(byte**)(attributes + 4) = values;
-                _ = syscall(BpfSyscall, MapUpdate, attributes, 128);
+                program.Dispose();
+                return null;
             }
         }
-
-        var code = instructions.ToArray();
-        for (var i = 0; i < code.Length; i++)
-        {
-            if (code[i].IsWide) code[i] = code[i].WithSource(PseudoMapFd).WithImmediate(mapFd);
-        }
-        new Span<uint>(attributes, 32).Clear();
-        int program;
-        fixed (Instruction* first = code)
-        fixed (byte* license = "GPL\0"u8)
-        {
-            attributes[0] = SocketFilter;
-            attributes[1] = (uint)code.Length;
-            *(Instruction**)(attributes + 2) = first;
-            *(byte**)(attributes + 4) = license;
-            program = (int)syscall(BpfSyscall, ProgramLoad, attributes, 128);
-        }
-        if (program >= 0) return new KernelBpf(mapFd, program);
-        close(mapFd);
+        if (program.Load(instructions)) return program;
+        program.Dispose();
         return null;
     }
 
-    /// <summary>Runs it so many times on an empty packet.</summary>
-    public void Run(int times)
+    /// <summary>Runs it so many times on an empty packet; gives the low half of r0.</summary>
+    public uint Run(int times)
     {
         var packet = stackalloc byte[64];
         var attributes = stackalloc uint[32];
@@ -74,12 +50,65 @@ internal sealed unsafe partial class KernelBpf : IDisposable
         *(byte**)(attributes + 4) = packet;
         attributes[8] = (uint)times;
         if (syscall(BpfSyscall, ProgramTestRun, attributes, 128) < 0) throw new InvalidOperationException($"BPF_PROG_TEST_RUN: errno {Marshal.GetLastPInvokeError()}");
+        return attributes[1];
     }
 
     public void Dispose()
     {
-        close(_program);
-        close(_map);
+        if (_program >= 0) close(_program);
+        foreach (var descriptor in _descriptors) close(descriptor);
+    }
+
+    private bool AddMap(MapSpec map, int keys, ReadOnlySpan<byte> value)
+    {
+        var attributes = stackalloc uint[32];
+        new Span<uint>(attributes, 32).Clear();
+        attributes[0] = (uint)map.Type;
+        attributes[1] = (uint)map.KeySize;
+        attributes[2] = (uint)map.ValueSize;
+        attributes[3] = (uint)map.MaxEntries;
+        var descriptor = (int)syscall(BpfSyscall, MapCreate, attributes, 128);
+        if (descriptor < 0) return false;
+        _descriptors.Add(descriptor);
+        var memory = new byte[map.ValueSize * (map.Type is MapType.PerCpuArray or MapType.PerCpuHash or MapType.LruPerCpuHash ? MaxProcessors : 1)];
+        value.CopyTo(memory);
+        fixed (byte* values = memory)
+        {
+            for (long key = 0; key < keys; key++)
+            {
+                new Span<uint>(attributes, 32).Clear();
+                attributes[0] = (uint)descriptor;
+                *(long**)(attributes + 2) = &key;
+                *(byte**)(attributes + 4) = values;
+                _ = syscall(BpfSyscall, MapUpdate, attributes, 128);
+            }
+        }
+        return true;
+    }
+
+    private bool Load(ReadOnlySpan<Instruction> instructions)
+    {
+        var code = instructions.ToArray();
+        for (var i = 0; i < code.Length; i++)
+        {
+            if (!code[i].IsWide) continue;
+            var kind = (WideKind)code[i].Source;
+            if (kind is WideKind.MapIndex or WideKind.MapValueIndex)
+                code[i] = code[i].WithSource(kind == WideKind.MapIndex ? PseudoMapFd : PseudoMapValue).WithImmediate(_descriptors[code[i].Immediate]);
+            i++;
+        }
+        var attributes = stackalloc uint[32];
+        new Span<uint>(attributes, 32).Clear();
+        fixed (Instruction* first = code)
+        fixed (byte* license = "GPL\0"u8)
+        {
+            attributes[0] = SocketFilter;
+            attributes[1] = (uint)code.Length;
+            *(Instruction**)(attributes + 2) = first;
+            *(byte**)(attributes + 4) = license;
+            _program = (int)syscall(BpfSyscall, ProgramLoad, attributes, 128);
+        }
+        return _program >= 0;
     }
 
     [LibraryImport("libc", SetLastError = true)]

@@ -64,6 +64,19 @@ internal sealed record Kernel(string Name, string Title)
         return (ProgramVerifier.VerifyOrThrow(spec.Programs.Single()), maps);
     }
 
+    /// <summary>Loads the object's program into the running kernel with the same input; null where bpf(2) refuses.</summary>
+    public KernelBpf? LoadIntoKernel()
+    {
+        var spec = ObjectSpec.Load(File.ReadAllBytes(ObjectFile), ObjectFile);
+        return KernelBpf.TryLoad(spec.Programs.Single().Instructions.AsSpan(), spec.Programs.Single().Maps, keys: 1, map =>
+        {
+            var value = new byte[map.ValueSize];
+            map.InitialValue.AsSpan().CopyTo(value);
+            if (spec.Globals.FirstOrDefault(global => global.Name == "input" && global.Map == map) is { } input) Input().CopyTo(value.AsSpan(input.Offset));
+            return value;
+        });
+    }
+
     private unsafe void SetInput(ObjectSpec spec, MapSet maps)
     {
         if (spec.Globals.FirstOrDefault(global => global.Name == "input") is not { } input) return;

@@ -61,8 +61,8 @@ internal static unsafe class MapComparison
         using var program = Compile(Code(operation, mask), spec, maps);
         fill.Run([]);
         var candidates = new List<Candidate> { new("jit", runs => RunCompiled(program, runs)) };
-        using var kernel = KernelBpf.TryLoad(Code(operation, mask), spec, keys: mask + 1);
-        if (kernel != null) candidates.Add(new("kernel", kernel.Run));
+        using var kernel = KernelBpf.TryLoad(Code(operation, mask), [spec], keys: mask + 1);
+        if (kernel != null) candidates.Add(new("kernel", runs => kernel.Run(runs)));
         var timings = Measure(candidates, rounds);
         text.Append(CultureInfo.InvariantCulture, $"| {name} | {Cell(timings[0], Rounds)} | {(timings.Count > 1 ? Cell(timings[1], Rounds) : "not available")} |\n");
     }

@@ -6,6 +6,7 @@ if (args is ["engines", ..])
     var only = args[1..].Where(argument => !argument.StartsWith("--", StringComparison.Ordinal)).ToArray();
     return EngineComparison.Run(Path.Combine("perf", "results"), rounds, only);
 }
+if (args is ["interpreters", ..]) return InterpreterComparison.Run(Path.Combine("perf", "results"), args.Contains("--quick") ? 15 : 101);
 if (args is ["maps", ..]) return MapComparison.Run(Path.Combine("perf", "results"), args.Contains("--quick") ? 15 : 101);
 if (args is ["verifier", ..]) return VerifierComparison.Run(Path.Combine("perf", "results"), args.Contains("--quick") ? 15 : 51);
 if (args is ["ring", ..]) return RingComparison.Run(Path.Combine("perf", "results"), args.Contains("--quick") ? 51 : 501);

@@ -38,7 +38,7 @@ internal sealed unsafe class RegionPlan
     }
 
     /// <summary>The blocks of each region.</summary>
-    public List<IReadOnlyList<BasicBlock>> Regions { get; } = [];
+    public List<List<BasicBlock>> Regions { get; } = [];
 
     /// <summary>The blocks of a region that are entered from outside it: its first function's entry and targets of others' jumps.</summary>
     public IEnumerable<BasicBlock> Entries(int region) => Regions[region].Where(block =>

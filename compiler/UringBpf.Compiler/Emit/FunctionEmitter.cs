@@ -15,7 +15,7 @@ internal sealed partial class FunctionEmitter
 
     private readonly ProgramGraph _program;
     private readonly FunctionGraph _function;
-    private readonly IReadOnlyList<BasicBlock> _blocks;
+    private readonly List<BasicBlock> _blocks;
     private readonly CodeTarget _target;
     private readonly CompilerOptions _options;
     private readonly ILGenerator _il;
@@ -24,13 +24,15 @@ internal sealed partial class FunctionEmitter
     private readonly Dictionary<int, Label> _labels = [];
     private readonly StackSlots _stackSlots;
     private readonly Dictionary<int, LocalBuilder> _stackLocals = [];
+    // Blocks that branch plans emit in their predecessor's place.
+    private readonly HashSet<BasicBlock> _absorbed = [];
     private readonly FunctionFrame _frame;
     private readonly bool _metered;
     private BasicBlock _block;
     private int _slot;
 
     /// <summary>Prepares to write a function, or the blocks of one region of it.</summary>
-    public FunctionEmitter(ProgramGraph program, FunctionGraph function, CodeTarget target, CompilerOptions options, FunctionFrame frame, IReadOnlyList<BasicBlock>? region = null)
+    public FunctionEmitter(ProgramGraph program, FunctionGraph function, CodeTarget target, CompilerOptions options, FunctionFrame frame, List<BasicBlock>? region = null)
     {
         _program = program;
         _function = function;
@@ -97,6 +99,7 @@ internal sealed partial class FunctionEmitter
 
     private void EmitBlock(BasicBlock block)
     {
+        if (_absorbed.Contains(block)) return;
         _target.BeginInstruction(block.Start);
         if (_loops.TryGetValue(block, out var loop))
         {
@@ -116,6 +119,14 @@ internal sealed partial class FunctionEmitter
                 return;
             }
             if (_options.RecordSites) EmitSite(block);
+            if (slot == block.Last && TryEmitBranchPlan(block)) return;
+            if (TryEmitSequence(block, slot) is > 0 and var end)
+            {
+                // On from its last instruction: none of them takes two slots.
+                slot = end - 1;
+                continue;
+            }
+            _slot = slot;
             EmitInstruction(_program.Row(slot), _program.Instructions[slot]);
         }
         if (!_program.FallsThrough(block.Last)) return;
