@@ -37,7 +37,30 @@ internal unsafe ref struct Decoder(VerifiedProgram verified, MapSet maps, Functi
             // The loop steps over the second slot.
             if (row.Slots == 2) slot++;
         }
+        Fuse(instructions.Length);
     }
+
+    // Gives two instructions in a row that one code can do to the first of them. The second stays decoded as it is, for
+    // jumps to it. An instruction costs the interpreter a jump it can hardly predict, so fewer are better.
+    private readonly void Fuse(int slots)
+    {
+        for (var slot = 0; slot + 1 < slots; slot++)
+        {
+            var first = code + slot;
+            var width = first->Code == Code.LoadWide ? 2 : 1;
+            var second = first + width;
+            if (slot + width < slots && s_pairs.TryGetValue((first->Code, second->Code), out var both) && FitTogether(first, second)) first->Code = both;
+            slot += width - 1;
+        }
+    }
+
+    private static bool FitTogether(DecodedInstruction* first, DecodedInstruction* second) => first->Code switch
+    {
+        // What is moved is worked on in its new place, by something else.
+        Code.Move64 or Code.Move32 or Code.LoadWide => second->Dst == first->Dst && (second->Src != first->Dst || second->Code is not (Code.Add64 or Code.Subtract64 or Code.Xor64)),
+        Code.ShiftLeft64Imm => second->Dst == first->Dst,
+        _ => true,
+    };
 
     private readonly void DecodePlain(OpcodeRow row, int slot)
     {
@@ -133,6 +156,37 @@ internal unsafe ref struct Decoder(VerifiedProgram verified, MapSet maps, Functi
 
     private readonly BpfException Invalid(int slot) =>
         new("UB4005", $"{verified.Spec.Name}: instruction {slot} reached the interpreter, which has no code for it.", slot);
+
+    private static readonly Dictionary<(Code, Code), Code> s_pairs = new()
+    {
+        [(Code.Move64, Code.Add64Imm)] = Code.MoveAdd64Imm,
+        [(Code.Move64, Code.And64Imm)] = Code.MoveAnd64Imm,
+        [(Code.Move64, Code.Or64Imm)] = Code.MoveOr64Imm,
+        [(Code.Move64, Code.Xor64Imm)] = Code.MoveXor64Imm,
+        [(Code.Move64, Code.Multiply64Imm)] = Code.MoveMultiply64Imm,
+        [(Code.Move64, Code.ShiftLeft64Imm)] = Code.MoveShiftLeft64Imm,
+        [(Code.Move64, Code.ShiftRight64Imm)] = Code.MoveShiftRight64Imm,
+        [(Code.Move64, Code.ShiftRightArithmetic64Imm)] = Code.MoveShiftRightArithmetic64Imm,
+        [(Code.Move64, Code.Add64)] = Code.MoveAdd64,
+        [(Code.Move64, Code.Subtract64)] = Code.MoveSubtract64,
+        [(Code.Move64, Code.Xor64)] = Code.MoveXor64,
+        [(Code.Move32, Code.Add32Imm)] = Code.MoveAdd32Imm,
+        [(Code.Move32, Code.And32Imm)] = Code.MoveAnd32Imm,
+        [(Code.Move32, Code.ShiftLeft32Imm)] = Code.MoveShiftLeft32Imm,
+        [(Code.Move32, Code.ShiftRight32Imm)] = Code.MoveShiftRight32Imm,
+        [(Code.LoadWide, Code.Add64)] = Code.LoadWideAdd64,
+        [(Code.Add64, Code.Load8)] = Code.Add64Load8,
+        [(Code.Add64, Code.Load16)] = Code.Add64Load16,
+        [(Code.Add64, Code.Load32)] = Code.Add64Load32,
+        [(Code.Add64, Code.Load64)] = Code.Add64Load64,
+        [(Code.ShiftLeft64Imm, Code.ShiftRight64Imm)] = Code.ShiftLeftShiftRight64Imm,
+        [(Code.Add64Imm, Code.JumpNotEqual64Imm)] = Code.Add64ImmJumpNotEqual64Imm,
+        [(Code.Add64Imm, Code.JumpEqual64Imm)] = Code.Add64ImmJumpEqual64Imm,
+        [(Code.Add64Imm, Code.JumpLess64Imm)] = Code.Add64ImmJumpLess64Imm,
+        [(Code.Add64Imm, Code.JumpNotEqual64)] = Code.Add64ImmJumpNotEqual64,
+        [(Code.JumpEqual64Imm, Code.Jump)] = Code.JumpEqual64ImmElseJump,
+        [(Code.JumpNotEqual64Imm, Code.Jump)] = Code.JumpNotEqual64ImmElseJump,
+    };
 
     private static Code[] CodesByRow()
     {
