@@ -41,15 +41,16 @@ internal sealed record BranchPlan(BasicBlock Skipped, BasicBlock Target, IReadOn
     /// <param name="function">The block's function.</param>
     /// <param name="block">The block.</param>
     /// <param name="registers">Says which registers are 32 bits wide.</param>
+    /// <param name="isHere">True for the blocks of the method that is written: a region has but some of its function's.</param>
     /// <param name="metered">True when jumps backwards are paid for, which ways of different lengths do differently.</param>
-    public static BranchPlan? Find(ProgramGraph program, FunctionGraph function, BasicBlock block, RegisterAssignment registers, bool metered)
+    public static BranchPlan? Find(ProgramGraph program, FunctionGraph function, BasicBlock block, RegisterAssignment registers, Func<BasicBlock, bool> isHere, bool metered)
     {
         var jump = block.Last;
         if (!program.Row(jump).IsConditionalJump || !program.MayJump(jump) || !program.FallsThrough(jump)) return null;
         if (block.End >= function.Function.End || (metered && program.IsBackEdge(jump))) return null;
         var target = function.BlockAt(program.JumpTarget(jump));
         var skipped = function.BlockAt(block.End);
-        if (skipped == target || skipped.Predecessors.Count != 1) return null;
+        if (skipped == target || skipped.Predecessors.Count != 1 || !isHere(target)) return null;
 
         // The way that is not taken: the skipped block, and one that it joins on its way if need be.
         var slots = new List<int>();
@@ -60,6 +61,7 @@ internal sealed record BranchPlan(BasicBlock Skipped, BasicBlock Target, IReadOn
         // Adds a block's instructions; gives the block it leads to, or null when it does anything but compute.
         BasicBlock? Follow(BasicBlock from)
         {
+            if (!isHere(from)) return null;
             for (var slot = from.Start; slot < from.End; slot += program.Slots(slot))
             {
                 var row = program.Row(slot);

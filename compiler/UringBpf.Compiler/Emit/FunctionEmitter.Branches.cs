@@ -9,8 +9,7 @@ internal sealed partial class FunctionEmitter
     // Writes the jump that ends a block, and what it skips, when there is a plan for it.
     private bool TryEmitBranchPlan(BasicBlock block)
     {
-        if (!_options.AvoidBranches || BranchPlan.Find(_program, _function, block, _registers, _metered) is not { } plan) return false;
-        if (!_labels.ContainsKey(plan.Skipped.Start) || !_labels.ContainsKey(plan.Target.Start)) return false;
+        if (!_options.AvoidBranches || BranchPlan.Find(_program, _function, block, _registers, other => _labels.ContainsKey(other.Start), _metered) is not { } plan) return false;
 
         // 1 when the jump is not taken. First of all, as the steps may change what it compares.
         var stays = _il.DeclareLocal(typeof(int));

@@ -118,6 +118,10 @@ internal sealed partial class FunctionEmitter
             break;
         }
         if (run.Bytes < MinBlockBytes || !AllLieApart(slot, end)) return 0;
+        // Others may write to map values meanwhile: a register that were loaded a second time could differ from what was stored,
+        // and a check of the one would not be a check of the other, as the verifier takes it to be.
+        loads.RemoveWhere(load => !IsReadAfter(block, end, _program.Instructions[load].Destination));
+        if (loads.Count > 0 && _program.Facts(slot).Region != RegionKind.Stack) return 0;
 
         var distance = _program.Instructions[slot + 1].Offset - first.Offset;
         _slot = slot + 1;
@@ -132,7 +136,6 @@ internal sealed partial class FunctionEmitter
         // Who reads the registers later finds what was loaded last.
         foreach (var load in loads)
         {
-            if (!IsReadAfter(block, end, _program.Instructions[load].Destination)) continue;
             _slot = load;
             EmitInstruction(_program.Row(load), _program.Instructions[load]);
         }
