@@ -6,13 +6,15 @@ namespace UringBpf.Fuzz;
 /// <param name="Count">Cases to run.</param>
 /// <param name="Seed">Case i depends on this and on i alone.</param>
 /// <param name="Seconds">Time after which no further case starts.</param>
+/// <param name="First">The number of the first case.</param>
+/// <param name="Kernel">Cases that go to the running kernel too.</param>
 /// <param name="Files">The remaining arguments.</param>
-public sealed record FuzzOptions(long Count, ulong Seed, double Seconds, IReadOnlyList<string> Files)
+public sealed record FuzzOptions(long Count, ulong Seed, double Seconds, long First, long Kernel, IReadOnlyList<string> Files)
 {
     /// <summary>Reads arguments; null when they can't be understood.</summary>
     public static FuzzOptions? Parse(IReadOnlyList<string> arguments)
     {
-        var options = new FuzzOptions(10_000, 1, double.PositiveInfinity, []);
+        var options = new FuzzOptions(10_000, 1, double.PositiveInfinity, 0, 0, []);
         var files = new List<string>();
         for (var i = 0; i < arguments.Count; i++)
         {
@@ -27,6 +29,8 @@ public sealed record FuzzOptions(long Count, ulong Seed, double Seconds, IReadOn
                 case "--count" or "--seeds" when long.TryParse(value, CultureInfo.InvariantCulture, out var count): options = options with { Count = count }; break;
                 case "--seed" when ulong.TryParse(value, CultureInfo.InvariantCulture, out var seed): options = options with { Seed = seed }; break;
                 case "--seconds" when double.TryParse(value, CultureInfo.InvariantCulture, out var seconds): options = options with { Seconds = seconds }; break;
+                case "--first" when long.TryParse(value, CultureInfo.InvariantCulture, out var first): options = options with { First = first }; break;
+                case "--kernel" when long.TryParse(value, CultureInfo.InvariantCulture, out var kernel): options = options with { Kernel = kernel }; break;
                 default: return null;
             }
         }

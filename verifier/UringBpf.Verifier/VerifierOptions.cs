@@ -65,6 +65,6 @@ public sealed record VerifierOptions
     /// <summary>Tests only: the check that is left out, to see that some test notices.</summary>
     internal Rule? DisabledCheck { get; init; }
 
-    /// <summary>Tests only: sees each state before its instruction is walked.</summary>
-    internal Action<int, MachineState>? Observer { get; init; }
+    /// <summary>Tests only: sees the walk.</summary>
+    internal WalkObserver? Observer { get; init; }
 }

@@ -29,7 +29,10 @@ public sealed unsafe partial class CheckedInterpreter
             return null;
         }
         _state->CallerFrame = (byte*)r[10];
+        var walked = _walked;
+        _walked = (prototype.Traits & FunctionTraits.CallsBack) != 0 ? map : null;
         r[0] = Invoke(function, r);
+        _walked = walked;
         AddResult(prototype, map, r);
         return null;
     }

@@ -22,6 +22,8 @@ public sealed unsafe partial class CheckedInterpreter : IDisposable
     private readonly HashSet<ulong> _mapAddresses = [];
     private readonly HashSet<ulong> _records = [];
     private ExecutionState* _state;
+    // The map whose entries a callback is shown: their keys and values become the program's memory.
+    private MapHeader* _walked;
     private long _left;
     private bool _disposed;
 
@@ -94,6 +96,7 @@ public sealed unsafe partial class CheckedInterpreter : IDisposable
             state->Reset(InstructionBudget);
             state->SetContext(_spec.Type ?? ProgramTypes.Raw, pointer, (ulong)context.Length);
             _memory.Reset(state->StackTop);
+            _walked = null;
             _mapAddresses.Clear();
             _records.Clear();
             AddRegions(pointer, (nuint)context.Length, regions);
@@ -165,6 +168,11 @@ public sealed unsafe partial class CheckedInterpreter : IDisposable
         var depth = (int)(((ulong)state->StackTop - r[10]) / Limits.StackBytesPerFrame);
         if (depth >= Limits.Frames) throw Fault("UB4013", callback->Start, 0, $"a callback would be frame {depth + 1} of {Limits.Frames}");
         interpreter._memory.EnterFrame(r[10]);
+        if (interpreter._walked is var map && map != null)
+        {
+            interpreter._memory.AddFound(new MemoryRegion("key", (nuint)r2, map->KeySize, false));
+            interpreter._memory.AddFound(new MemoryRegion("map value", (nuint)r3, map->ValueSize, (map->Flags & MapFlags.ReadOnlyProgram) == 0));
+        }
         return interpreter.RunFunction(callback->Start, depth, r, 1 << 10 | 0b11110);
     }
 

@@ -61,6 +61,7 @@ internal sealed class Session(ProgramSpec spec, VerifierOptions options)
                 try
                 {
                     attempt.Walk();
+                    options.Observer?.Adopt();
                     return Prove(attempt);
                 }
                 catch (RejectedException rejected) when (attempt.InnermostGeneral is { } general && rejected.Rejection.Code is not ("UB2901" or "UB2902" or "UB2903"))
@@ -99,7 +100,11 @@ internal sealed class Session(ProgramSpec spec, VerifierOptions options)
             try
             {
                 attempt.Walk();
-                if (Prove(attempt) is (_, var better, { } bound)) (walker, proof, worst) = (attempt, better, bound);
+                if (Prove(attempt) is (_, var better, { } bound))
+                {
+                    (walker, proof, worst) = (attempt, better, bound);
+                    options.Observer?.Adopt();
+                }
             }
             catch (RejectedException rejected) when (rejected.Rejection.Code != "UB2903")
             {

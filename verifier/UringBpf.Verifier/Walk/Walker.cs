@@ -71,6 +71,7 @@ internal sealed partial class Walker
     /// <exception cref="RejectedException">The program is not safe.</exception>
     public Node Walk()
     {
+        _options.Observer?.Begin();
         var start = InitialState();
         var root = _explored.Record(0, start);
         _pending.Push(new(start, 0, root, 0));
@@ -161,7 +162,7 @@ internal sealed partial class Walker
         var slot = _lastSlot = _slot;
         var row = _shape.Row(slot);
         ref readonly var instruction = ref _spec.Instructions.ItemRef(slot);
-        _options.Observer?.Invoke(slot, _state);
+        _options.Observer?.Before(slot, _state);
         _options.Log?.WriteLine($"{slot}: {_state}");
         _cost++;
         _firstVisit = !Facts.IsReached(slot);

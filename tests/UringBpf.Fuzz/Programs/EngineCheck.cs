@@ -1,0 +1,96 @@
+using UringBpf.Bytecode;
+using UringBpf.Compiler;
+using UringBpf.Runtime;
+
+namespace UringBpf.Fuzz;
+
+/// <summary>
+/// One accepted program on every engine: the checked interpreter must not fault nor take longer than was proved, the fast
+/// interpreter and the JIT must leave the same r0 and the same memory.
+/// </summary>
+public sealed class EngineCheck(Stage stage)
+{
+    /// <summary>Instructions after which a run is given up: such programs say nothing more.</summary>
+    public const long Budget = 60_000;
+
+    /// <summary>Runs that were given up.</summary>
+    public long Long { get; private set; }
+
+    /// <summary>Runs on every engine.</summary>
+    public long Runs { get; private set; }
+
+    /// <summary>Compares the engines.</summary>
+    /// <param name="program">The program.</param>
+    /// <param name="verified">What the verifier made of it.</param>
+    /// <param name="inputs">What it is run on.</param>
+    /// <param name="options">How it is compiled, each in turn; none to leave the JIT out.</param>
+    /// <param name="ran">Told the input and the state of each run that all engines agreed on.</param>
+    /// <returns>What went wrong, beginning with a word for its kind and a colon; null when nothing did.</returns>
+    public string? Run(GeneratedProgram program, VerifiedProgram verified, IReadOnlyList<ProgramInput> inputs, IReadOnlyList<CompilerOptions> options,
+        Func<ProgramInput, byte[], string?>? ran = null)
+    {
+        using var slow = new CheckedInterpreter(program.Spec, stage.Maps) { InstructionBudget = Budget };
+        using var interpreter = InterpretedProgram.Create(verified, stage.Maps);
+        var compiled = new List<(BpfProgram Program, CompilerOptions Options)>();
+        try
+        {
+            foreach (var option in options) compiled.Add((ProgramCompiler.Compile(verified, stage.Maps, option), option));
+            foreach (var input in inputs)
+            {
+                stage.Set(program, input);
+                var run = slow.Run(stage.Context);
+                if (run.Fault is { Code: "UB4011" } && (verified.Termination == Termination.Metered || verified.WorstCaseInstructions > Budget))
+                {
+                    Long++;
+                    continue;
+                }
+                if (run.Fault is { } fault) return $"fault: {fault.Code} at {fault.Instruction}: {fault.Message}";
+                if (verified.Termination == Termination.Proved && run.Instructions > verified.WorstCaseInstructions)
+                    return $"proof: {run.Instructions} instructions were executed, {verified.WorstCaseInstructions} were proved to be enough";
+                var expected = stage.State(run.Result);
+                stage.Set(program, input);
+                var result = interpreter.Run(stage.Context);
+                if (Difference(expected, stage.State(result)) is { } slowDifference) return $"interpreter: {slowDifference}";
+                foreach (var (jit, option) in compiled)
+                {
+                    stage.Set(program, input);
+                    result = jit.Run(stage.Context);
+                    if (Difference(expected, stage.State(result)) is { } difference) return $"jit: {difference} with {option}";
+                }
+                Runs++;
+                if (ran?.Invoke(input, expected) is { } other) return other;
+            }
+            return null;
+        }
+        finally
+        {
+            foreach (var (jit, _) in compiled) jit.Dispose();
+        }
+    }
+
+    /// <summary>Each optimisation on or off, by chance.</summary>
+    public static CompilerOptions RandomOptions(FuzzRandom random)
+    {
+        bool On() => !random.OneIn(3);
+        return new CompilerOptions
+        {
+            SkipDeadCode = On(),
+            SplitLiveRanges = On(),
+            NarrowRegisters = On(),
+            StackSlotsInLocals = On(),
+            UseDivisorFacts = On(),
+            InlineSubprograms = On(),
+            InlineArrayLookups = On(),
+            DirectMapCalls = On(),
+            VectorizeLoops = On(),
+            RegionInstructions = random.OneIn(3) ? 64 : 1_500,
+        };
+    }
+
+    private static string? Difference(byte[] expected, byte[] found)
+    {
+        if (expected.AsSpan().SequenceEqual(found)) return null;
+        var at = expected.AsSpan().CommonPrefixLength(found);
+        return at < 8 ? $"r0 is 0x{BitConverter.ToUInt64(found):x}, 0x{BitConverter.ToUInt64(expected):x} on the checked interpreter" : $"byte {at - 8} of the memory after the run";
+    }
+}

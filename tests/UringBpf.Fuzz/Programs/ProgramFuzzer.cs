@@ -1,0 +1,106 @@
+using System.Diagnostics;
+using UringBpf.Bytecode;
+using UringBpf.Compiler;
+using UringBpf.Verifier;
+
+namespace UringBpf.Fuzz;
+
+/// <summary>
+/// Random programs through the verifier and, when it accepts them, every engine. What fails is printed with the seed that
+/// repeats it.
+/// </summary>
+public sealed class ProgramFuzzer : IDisposable
+{
+    private const int MaxFailures = 10;
+
+    private static readonly VerifierOptions s_verifier = new() { MaxSteps = 60_000 };
+
+    private readonly Stage _stage = new();
+    private readonly EngineCheck _engines;
+    private readonly SortedDictionary<string, long> _rejections = [];
+
+    private ProgramFuzzer() => _engines = new EngineCheck(_stage);
+
+    /// <summary>Programs tried.</summary>
+    public long Count { get; private set; }
+
+    /// <summary>Programs the verifier accepted.</summary>
+    public long Accepted { get; private set; }
+
+    /// <summary>What went wrong.</summary>
+    public List<string> Failures { get; } = [];
+
+    /// <summary>The verb: prints a summary.</summary>
+    public static int Run(FuzzOptions options)
+    {
+        using var fuzzer = Run(options.Seed, options.First, options.Count, options.Seconds, Console.Out);
+        return fuzzer.Failures.Count == 0 ? 0 : 1;
+    }
+
+    /// <summary>Tries programs.</summary>
+    public static ProgramFuzzer Run(ulong seed, long first, long count, double seconds, TextWriter output)
+    {
+        var fuzzer = new ProgramFuzzer();
+        var watch = Stopwatch.StartNew();
+        for (var index = first; index < first + count && watch.Elapsed.TotalSeconds < seconds && fuzzer.Failures.Count < MaxFailures; index++)
+        {
+            fuzzer.Case(seed, index, output);
+            if (fuzzer.Count % 100_000 == 0) output.WriteLine($"… {fuzzer.Count} programs in {watch.Elapsed.TotalSeconds:F0} s");
+        }
+        output.WriteLine($"programs: seed {seed}, {fuzzer.Count} programs, {fuzzer.Accepted} accepted ({100.0 * fuzzer.Accepted / Math.Max(1, fuzzer.Count):F1} %), "
+            + $"{fuzzer._engines.Runs} runs compared on every engine, {fuzzer._engines.Long} given up after {EngineCheck.Budget} instructions, "
+            + $"{fuzzer.Failures.Count} failures, {watch.Elapsed.TotalSeconds:F0} s");
+        output.WriteLine("rejected: " + string.Join(", ", fuzzer._rejections.OrderByDescending(pair => pair.Value).Select(pair => $"{pair.Key} {pair.Value}")));
+        return fuzzer;
+    }
+
+    /// <inheritdoc />
+    public void Dispose() => _stage.Dispose();
+
+    private void Case(ulong seed, long index, TextWriter output)
+    {
+        Count++;
+        var program = ProgramGenerator.Make(seed, index, forKernel: index % 4 == 0);
+        var accepted = false;
+        string? failure;
+        try
+        {
+            failure = Check(program, seed, index, out accepted, out var code);
+            if (code is not null) _rejections[code] = _rejections.GetValueOrDefault(code) + 1;
+        }
+        catch (Exception e)
+        {
+            failure = $"exception: {e}";
+        }
+        if (accepted) Accepted++;
+        if (failure is null) return;
+        Failures.Add(failure);
+        var kind = Kind(failure);
+        var smaller = ProgramMinimizer.Minimize(program, other =>
+        {
+            try
+            {
+                return Check(other, seed, index, out _, out _) is { } again && Kind(again) == kind;
+            }
+            catch (Exception)
+            {
+                return kind == "exception";
+            }
+        });
+        output.WriteLine($"FAILED with --seed {seed} --first {index} --count 1: {failure}\n{smaller.Listing()}");
+    }
+
+    private static string Kind(string failure) => failure[..failure.IndexOf(':')];
+
+    private string? Check(GeneratedProgram program, ulong seed, long index, out bool accepted, out string? code)
+    {
+        var result = ProgramVerifier.Verify(program.Spec, s_verifier with { ContextSize = program.ContextSize });
+        accepted = result.Accepted;
+        code = result.Rejection?.Code;
+        if (result.Program is not { } verified) return null;
+        var random = FuzzRandom.ForCase(~seed, index);
+        ProgramInput[] inputs = [ProgramInput.Make(program, random), ProgramInput.Make(program, random)];
+        CompilerOptions[] options = random.OneIn(4) ? [CompilerOptions.Default, EngineCheck.RandomOptions(random)] : [CompilerOptions.Default];
+        return _engines.Run(program, verified, inputs, options);
+    }
+}

@@ -1,0 +1,124 @@
+using System.Runtime.InteropServices;
+using UringBpf.Bytecode;
+using UringBpf.Runtime;
+
+namespace UringBpf.Fuzz;
+
+/// <summary>
+/// The memory that programs run on: one set of maps, one context and one packet, at the same addresses for every engine.
+/// Not thread-safe.
+/// </summary>
+public sealed unsafe class Stage : IDisposable
+{
+    private const int ContextRoom = 512, StateBytes = 8 + ContextRoom + Scenery.PacketMax + Scenery.CellBytes * Scenery.CellCount + Scenery.GlobalBytes + Scenery.ConstantBytes + (8 + Scenery.TableBytes) * Scenery.TableCount;
+
+    private readonly byte* _context = (byte*)NativeMemory.AlignedAlloc(ContextRoom, 64);
+    private readonly byte* _packet = (byte*)NativeMemory.AlignedAlloc(Scenery.PacketMax + 64, 64);
+    private readonly KeyedMap _table;
+    private readonly List<(ulong Key, byte[] Value)> _entries = [];
+    private int _contextLength;
+    private int _packetLength;
+
+    /// <summary>Makes the maps.</summary>
+    public Stage()
+    {
+        Maps = MapSet.Create(Scenery.Maps);
+        _table = (KeyedMap)Maps[Scenery.Maps[Scenery.Table]];
+    }
+
+    /// <summary>The maps of <see cref="Scenery.Maps"/>.</summary>
+    public MapSet Maps { get; }
+
+    /// <summary>What r1 points to.</summary>
+    public Span<byte> Context => new(_context, _contextLength);
+
+    /// <summary>Its address.</summary>
+    public ulong ContextAddress => (ulong)_context;
+
+    /// <summary>The packet's address.</summary>
+    public ulong PacketAddress => (ulong)_packet;
+
+    /// <summary>The packet's length.</summary>
+    public int PacketLength => _packetLength;
+
+    /// <summary>The packet as the last run left it.</summary>
+    public ReadOnlySpan<byte> Packet => new(_packet, _packetLength);
+
+    /// <summary>The array's values as the last run left them.</summary>
+    public ReadOnlySpan<byte> Cells => Values(Scenery.Cells, Scenery.CellBytes * Scenery.CellCount);
+
+    /// <summary>The globals as the last run left them.</summary>
+    public ReadOnlySpan<byte> Globals => Values(Scenery.Globals, Scenery.GlobalBytes);
+
+    /// <summary>Puts everything into the state that an input says.</summary>
+    public void Set(GeneratedProgram program, ProgramInput input)
+    {
+        var type = program.Spec.Type!;
+        var layout = type.Context;
+        _contextLength = layout.IsFlat ? input.Context.Length : layout.HostSize;
+        new Span<byte>(_context, ContextRoom).Clear();
+        input.Context.CopyTo(new Span<byte>(_context, ContextRoom));
+        _packetLength = input.Packet.Length;
+        input.Packet.CopyTo(new Span<byte>(_packet, Scenery.PacketMax));
+        foreach (var field in layout.Fields)
+        {
+            if (field.Kind == ContextFieldKind.BufferStart) *(byte**)(_context + field.HostOffset) = _packet;
+            if (field.Kind == ContextFieldKind.BufferEnd) *(byte**)(_context + field.HostOffset) = _packet + _packetLength;
+        }
+        if (type.HasPacket) ((byte**)_context)[0] = _packet;
+        if (type.HasPacket) ((byte**)_context)[1] = _packet + _packetLength;
+        input.Cells.CopyTo(Values(Scenery.Cells, input.Cells.Length));
+        input.Globals.CopyTo(Values(Scenery.Globals, input.Globals.Length));
+        foreach (var (key, _) in Entries()) _table.Delete(MemoryMarshal.AsBytes(new ReadOnlySpan<ulong>(in key)));
+        for (ulong key = 0; key < (ulong)(input.Table.Length / Scenery.TableBytes); key++)
+            _table.Update(MemoryMarshal.AsBytes(new ReadOnlySpan<ulong>(in key)), input.Table.AsSpan((int)key * Scenery.TableBytes, Scenery.TableBytes));
+        ((RingBufferMap)Maps[Scenery.Maps[Scenery.Ring]]).Consume(_ => { });
+    }
+
+    /// <summary>r0 and everything the program can have changed.</summary>
+    public byte[] State(ulong result)
+    {
+        var state = new byte[StateBytes];
+        var used = sizeof(ulong);
+        MemoryMarshal.Write(state, in result);
+        Put(Context);
+        Put(Packet);
+        Put(Cells);
+        Put(Globals);
+        Put(Values(Scenery.Constants, Scenery.ConstantBytes));
+        foreach (var (key, value) in Entries())
+        {
+            Put(MemoryMarshal.AsBytes(new ReadOnlySpan<ulong>(in key)));
+            Put(value);
+        }
+        return state[..used];
+
+        void Put(ReadOnlySpan<byte> bytes)
+        {
+            bytes.CopyTo(state.AsSpan(used));
+            used += bytes.Length;
+        }
+    }
+
+    /// <summary>The table's entries in the order of their keys. The list is used again.</summary>
+    public IReadOnlyList<(ulong Key, byte[] Value)> Entries()
+    {
+        _entries.Clear();
+        var cursor = default(MapCursor);
+        ulong key = 0;
+        var value = new byte[Scenery.TableBytes];
+        while (_table.MoveNext(ref cursor, MemoryMarshal.AsBytes(new Span<ulong>(ref key)), value)) _entries.Add((key, (byte[])value.Clone()));
+        _entries.Sort((a, b) => a.Key.CompareTo(b.Key));
+        return _entries;
+    }
+
+    /// <inheritdoc />
+    public void Dispose()
+    {
+        Maps.Dispose();
+        NativeMemory.AlignedFree(_context);
+        NativeMemory.AlignedFree(_packet);
+    }
+
+    private Span<byte> Values(int map, int bytes) => new(Maps[Scenery.Maps[map]].Header->Data, bytes);
+}
