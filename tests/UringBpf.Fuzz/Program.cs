@@ -10,6 +10,7 @@ return args switch
     ["selftests", var root, var noPerfmon, .. var objects] when objects.Length > 0 => Selftests.Run(root, noPerfmon, objects),
     ["ring", .. var rest] when FuzzOptions.Parse(rest) is { } options => RingFuzzer.Run(options),
     ["programs", .. var rest] when FuzzOptions.Parse(rest) is { } options => ProgramFuzzer.Run(options),
+    ["oracles", .. var rest] when FuzzOptions.Parse(rest) is { } options => OracleFuzzer.Run(options),
     _ => Usage(),
 };
 
@@ -20,6 +21,7 @@ static int Usage()
           objects   mutated objects through the loader; the FILEs, or the committed test objects, are damaged
           verify    the same, and what loads through the verifier
           programs  random programs through the verifier and every engine; --first N starts at case N
+          oracles   random programs against the verifier: no fault, every state among those claimed, one verdict
           maps      four host threads against a program on every kind of map, for --seconds (30)
           selftests ROOT.TSV NO-PERFMON.TSV OBJECT...
                     the verifier's verdicts beside the running kernel's (tests/kernel-selftests.sh makes the files)

@@ -49,13 +49,13 @@ public sealed class EngineCheck(Stage stage)
                     return $"proof: {run.Instructions} instructions were executed, {verified.WorstCaseInstructions} were proved to be enough";
                 var expected = stage.State(run.Result);
                 stage.Set(program, input);
-                var result = interpreter.Run(stage.Context);
+                var result = stage.Run(interpreter);
                 if (Difference(expected, stage.State(result)) is { } slowDifference) return $"interpreter: {slowDifference}";
                 foreach (var (jit, option) in compiled)
                 {
                     stage.Set(program, input);
-                    result = jit.Run(stage.Context);
-                    if (Difference(expected, stage.State(result)) is { } difference) return $"jit: {difference} with {option}";
+                    result = stage.Run(jit);
+                    if (Difference(expected, stage.State(result)) is { } difference) return $"jit: {difference}{(option == CompilerOptions.Default ? "" : $" with {option}")}";
                 }
                 Runs++;
                 if (ran?.Invoke(input, expected) is { } other) return other;
@@ -85,6 +85,26 @@ public sealed class EngineCheck(Stage stage)
             VectorizeLoops = On(),
             RegionInstructions = random.OneIn(3) ? 64 : 1_500,
         };
+    }
+
+    /// <summary>The optimisations that make the difference: with one of these off alone, the engines agree.</summary>
+    public string Blame(GeneratedProgram program, VerifiedProgram verified, IReadOnlyList<ProgramInput> inputs)
+    {
+        (string Name, CompilerOptions Options)[] switches =
+        [
+            (nameof(CompilerOptions.SkipDeadCode), CompilerOptions.Default with { SkipDeadCode = false }),
+            (nameof(CompilerOptions.SplitLiveRanges), CompilerOptions.Default with { SplitLiveRanges = false }),
+            (nameof(CompilerOptions.NarrowRegisters), CompilerOptions.Default with { NarrowRegisters = false }),
+            (nameof(CompilerOptions.StackSlotsInLocals), CompilerOptions.Default with { StackSlotsInLocals = false }),
+            (nameof(CompilerOptions.UseDivisorFacts), CompilerOptions.Default with { UseDivisorFacts = false }),
+            (nameof(CompilerOptions.InlineSubprograms), CompilerOptions.Default with { InlineSubprograms = false }),
+            (nameof(CompilerOptions.InlineArrayLookups), CompilerOptions.Default with { InlineArrayLookups = false }),
+            (nameof(CompilerOptions.DirectMapCalls), CompilerOptions.Default with { DirectMapCalls = false }),
+            (nameof(CompilerOptions.VectorizeLoops), CompilerOptions.Default with { VectorizeLoops = false }),
+        ];
+        var guilty = switches.Where(one => Run(program, verified, inputs, [one.Options]) is null).Select(one => one.Name).ToArray();
+        if (guilty.Length > 0) return $"agrees without {string.Join(", or without ", guilty)}";
+        return Run(program, verified, inputs, [CompilerOptions.Straight]) is null ? "agrees without any optimisation" : "differs even without any optimisation";
     }
 
     private static string? Difference(byte[] expected, byte[] found)

@@ -100,7 +100,9 @@ public sealed class ProgramFuzzer : IDisposable
         if (result.Program is not { } verified) return null;
         var random = FuzzRandom.ForCase(~seed, index);
         ProgramInput[] inputs = [ProgramInput.Make(program, random), ProgramInput.Make(program, random)];
+        // With all optimisations, and for some with a random choice of them.
         CompilerOptions[] options = random.OneIn(4) ? [CompilerOptions.Default, EngineCheck.RandomOptions(random)] : [CompilerOptions.Default];
-        return _engines.Run(program, verified, inputs, options);
+        var failure = _engines.Run(program, verified, inputs, options);
+        return failure is not null && Kind(failure) == "jit" && options.Length == 1 ? $"{failure}; it {_engines.Blame(program, verified, inputs)}" : failure;
     }
 }

@@ -69,10 +69,29 @@ public sealed unsafe class Stage : IDisposable
         if (type.HasPacket) ((byte**)_context)[1] = _packet + _packetLength;
         input.Cells.CopyTo(Values(Scenery.Cells, input.Cells.Length));
         input.Globals.CopyTo(Values(Scenery.Globals, input.Globals.Length));
-        foreach (var (key, _) in Entries()) _table.Delete(MemoryMarshal.AsBytes(new ReadOnlySpan<ulong>(in key)));
+        // As new: which element a new key gets must not depend on what ran before, since programs may keep pointers to values
+        // of keys that they deleted.
+        var header = _table.Header;
+        NativeMemory.Clear(header->Data, (nuint)HashTable.SizeOf(_table.Spec));
+        HashTable.Initialize((HashTable*)header->Data, _table.Spec);
         for (ulong key = 0; key < (ulong)(input.Table.Length / Scenery.TableBytes); key++)
             _table.Update(MemoryMarshal.AsBytes(new ReadOnlySpan<ulong>(in key)), input.Table.AsSpan((int)key * Scenery.TableBytes, Scenery.TableBytes));
         ((RingBufferMap)Maps[Scenery.Maps[Scenery.Ring]]).Consume(_ => { });
+    }
+
+    /// <summary>Runs a program, with as many rounds of may_goto as the checked interpreter has within <see cref="EngineCheck.Budget"/>.</summary>
+    /// <returns>r0.</returns>
+    /// <exception cref="InvalidOperationException">It used up its budget.</exception>
+    public ulong Run(BpfProgram program)
+    {
+        var state = ExecutionSlot.Current;
+        state->Reset(program.InstructionBudget);
+        state->LoopRounds = (int)(EngineCheck.Budget / Limits.InstructionsPerMayGoto);
+        state->SetContext(program.Verified.Type, _context, (ulong)_contextLength);
+        var result = program.EntryPoint(program.Self, _context, (ulong)_contextLength, state);
+        state->Leave();
+        GC.KeepAlive(program);
+        return state->Fault == RunFault.None ? result : throw new InvalidOperationException($"{program.Engine} used up its budget of {program.InstructionBudget} instructions.");
     }
 
     /// <summary>r0 and everything the program can have changed.</summary>

@@ -1,0 +1,203 @@
+using UringBpf.Bytecode;
+using UringBpf.Runtime;
+using UringBpf.Verifier;
+
+namespace UringBpf.Fuzz;
+
+/// <summary>
+/// What the verifier claims of a program, and a run held against it: at every instruction, the registers and the stack of
+/// all frames must lie in one of the states that the verifier walked there; ids must be one number or one object; what was
+/// told to the compiler must be true.
+/// </summary>
+internal sealed unsafe class Trail(Stage stage) : WalkObserver
+{
+    // Programs that are walked longer cost more than they are worth.
+    private const int MaxStates = 30_000;
+
+    private readonly List<MachineState>?[] _walked = new List<MachineState>?[1024];
+    private List<MachineState>?[] _claims = [];
+    private readonly int[] _last = new int[1024];
+    private readonly ulong[] _registers = new ulong[Limits.Frames * 11];
+    private readonly List<(ValueKind Kind, int Id, ulong Basis)> _ids = [];
+    private int _count;
+    private VerifiedProgram? _program;
+    private int _previousSlot, _previousDepth;
+
+    /// <summary>The first thing that was not as claimed, or null.</summary>
+    public string? Broken { get; private set; }
+
+    /// <summary>Instructions at which a run was held against the claims.</summary>
+    public long Steps { get; private set; }
+
+    /// <summary>True when the walk was too long to be kept.</summary>
+    public bool TooLong { get; private set; }
+
+    public override void Begin()
+    {
+        Array.Clear(_walked);
+        _count = 0;
+        TooLong = false;
+    }
+
+    public override void Before(int slot, MachineState state)
+    {
+        if (slot >= _walked.Length || ++_count > MaxStates)
+        {
+            TooLong = true;
+            return;
+        }
+        (_walked[slot] ??= []).Add(state.Copy());
+    }
+
+    public override void Adopt() => _claims = (List<MachineState>?[])_walked.Clone();
+
+    /// <summary>A program is verified: claims of the one before are forgotten.</summary>
+    public void Reset()
+    {
+        _claims = [];
+        Array.Clear(_last);
+        Broken = null;
+        Begin();
+    }
+
+    /// <summary>A run begins.</summary>
+    public void Start(VerifiedProgram program)
+    {
+        _program = program;
+        _previousSlot = -1;
+    }
+
+    /// <summary>The <see cref="CheckedObserver"/>.</summary>
+    public void Step(int slot, int depth, ReadOnlySpan<ulong> registers, int initialised)
+    {
+        if (Broken is not null) return;
+        Steps++;
+        registers.CopyTo(_registers.AsSpan(11 * depth));
+        CheckFacts(slot, depth);
+        if (Broken is not null) return;
+        if (_claims[slot] is not { } claims)
+        {
+            Broken = $"claims: instruction {slot} is executed, and was never walked";
+            return;
+        }
+        if (Holds(claims[Math.Min(_last[slot], claims.Count - 1)], depth)) return;
+        for (var index = claims.Count - 1; index >= 0; index--)
+        {
+            if (!Holds(claims[index], depth)) continue;
+            _last[slot] = index;
+            return;
+        }
+        var concrete = string.Join(" ", Enumerable.Range(0, 11).Where(register => (initialised >> register & 1) != 0).Select(register => $"r{register}=0x{_registers[11 * depth + register]:x}"));
+        Broken = $"claims: before instruction {slot} at depth {depth} none of {claims.Count} states includes {concrete}\n  " + string.Join("\n  ", claims.Take(12));
+    }
+
+    private void CheckFacts(int slot, int depth)
+    {
+        ref readonly var facts = ref _program!.Facts.ItemRef(slot);
+        var code = _program.Spec.Instructions;
+        if (!facts.Reached) Broken = $"facts: instruction {slot} is executed, and is said not to be reached";
+        var row = OpcodeTable.Find(code[slot])!;
+        var (dst, src) = (_registers[11 * depth + code[slot].Destination], row.Source == OperandSource.Immediate ? (ulong)(long)code[slot].Immediate : _registers[11 * depth + code[slot].Source]);
+        if (row.IsArithmetic || row.IsConditionalJump)
+        {
+            var reads = (row.Uses & OperandFields.Destination) != 0 && row.Operation is not (Operation.Move or Operation.MoveSignExtend);
+            if (reads && (dst < facts.DestinationMin || dst > facts.DestinationMax)) Broken = $"facts: r{code[slot].Destination} is {dst} before {slot}, and is said to be {facts.DestinationMin}..{facts.DestinationMax}";
+            if (row.Source == OperandSource.Register && (src < facts.SourceMin || src > facts.SourceMax)) Broken = $"facts: r{code[slot].Source} is {src} before {slot}, and is said to be {facts.SourceMin}..{facts.SourceMax}";
+            var divides = row.Operation is Operation.Divide or Operation.Modulo or Operation.SignedDivide or Operation.SignedModulo;
+            if (divides && facts.DivisorNonZero && (row.Width == 64 ? src : (uint)src) == 0) Broken = $"facts: the divisor at {slot} is 0";
+            if (divides && facts.NoDivideOverflow && (row.Width == 64 ? src == ulong.MaxValue && dst == 1UL << 63 : (uint)src == uint.MaxValue && (uint)dst == 1u << 31))
+                Broken = $"facts: the division at {slot} overflows";
+        }
+        // Which way the jump before went.
+        if (_previousSlot >= 0 && _previousDepth == depth && OpcodeTable.Find(code[_previousSlot]) is { IsConditionalJump: true } && code[_previousSlot].Offset != 0)
+        {
+            ref readonly var before = ref _program.Facts.ItemRef(_previousSlot);
+            if (slot == _previousSlot + 1 && !before.MayFallThrough) Broken = $"facts: the jump at {_previousSlot} is said never to fall through, and does";
+            if (slot != _previousSlot + 1 && !before.MayJump) Broken = $"facts: the jump at {_previousSlot} is said never to jump, and does";
+        }
+        (_previousSlot, _previousDepth) = (slot, depth);
+    }
+
+    private bool Holds(MachineState state, int depth)
+    {
+        if (state.Depth != depth + 1 || state.BufferRange > stage.PacketLength) return false;
+        _ids.Clear();
+        for (var index = depth; index >= 0; index--)
+        {
+            var frame = state[index];
+            for (var register = 0; register < Frame.Registers - 1; register++)
+            {
+                if (frame[register] is { } value && !Holds(value, _registers[11 * index + register])) return false;
+            }
+            var top = (byte*)_registers[11 * index + Frame.Pointer];
+            for (var slot = 0; slot < frame.UsedSlots; slot++)
+            {
+                if (frame.Slot(slot) is not { } cell || cell.Low is { Kind: ValueKind.Iterator }) continue;
+                var at = top - 8 * (slot + 1);
+                if (cell.Low is { } low && !Holds(low, Bytes(at, cell.LowSize))) return false;
+                if (cell.High is { } high && !Holds(high, Bytes(at + 4, cell.HighSize))) return false;
+            }
+        }
+        return true;
+    }
+
+    private static ulong Bytes(byte* at, int size)
+    {
+        ulong value = 0;
+        for (var index = size - 1; index >= 0; index--) value = value << 8 | at[index];
+        return value;
+    }
+
+    private bool Holds(Value value, ulong concrete)
+    {
+        switch (value.Kind)
+        {
+            case ValueKind.Number:
+                return value.Number.Contains(concrete) && (value.Id == 0 || Same(ValueKind.Number, value.Id, concrete - (ulong)value.Offset));
+            case ValueKind.Context:
+                return value.Number.Contains(concrete - stage.ContextAddress - (ulong)value.Offset);
+            case ValueKind.Stack:
+                return value.Number.Contains(concrete - _registers[11 * value.Detail + Frame.Pointer] - (ulong)value.Offset);
+            case ValueKind.Buffer:
+                {
+                    var variable = concrete - stage.PacketAddress - (ulong)value.Offset;
+                    return value.Number.Contains(variable) && (value.Id == 0 || Same(ValueKind.Buffer, value.Id, variable))
+                        && (value.Range < 0 || (long)variable + value.Range <= stage.PacketLength);
+                }
+            case ValueKind.BufferEnd:
+                return concrete == stage.PacketAddress + (ulong)stage.PacketLength;
+            case ValueKind.Map:
+                return concrete == (ulong)stage.Maps[value.Map!].Header;
+            case ValueKind.MapValue when value.Id == 0:
+                return value.Number.Contains(concrete - (ulong)stage.Maps[value.Map!].Header->Data - (ulong)value.Offset);
+            case ValueKind.MapValue or ValueKind.Memory when value.Number.IsConstant && value.Id != 0:
+                return concrete != 0 && Same(value.Kind, value.Id, concrete - (ulong)value.Offset - value.Number.Value);
+            case ValueKind.MapValue when value.Map!.Type == MapType.Array:
+                {
+                    var header = stage.Maps[value.Map].Header;
+                    for (uint element = 0; element < header->MaxEntries; element++)
+                    {
+                        if (value.Number.Contains(concrete - (ulong)header->Data - element * header->Stride - (ulong)value.Offset)) return true;
+                    }
+                    return false;
+                }
+            case ValueKind.MapValueOrNull or ValueKind.MemoryOrNull when value.Id != 0:
+                return Same(value.Kind, value.Id, concrete - (concrete == 0 ? 0 : (ulong)value.Offset));
+            case ValueKind.MapValue or ValueKind.Memory:
+                return concrete != 0;
+            default:
+                return true;
+        }
+    }
+
+    // One id, one number (or object).
+    private bool Same(ValueKind kind, int id, ulong basis)
+    {
+        foreach (var known in _ids)
+        {
+            if (known.Kind == kind && known.Id == id) return known.Basis == basis;
+        }
+        _ids.Add((kind, id, basis));
+        return true;
+    }
+}
