@@ -46,8 +46,8 @@ public static unsafe class CompiledCode
     /// <summary>Atomic 32-bit addition; gives the new value.</summary>
     public static uint Add32(byte* address, uint value) => Interlocked.Add(ref *(uint*)address, value);
 
-    // Not inlined: RyuJIT (.NET 10.0) folds the subtraction away and forgets that what is left writes memory, so that a load
-    // after it may move before it.
+    // Not inlined: RyuJIT (.NET 10.0) loses that these write memory, so that a load after them may move before them. In
+    // additions it folds the subtraction away with the write; the others are loops around a compare and exchange.
 
     /// <summary>Atomic 64-bit addition; gives the old value.</summary>
     [MethodImpl(MethodImplOptions.NoInlining)]
@@ -58,18 +58,23 @@ public static unsafe class CompiledCode
     public static uint FetchAdd32(byte* address, uint value) => Interlocked.Add(ref *(uint*)address, value) - value;
 
     /// <summary>Atomic 64-bit or; gives the old value.</summary>
+    [MethodImpl(MethodImplOptions.NoInlining)]
     public static ulong FetchOr64(byte* address, ulong value) => Interlocked.Or(ref *(ulong*)address, value);
 
     /// <summary>Atomic 32-bit or; gives the old value.</summary>
+    [MethodImpl(MethodImplOptions.NoInlining)]
     public static uint FetchOr32(byte* address, uint value) => Interlocked.Or(ref *(uint*)address, value);
 
     /// <summary>Atomic 64-bit and; gives the old value.</summary>
+    [MethodImpl(MethodImplOptions.NoInlining)]
     public static ulong FetchAnd64(byte* address, ulong value) => Interlocked.And(ref *(ulong*)address, value);
 
     /// <summary>Atomic 32-bit and; gives the old value.</summary>
+    [MethodImpl(MethodImplOptions.NoInlining)]
     public static uint FetchAnd32(byte* address, uint value) => Interlocked.And(ref *(uint*)address, value);
 
     /// <summary>Atomic 64-bit exclusive or; gives the old value.</summary>
+    [MethodImpl(MethodImplOptions.NoInlining)]
     public static ulong FetchXor64(byte* address, ulong value)
     {
         ref var target = ref *(ulong*)address;
@@ -83,6 +88,7 @@ public static unsafe class CompiledCode
     }
 
     /// <summary>Atomic 32-bit exclusive or; gives the old value.</summary>
+    [MethodImpl(MethodImplOptions.NoInlining)]
     public static uint FetchXor32(byte* address, uint value)
     {
         ref var target = ref *(uint*)address;

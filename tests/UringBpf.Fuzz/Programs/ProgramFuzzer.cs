@@ -19,7 +19,16 @@ public sealed class ProgramFuzzer : IDisposable
     private readonly EngineCheck _engines;
     private readonly SortedDictionary<string, long> _rejections = [];
 
-    private ProgramFuzzer() => _engines = new EngineCheck(_stage);
+    private readonly KernelPeer? _kernel;
+
+    private ProgramFuzzer(KernelPeer? kernel)
+    {
+        _kernel = kernel;
+        _engines = new EngineCheck(_stage);
+    }
+
+    /// <summary>The kernel's verdicts beside ours.</summary>
+    public KernelBracket Bracket { get; } = new();
 
     /// <summary>Programs tried.</summary>
     public long Count { get; private set; }
@@ -33,31 +42,34 @@ public sealed class ProgramFuzzer : IDisposable
     /// <summary>The verb: prints a summary.</summary>
     public static int Run(FuzzOptions options)
     {
-        using var fuzzer = Run(options.Seed, options.First, options.Count, options.Seconds, Console.Out);
+        using var fuzzer = Run(options.Seed, options.First, options.Count, options.Seconds, options.Kernel, Console.Out);
         return fuzzer.Failures.Count == 0 ? 0 : 1;
     }
 
     /// <summary>Tries programs.</summary>
-    public static ProgramFuzzer Run(ulong seed, long first, long count, double seconds, TextWriter output)
+    public static ProgramFuzzer Run(ulong seed, long first, long count, double seconds, long kernel, TextWriter output)
     {
-        var fuzzer = new ProgramFuzzer();
+        using var peer = kernel > 0 ? KernelPeer.TryCreate() : null;
+        if (kernel > 0 && peer is null) output.WriteLine("kernel: bpf(2) is not to be had here; our own engines only");
+        var fuzzer = new ProgramFuzzer(peer);
         var watch = Stopwatch.StartNew();
         for (var index = first; index < first + count && watch.Elapsed.TotalSeconds < seconds && fuzzer.Failures.Count < MaxFailures; index++)
         {
-            fuzzer.Case(seed, index, output);
+            fuzzer.Case(seed, index, fuzzer.Bracket.Count < kernel, output);
             if (fuzzer.Count % 100_000 == 0) output.WriteLine($"… {fuzzer.Count} programs in {watch.Elapsed.TotalSeconds:F0} s");
         }
         output.WriteLine($"programs: seed {seed}, {fuzzer.Count} programs, {fuzzer.Accepted} accepted ({100.0 * fuzzer.Accepted / Math.Max(1, fuzzer.Count):F1} %), "
             + $"{fuzzer._engines.Runs} runs compared on every engine, {fuzzer._engines.Long} given up after {EngineCheck.Budget} instructions, "
             + $"{fuzzer.Failures.Count} failures, {watch.Elapsed.TotalSeconds:F0} s");
         output.WriteLine("rejected: " + string.Join(", ", fuzzer._rejections.OrderByDescending(pair => pair.Value).Select(pair => $"{pair.Key} {pair.Value}")));
+        fuzzer.Bracket.Print(output);
         return fuzzer;
     }
 
     /// <inheritdoc />
     public void Dispose() => _stage.Dispose();
 
-    private void Case(ulong seed, long index, TextWriter output)
+    private void Case(ulong seed, long index, bool kernel, TextWriter output)
     {
         Count++;
         var program = ProgramGenerator.Make(seed, index, forKernel: index % 4 == 0);
@@ -65,7 +77,7 @@ public sealed class ProgramFuzzer : IDisposable
         string? failure;
         try
         {
-            failure = Check(program, seed, index, out accepted, out var code);
+            failure = Check(program, seed, index, kernel && program.ForKernel ? Bracket : null, out accepted, out var code);
             if (code is not null) _rejections[code] = _rejections.GetValueOrDefault(code) + 1;
         }
         catch (Exception e)
@@ -80,7 +92,7 @@ public sealed class ProgramFuzzer : IDisposable
         {
             try
             {
-                return Check(other, seed, index, out _, out _) is { } again && Kind(again) == kind;
+                return Check(other, seed, index, kernel && program.ForKernel ? new KernelBracket() : null, out _, out _) is { } again && Kind(again) == kind;
             }
             catch (Exception)
             {
@@ -92,17 +104,44 @@ public sealed class ProgramFuzzer : IDisposable
 
     private static string Kind(string failure) => failure[..failure.IndexOf(':')];
 
-    private string? Check(GeneratedProgram program, ulong seed, long index, out bool accepted, out string? code)
+    private string? Check(GeneratedProgram program, ulong seed, long index, KernelBracket? bracket, out bool accepted, out string? code)
     {
         var result = ProgramVerifier.Verify(program.Spec, s_verifier with { ContextSize = program.ContextSize });
         accepted = result.Accepted;
         code = result.Rejection?.Code;
-        if (result.Program is not { } verified) return null;
+        var descriptor = -1;
+        if (_kernel is not null && bracket is not null)
+        {
+            descriptor = _kernel.Load(program, out _);
+            var refusal = bracket.Note(result, descriptor, () =>
+            {
+                _kernel.Load(program, out var log, wantsLog: true);
+                return log;
+            });
+            if (refusal is not null) return refusal;
+        }
+        try
+        {
+            return result.Program is { } verified ? Run(program, verified, seed, index, bracket, descriptor) : null;
+        }
+        finally
+        {
+            if (descriptor >= 0) KernelPeer.Close(descriptor);
+        }
+    }
+
+    private string? Run(GeneratedProgram program, VerifiedProgram verified, ulong seed, long index, KernelBracket? bracket, int descriptor)
+    {
         var random = FuzzRandom.ForCase(~seed, index);
         ProgramInput[] inputs = [ProgramInput.Make(program, random), ProgramInput.Make(program, random)];
         // With all optimisations, and for some with a random choice of them.
         CompilerOptions[] options = random.OneIn(4) ? [CompilerOptions.Default, EngineCheck.RandomOptions(random)] : [CompilerOptions.Default];
-        var failure = _engines.Run(program, verified, inputs, options);
+        var failure = _engines.Run(program, verified, inputs, options, descriptor < 0 ? null : (input, state) =>
+        {
+            var difference = _kernel!.Compare(descriptor, program, input, _stage, BitConverter.ToUInt64(state));
+            if (difference is null) bracket!.Runs++;
+            return difference;
+        });
         return failure is not null && Kind(failure) == "jit" && options.Length == 1 ? $"{failure}; it {_engines.Blame(program, verified, inputs)}" : failure;
     }
 }

@@ -1,0 +1,54 @@
+using UringBpf.Bytecode;
+using UringBpf.Compiler;
+using UringBpf.Fuzz;
+using UringBpf.Verifier;
+using Xunit;
+
+namespace UringBpf.Differential.Tests;
+
+/// <summary>The short forms of the fuzz verbs "programs" and "oracles", and programs that once told the engines apart.</summary>
+public sealed class RandomProgramTests(ITestOutputHelper output)
+{
+    private const ulong Seed = 20261125;
+
+    [Fact]
+    public void Engines_agree_on_random_programs()
+    {
+        using var text = new StringWriter();
+        using var fuzzer = ProgramFuzzer.Run(Seed, 0, 1500, double.PositiveInfinity, 0, text);
+        output.WriteLine(text.ToString());
+        Assert.Empty(fuzzer.Failures);
+        // A generator whose programs are refused tests nothing.
+        Assert.True(fuzzer.Accepted > 1000, $"{fuzzer.Accepted} programs were accepted");
+    }
+
+    [Fact]
+    public void What_the_verifier_claims_of_random_programs_holds()
+    {
+        using var text = new StringWriter();
+        using var fuzzer = OracleFuzzer.Run(Seed, 0, 1500, double.PositiveInfinity, text);
+        output.WriteLine(text.ToString());
+        Assert.Empty(fuzzer.Failures);
+        Assert.True(fuzzer.Followed > 1000, $"{fuzzer.Followed} programs were followed");
+    }
+
+    public static TheoryData<string> Regressions =>
+        [.. Directory.GetFiles(Path.Combine(AppContext.BaseDirectory, "Regressions"), "*.txt").Select(file => Path.GetFileNameWithoutExtension(file)!).Order()];
+
+    /// <summary>Listings as the fuzzer prints them.</summary>
+    [Theory, MemberData(nameof(Regressions))]
+    public void Engines_agree_on_what_once_failed(string name)
+    {
+        var lines = File.ReadAllLines(Path.Combine(AppContext.BaseDirectory, "Regressions", name + ".txt"));
+        var head = lines[0].Split(' ', ',');
+        var type = ProgramTypes.Find(head[1])!;
+        var code = Assembler.Assemble(string.Join('\n', lines.Skip(1).Where(line => line.Length > 0).Select(line => line[(line.IndexOf(':') + 1)..])));
+        var spec = new ProgramSpec { Name = name, Type = type, Instructions = code, Maps = Scenery.Maps, OwnInstructions = code.Length };
+        var program = new GeneratedProgram(spec, type.Context.IsFlat ? int.Parse(head[4]) : 0, ForKernel: true);
+        var verified = ProgramVerifier.VerifyOrThrow(spec, new VerifierOptions { ContextSize = program.ContextSize });
+        var random = new FuzzRandom(Seed);
+        using var stage = new Stage();
+        var inputs = Enumerable.Range(0, 200).Select(_ => ProgramInput.Make(program, random)).ToArray();
+        Assert.Null(new EngineCheck(stage).Run(program, verified, inputs, [CompilerOptions.Default, CompilerOptions.Straight]));
+    }
+}
