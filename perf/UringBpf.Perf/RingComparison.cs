@@ -61,7 +61,7 @@ internal static unsafe class RingComparison
     }
 
     // On the ring's thread: submits batches and takes their completions, as its own loop does.
-    private static double Measure(Ring.Ring ring, HookLink link, int batch, int batches, bool hook)
+    internal static double Measure(Ring.Ring ring, HookLink link, int batch, int batches, bool hook)
     {
         var nanoseconds = 0.0;
         ring.RunOnOwner(() =>
@@ -91,7 +91,7 @@ internal static unsafe class RingComparison
         return nanoseconds;
     }
 
-    private static double Median(List<double> values)
+    internal static double Median(List<double> values)
     {
         values.Sort();
         return values[values.Count / 2];
@@ -112,24 +112,8 @@ internal static unsafe class RingComparison
 
         public static CPeer? TryCreate()
         {
-            var output = Path.Combine(Path.GetTempPath(), $"uringbpf-nop-{Environment.ProcessId}.so");
-            var start = new ProcessStartInfo("cc") { RedirectStandardError = true };
-            foreach (var argument in (string[])["-O2", "-shared", "-fPIC", "-o", output, Path.Combine(AppContext.BaseDirectory, "c", "nop.c"), "-luring"]) start.ArgumentList.Add(argument);
-            try
-            {
-                using var process = Process.Start(start)!;
-                var errors = process.StandardError.ReadToEnd();
-                process.WaitForExit();
-                if (process.ExitCode != 0)
-                {
-                    Console.Error.WriteLine(errors);
-                    return null;
-                }
-            }
-            catch (System.ComponentModel.Win32Exception)
-            {
-                return null;
-            }
+            var output = CCompiler.TryCompile("nop.c", "-shared", "-fPIC", "-luring");
+            if (output == null) return null;
             var peer = new CPeer(NativeLibrary.Load(output));
             File.Delete(output);
             return peer;
