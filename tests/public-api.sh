@@ -4,7 +4,6 @@
 set -eu
 cd "$(dirname "$0")/.."
 libraries="runtime/UringBpf.Bytecode runtime/UringBpf.Runtime verifier/UringBpf.Verifier compiler/UringBpf.Compiler ring/UringBpf.Ring ring/UringBpf"
-export PublicApi=true
 if [ "${1:-}" != --page ]; then
   for library in $libraries; do
     [ -e "$library/PublicAPI.Shipped.txt" ] || printf '#nullable enable\n' > "$library/PublicAPI.Shipped.txt"
