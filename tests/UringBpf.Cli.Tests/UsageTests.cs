@@ -86,7 +86,10 @@ public sealed class UsageTests
         var outcome = await Tool.Run("features", "--json");
         Assert.Equal(0, outcome.Exit);
         Assert.Matches("""^\{"system":"[^"]+","architecture":"[^"]+","runtime":"[^"]+","dynamic_code":true,"io_uring":(true|false),"io_uring_refusal":""", Assert.Single(outcome.Lines));
-        Assert.Equal(0, (await Tool.Run("features")).Exit);
+        Assert.Matches(""","kernel_bpf":(true,"kernel_bpf_refusal":null|false,"kernel_bpf_refusal":"[^"]+"),"program_types":\["completion",.*"map_types":\[.*"hash".*"helpers":\["bpf_map_lookup_elem",.*"kfuncs":\["uring_submit",[^\]]+\]\}$""", outcome.Out.TrimEnd());
+        var text = await Tool.Run("features");
+        Assert.Equal(0, text.Exit);
+        foreach (var line in (string[])["io_uring", "kernel BPF", "helpers", "kfuncs", "maps", "types"]) Assert.Contains($"\n{line} ", text.Out);
     }
 
     [Fact]

@@ -12,11 +12,16 @@ internal static class FeaturesVerb
     public static Command Create()
     {
         var json = new Option<bool>("--json") { Description = "Print one JSON object." };
-        var command = new Verb("features", "Says what this machine offers: io_uring, dynamic code.", "features", "features --json") { json };
+        var command = new Verb("features", "Says what this machine offers (io_uring, dynamic code, the kernel's BPF) and what programs may use (types, maps, helpers, kfuncs).", "features", "features --json") { json };
         command.SetAction(async (parsed, _) =>
         {
             var (ring, refusal) = await Probe();
             var dynamicCode = RuntimeFeature.IsDynamicCodeCompiled;
+            var kernelRefusal = KernelVerifier.Refusal();
+            var helpers = HelperPrototypes.All.OrderBy(helper => helper.Id).Select(helper => helper.Name).ToArray();
+            var kfuncs = KfuncPrototypes.All.OrderBy(kfunc => kfunc.Id).Select(kfunc => kfunc.Name).ToArray();
+            var types = ProgramTypes.All.Select(type => type.Name).ToArray();
+            var maps = Enum.GetValues<MapType>().Where(type => type != MapType.Unspecified).Select(Names.Of).ToArray();
             if (parsed.GetValue(json))
             {
                 JsonLine.Write(
@@ -28,7 +33,13 @@ internal static class FeaturesVerb
                     ("io_uring_refusal", refusal),
                     ("setup_flags", ring?.Setup.ToString().Split(", ")),
                     ("registered_ring", ring?.RegisteredRing),
-                    ("operations", ring?.Operations.Select(operation => (object?)operation.ToString())));
+                    ("operations", ring?.Operations.Select(operation => (object?)operation.ToString())),
+                    ("kernel_bpf", kernelRefusal == null),
+                    ("kernel_bpf_refusal", kernelRefusal),
+                    ("program_types", types),
+                    ("map_types", maps),
+                    ("helpers", helpers),
+                    ("kfuncs", kfuncs));
             }
             else
             {
@@ -37,6 +48,11 @@ internal static class FeaturesVerb
                 Console.Out.WriteLine($"engine        {(dynamicCode ? "jit and interpreter" : "interpreter: this host has no dynamic code")}");
                 Console.Out.WriteLine(ring == null ? $"io_uring      no: {refusal}" : $"io_uring      yes: {ring.Setup}{(ring.RegisteredRing ? ", registered ring" : "")}");
                 if (ring != null) Console.Out.WriteLine($"operations    {ring.Operations.Length}: {string.Join(", ", ring.Operations)}");
+                Console.Out.WriteLine($"kernel BPF    {(kernelRefusal == null ? "yes: bpf(2) takes programs" : $"no: {kernelRefusal}")}");
+                Console.Out.WriteLine($"types         {types.Length}: {string.Join(", ", types)}");
+                Console.Out.WriteLine($"maps          {maps.Length}: {string.Join(", ", maps)}");
+                Console.Out.WriteLine($"helpers       {helpers.Length}: {string.Join(", ", helpers)}");
+                Console.Out.WriteLine($"kfuncs        {kfuncs.Length}: {string.Join(", ", kfuncs)}");
             }
             return ExitCode.Fine;
         });
@@ -47,7 +63,7 @@ internal static class FeaturesVerb
     {
         try
         {
-            await using var ring = UringBpf.Ring.Ring.Create(new RingOptions { QueueEntries = 8, CompletionEntries = 16, MaxOperations = 8, FileSlots = 8 });
+            await using var ring = UringBpf.Ring.Ring.Create(new RingOptions { Backend = RingBackendKind.Kernel, QueueEntries = 8, CompletionEntries = 16, MaxOperations = 8, FileSlots = 8 });
             return (ring.Features, null);
         }
         catch (BpfException error)

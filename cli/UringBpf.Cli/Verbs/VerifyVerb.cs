@@ -68,7 +68,7 @@ internal static class VerifyVerb
         JsonLine.Write(
             ("file", file),
             ("program", program.Name),
-            ("section", program.Section),
+            ("section", program.Section.Length > 0 ? program.Section : null),
             ("type", program.Type?.Name ?? "unknown"),
             ("verdict", result == null ? "unsupported" : result.Accepted ? "accept" : "reject"),
             ("termination", result?.Termination is { } termination ? (termination == Termination.Proved ? "proved" : "metered") : null),

@@ -22,7 +22,7 @@ public static partial class Assembler
     public const int MaxErrors = 20;
 
     /// <summary>Assembles text.</summary>
-    /// <param name="text">The text. Lines end with LF or CR LF.</param>
+    /// <param name="text">The text. Lines end with LF or CR LF; a byte order mark may come first.</param>
     /// <param name="maps">The maps that can be named; their place in the list is their index.</param>
     /// <param name="functions">The functions that can be called by name; null for the built-in ones.</param>
     /// <returns>The slots. Whether they make a well-formed program, <see cref="BytecodeChecker"/> says.</returns>
@@ -30,6 +30,8 @@ public static partial class Assembler
     public static ImmutableArray<Instruction> Assemble(string text, IReadOnlyList<MapSpec>? maps = null, PrototypeTable? functions = null)
     {
         ArgumentNullException.ThrowIfNull(text);
+        // Some editors begin a file with a byte order mark.
+        text = text.TrimStart('\ufeff');
         var code = new CodeBuffer();
         var names = new AssemblerNames(maps ?? [], functions ?? PrototypeTable.BuiltIn, Labels(text));
         var errors = ImmutableArray.CreateBuilder<AssemblerError>();

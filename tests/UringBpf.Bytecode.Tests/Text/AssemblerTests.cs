@@ -90,6 +90,17 @@ public sealed class AssemblerTests
     }
 
     [Fact]
+    public void LinesEndAsOnAnySystem()
+    {
+        var expected = Assembler.Assemble("r0 = 1\nexit\n");
+        Assert.Equal(expected, Assembler.Assemble("\ufeffr0 = 1\r\nexit\r\n"));
+        Assert.Equal(expected, Assembler.Assemble("\r\n  r0 = 1 ; ünïcode\n\n\texit"));
+        Assert.Equal((2, 3), (Error("exit\r\n  fly\r\n").Line, Error("exit\r\n  fly\r\n").Column));
+
+        static AssemblerError Error(string text) => Assert.Throws<AssemblerException>(() => Assembler.Assemble(text)).Errors[0];
+    }
+
+    [Fact]
     public void EveryErrorIsReported()
     {
         var error = Assert.Throws<AssemblerException>(() => Assembler.Assemble("goto nowhere\nr0 = \nexit\nr0 = 5000000000"));

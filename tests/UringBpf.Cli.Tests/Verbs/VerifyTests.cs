@@ -78,7 +78,7 @@ public sealed partial class VerifyTests
         var file = folder.File("seven.bin", Convert.FromHexString("b7000000070000009500000000000000"));
         var outcome = await Tool.Run("verify", "--raw", file, "--json");
         Assert.Equal(0, outcome.Exit);
-        Assert.Contains("\"program\":\"seven\",\"section\":\"\",\"type\":\"raw\",\"verdict\":\"accept\"", outcome.Out);
+        Assert.Contains("\"program\":\"seven\",\"section\":null,\"type\":\"raw\",\"verdict\":\"accept\"", outcome.Out);
         Assert.Equal(3, (await Tool.Run("verify", "--raw", folder.File("odd.bin", new byte[7]))).Exit);
     }
 }
