@@ -29,6 +29,7 @@ public sealed record FuzzOptions(long Count, ulong Seed, double Seconds, long Fi
                 case "--count" or "--seeds" when long.TryParse(value, CultureInfo.InvariantCulture, out var count): options = options with { Count = count }; break;
                 case "--seed" when ulong.TryParse(value, CultureInfo.InvariantCulture, out var seed): options = options with { Seed = seed }; break;
                 case "--seconds" when double.TryParse(value, CultureInfo.InvariantCulture, out var seconds): options = options with { Seconds = seconds }; break;
+                case "--minutes" when double.TryParse(value, CultureInfo.InvariantCulture, out var minutes): options = options with { Seconds = 60 * minutes }; break;
                 case "--first" when long.TryParse(value, CultureInfo.InvariantCulture, out var first): options = options with { First = first }; break;
                 case "--kernel" when long.TryParse(value, CultureInfo.InvariantCulture, out var kernel): options = options with { Kernel = kernel }; break;
                 default: return null;

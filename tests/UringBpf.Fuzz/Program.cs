@@ -11,13 +11,14 @@ return args switch
     ["ring", .. var rest] when FuzzOptions.Parse(rest) is { } options => RingFuzzer.Run(options),
     ["programs", .. var rest] when FuzzOptions.Parse(rest) is { } options => ProgramFuzzer.Run(options),
     ["oracles", .. var rest] when FuzzOptions.Parse(rest) is { } options => OracleFuzzer.Run(options),
+    ["soak", .. var rest] when FuzzOptions.Parse(rest) is { } options => Soak.Run(options),
     _ => Usage(),
 };
 
 static int Usage()
 {
     Console.Error.WriteLine("""
-        usage: dotnet run -c Release --project tests/UringBpf.Fuzz -- VERB [--count N] [--seed S] [--seconds T] [FILE...]
+        usage: dotnet run -c Release --project tests/UringBpf.Fuzz -- VERB [--count N] [--seed S] [--seconds T | --minutes T] [FILE...]
           objects   mutated objects through the loader; the FILEs, or the committed test objects, are damaged
           verify    the same, and what loads through the verifier
           programs  random programs through the verifier and every engine; --first N starts at case N
@@ -26,6 +27,7 @@ static int Usage()
           selftests ROOT.TSV NO-PERFMON.TSV OBJECT...
                     the verifier's verdicts beside the running kernel's (tests/kernel-selftests.sh makes the files)
           ring      hooks and a host that do anything, on a simulated ring with faults: seeds S to S + N - 1
+          soak      the samples' hooks on io_uring, cancelled and detached at any moment, for --minutes (10)
         """);
     return 2;
 }

@@ -1,6 +1,4 @@
 using System.Diagnostics;
-using System.Reflection;
-using UringBpf.Bytecode;
 using UringBpf.Compiler;
 using UringBpf.Ring.Tests;
 using UringBpf.Verifier;
@@ -14,7 +12,7 @@ internal static class RingFuzzer
 
     public static int Run(FuzzOptions options)
     {
-        var programs = Campaign.Load(Load, (spec, maps) => ProgramCompiler.Compile(ProgramVerifier.VerifyOrThrow(spec), maps));
+        var programs = Campaign.Load(EmbeddedObjects.Load, (spec, maps) => ProgramCompiler.Compile(ProgramVerifier.VerifyOrThrow(spec), maps));
         var clock = Stopwatch.StartNew();
         var said = 0.0;
         long cases = 0, chains = 0, completions = 0;
@@ -48,13 +46,5 @@ internal static class RingFuzzer
         }
         Console.WriteLine($"ring: seeds {options.Seed} to {options.Seed + (ulong)cases - 1}: {cases} cases, {chains} chains, {completions} completions, {problems} problems in {clock.Elapsed.TotalSeconds:F0} s");
         return problems > 0 ? 1 : 0;
-    }
-
-    private static ObjectSpec Load(string name)
-    {
-        using var stream = Assembly.GetExecutingAssembly().GetManifestResourceStream(name)!;
-        var bytes = new byte[stream.Length];
-        stream.ReadExactly(bytes);
-        return ObjectSpec.Load(bytes, name);
     }
 }

@@ -57,7 +57,7 @@ public sealed class SampleScenarios : IDisposable
 
     /// <summary>Those that need the host's files alone, and so run on a simulated machine too.</summary>
     public IReadOnlyList<(string Name, Func<CancellationToken, Task<string?>> Run)> OnFiles =>
-        [("FileSeries", FileSeries), ("BlockWalk", BlockWalk), ("Copy", Copy), ("GroupCommit", GroupCommit), ("Retry", Retry), ("Recompiled", Recompiled)];
+        [("FileSeries", FileSeries), ("BlockWalk", BlockWalk), ("Copy", Copy), ("GroupCommit", GroupCommit), ("Retry", Retry), ("Recompiled", Recompiled), ("Detached", Detached)];
 
     /// <summary>Those that need sockets too.</summary>
     public IReadOnlyList<(string Name, Func<CancellationToken, Task<string?>> Run)> OnSockets => [("Framing", Framing), ("Hedge", Hedge)];
@@ -158,6 +158,20 @@ public sealed class SampleScenarios : IDisposable
         return null;
     }
 
+    // Taken away under its chains: each ends, one way or the other.
+    private async Task<string?> Detached(CancellationToken cancel)
+    {
+        using var file = File.OpenHandle(_blocks);
+        var link = _ring.Attach(_walk, new Grants { Files = [file] }, new ChainLimits { OwnBuffers = 1, OwnBufferBytes = BlockBytes });
+        var chains = Enumerable.Range(0, 8).Select(_ => link.StartAsync(UringOp.Read(0, 0, BlockBytes, 0), BitConverter.GetBytes(500UL), cancel).AsTask()).ToArray();
+        await link.DisposeAsync();
+        foreach (var result in await Task.WhenAll(chains))
+        {
+            if (result.Verdict is not Verdict.Pass and not -ECanceled) return $"a chain that was detached ended with errno {-result.Verdict}";
+        }
+        return null;
+    }
+
     private async Task<string?> Framing(CancellationToken cancel)
     {
         var (near, far) = Pair();
@@ -178,7 +192,8 @@ public sealed class SampleScenarios : IDisposable
             }
             far.Shutdown(SocketShutdown.Send);
             var result = await chain;
-            ((RingBufferMap)_framing.Maps["messages"]).Consume(_ => { });
+            // A ring buffer has one consumer at a time.
+            lock (_framing) ((RingBufferMap)_framing.Maps["messages"]).Consume(_ => { });
             return result.Verdict < 0 ? Broken(result, cancel) : null;
         }
     }
@@ -202,7 +217,10 @@ public sealed class SampleScenarios : IDisposable
             var chain = link.StartAsync(UringOp.Nop(), BitConverter.GetBytes(21UL), cancel).AsTask();
             // The second never answers.
             var question = new byte[8];
-            if (await firstReplica.ReceiveAsync(question) == question.Length) await firstReplica.SendAsync(BitConverter.GetBytes(BitConverter.ToUInt64(question) * 2));
+            var asked = firstReplica.ReceiveAsync(question);
+            // A chain that is cancelled early asks nobody.
+            await Task.WhenAny(asked, chain);
+            if (asked.IsCompletedSuccessfully && asked.Result == question.Length) await firstReplica.SendAsync(BitConverter.GetBytes(BitConverter.ToUInt64(question) * 2));
             var result = await chain;
             if (result.Verdict < 0) return Broken(result, cancel);
             var answer = Emissions(link)[0];
