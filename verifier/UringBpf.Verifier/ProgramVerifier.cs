@@ -26,7 +26,7 @@ public static class ProgramVerifier
         }
         catch (RejectedException rejected)
         {
-            rejection = rejected.Rejection;
+            rejection = session.Explain(rejected.Rejection);
         }
         return new VerificationResult
         {

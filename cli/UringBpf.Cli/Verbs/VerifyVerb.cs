@@ -1,5 +1,6 @@
 using System.CommandLine;
 using UringBpf.Bytecode;
+using UringBpf.Compiler;
 using UringBpf.Verifier;
 
 namespace UringBpf.Cli;
@@ -55,6 +56,7 @@ internal static class VerifyVerb
             VerificationResult? result;
             using (Progress.Show($"verifying {program.Name} ({++done} of {programs.Count})"))
                 result = program.Type == null ? null : ProgramVerifier.Verify(program, options);
+            if (result?.Rejection is { } rejection) result = result with { Rejection = WitnessRunner.Confirm(program, rejection, options.ContextSize) };
             if (result is not { Accepted: true }) exit = ExitCode.Failed;
             if (json) PrintJson(file, program, result);
             else PrintText(file, program, result, options);
@@ -76,6 +78,10 @@ internal static class VerifyVerb
             ("instruction", rejection is { Instruction: >= 0 } ? rejection.Instruction : null),
             ("line", rejection is { Instruction: >= 0 } ? program.LineOf(rejection.Instruction)?.Line : null),
             ("message", result == null ? $"section '{program.Section}' stands for no program type" : rejection?.Message),
+            ("why", rejection is { Why.Length: > 0 } ? rejection.Why : null),
+            ("path", rejection?.Path.Select(step => (object?)new (string Name, object? Value)[] { ("instruction", step.Instruction), ("line", step.Line > 0 ? step.Line : null), ("text", step.Text) })),
+            ("witness", rejection is { Witness.Length: > 0 } ? rejection.Witness : null),
+            ("help", rejection is { Help.Length: > 0 } ? rejection.Help : null),
             ("instructions", program.Instructions.Length),
             ("processed", result?.Processed),
             ("microseconds", result == null ? null : (long)result.Microseconds));

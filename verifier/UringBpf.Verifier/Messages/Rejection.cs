@@ -25,6 +25,11 @@ public sealed record Rejection
     public string Help { get; init; } = "";
     /// <summary>The steps that led to the error: only those that influenced it, in order.</summary>
     public ImmutableArray<PathStep> Path { get; init; } = [];
+    /// <summary>Runs that are proposed to go wrong in this way; none of them has been tried.</summary>
+    public ImmutableArray<Witness> Proposals { get; init; } = [];
+    /// <summary>A run that went wrong on the checked interpreter, as text; empty until one was tried
+    /// (<c>WitnessRunner</c> in UringBpf.Compiler).</summary>
+    public string Witness { get; init; } = "";
     /// <summary>The source line, or null without debug information.</summary>
     public LineInfo? Source { get; init; }
     /// <summary>The function the instruction is in, or empty.</summary>
@@ -45,7 +50,7 @@ public sealed record Rejection
                 var number = at.Line.ToString().PadLeft(4);
                 text.Append('\n').Append(number).Append(" | ").Append(at.Text.TrimEnd());
                 if (at.Column > 0 && at.Column <= at.Text.Length)
-                    text.Append('\n').Append(' ', number.Length).Append(" | ").Append(' ', at.Column - 1).Append('^');
+                    text.Append('\n').Append(' ', number.Length).Append(" | ").Append(' ', at.Column - 1).Append('^', WordLength(at.Text, at.Column - 1));
             }
         }
         else
@@ -55,6 +60,7 @@ public sealed record Rejection
         }
         Section("why:     ", Why);
         if (Path.Length > 0) Section("path:    ", string.Join(" -> ", Path.Select(step => $"{step.Text} (insn {step.Instruction})")));
+        Section("witness: ", Witness);
         Section("help:    ", Help);
         return text.ToString();
 
@@ -62,6 +68,20 @@ public sealed record Rejection
         {
             if (content.Length > 0) text.Append("\n ").Append(label).Append(content);
         }
+    }
+
+    // The name, with the brackets behind it, that starts there.
+    private static int WordLength(string text, int start)
+    {
+        var end = start;
+        while (end < text.Length && (char.IsLetterOrDigit(text[end]) || text[end] is '_' or '.' or '*' || text[end] == '-' && end + 1 < text.Length && text[end + 1] == '>' || text[end] == '>' && end > start && text[end - 1] == '-')) end++;
+        if (end < text.Length && text[end] is '[' or '(' && end > start)
+        {
+            var depth = 0;
+            do depth += text[end] is '[' or '(' ? 1 : text[end] is ']' or ')' ? -1 : 0;
+            while (++end < text.Length && depth > 0);
+        }
+        return Math.Max(1, end - start);
     }
 
     /// <inheritdoc />

@@ -8,12 +8,36 @@ namespace UringBpf.Verifier;
 /// </summary>
 internal sealed class Session(ProgramSpec spec, VerifierOptions options)
 {
+    private Rejection Explained(ProgramShape shape, Liveness liveness, LoopThresholds thresholds, LoopPlan plan, Judge judge, Rejection rejection)
+    {
+        if (rejection.Code is "UB2901" or "UB2902" or "UB2903") return rejection;
+        var walker = new Walker(spec, spec.Type!, options with { Log = null, Observer = null }, judge, shape, liveness, thresholds, plan, 0, ExplainedSteps, traces: true);
+        try
+        {
+            walker.Walk();
+        }
+        catch (RejectedException again)
+        {
+            if (again.Rejection.Code != rejection.Code || again.Rejection.Instruction != rejection.Instruction || walker.Trace is not { } failing) return rejection;
+            return rejection with { Path = new Lineage(spec, shape).Of(rejection, failing), Proposals = WitnessSearch.Of(spec, shape, failing) };
+        }
+        return rejection;
+    }
+
     // Steps spent on walking loops round by round only to prove that they end.
     private const int ProofSteps = 200_000;
 
     public int Processed { get; private set; }
 
     public int States { get; private set; }
+
+    // Longer walks are not repeated to explain a rejection.
+    private const int ExplainedSteps = 200_000;
+
+    private Func<Rejection, Rejection>? _explain;
+
+    /// <summary>Adds what led to a rejection that the walk found: the walk is repeated with its steps kept.</summary>
+    public Rejection Explain(Rejection rejection) => _explain?.Invoke(rejection) ?? rejection;
 
     public VerifiedProgram Run()
     {
@@ -27,7 +51,9 @@ internal sealed class Session(ProgramSpec spec, VerifierOptions options)
         var liveness = new Liveness(spec, shape, type);
         var thresholds = new LoopThresholds(spec, shape);
         var plan = new LoopPlan();
+        _explain = rejection => Explained(shape, liveness, thresholds, plan, judge, rejection);
         var (walker, proof, worst) = WalkSafely();
+        _explain = null;
 
         if (worst is null && !walker.IsMetered && options.Widening && proof.Unproved.Count > 0 && Processed + ProofSteps <= options.MaxSteps)
             TryRoundByRound();

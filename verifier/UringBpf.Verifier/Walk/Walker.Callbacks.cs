@@ -25,7 +25,7 @@ internal sealed partial class Walker
                 _state = none;
                 return;
             }
-            _pending.Push(new(none, _slot, _node, _cost));
+            Wait(none, _slot);
         }
         EnterRound(run, callee, Value.Zero);
     }
@@ -98,7 +98,7 @@ internal sealed partial class Walker
             _slot = _shape.Next(run.Call);
             return;
         }
-        _pending.Push(new(done, _shape.Next(run.Call), _node, _cost));
+        Wait(done, _shape.Next(run.Call));
         var linked = round.Id != 0 ? new Value { Kind = ValueKind.Number, Number = next, Id = round.Id, Offset = round.Offset + 1 } : Value.Of(next);
         EnterRound(run, frame.Function, linked);
     }

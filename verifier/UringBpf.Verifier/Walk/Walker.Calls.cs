@@ -157,7 +157,7 @@ internal sealed partial class Walker
         var inside = _state.Copy();
         _state.Set(0, Value.Zero);
         WalkExit(slot);
-        if (_slot >= 0) _pending.Push(new(_state, _slot, _node, _cost));
+        if (_slot >= 0) Wait(_state, _slot);
         _state = inside;
         _slot = _shape.Next(slot);
         ForgetArguments();

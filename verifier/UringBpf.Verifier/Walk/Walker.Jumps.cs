@@ -33,7 +33,7 @@ internal sealed partial class Walker
     private void Fork(int slot, MachineState taken)
     {
         Facts.Jump(slot, taken: true);
-        _pending.Push(new(taken, _shape.Target(slot), _node, _cost));
+        Wait(taken, _shape.Target(slot));
     }
 
     private void Decided(int slot, bool taken)

@@ -19,6 +19,8 @@ internal sealed partial class Walker
                         RequireNumber(slot, loaded, "a sign-extending load");
                         loaded = Value.Of(loaded.Number.SignExtend(row.Bits, 64));
                     }
+                    // Named, so that what is learnt of it later can be traced back to the input.
+                    if (_traces && loaded is { IsNumber: true, Id: 0, Number.IsConstant: false } && row.Operation == Operation.Load) loaded = loaded with { Id = NewId() };
                     _state.Set(instruction.Destination, loaded);
                     break;
                 }

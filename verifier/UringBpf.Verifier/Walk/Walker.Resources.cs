@@ -87,7 +87,7 @@ internal sealed partial class Walker
             _state = ended;
             return;
         }
-        _pending.Push(new(ended, _slot, _node, _cost));
+        Wait(ended, _slot);
         var stepped = iterator with { Number = position, Offset = iterator.Id != 0 ? iterator.Offset + 1 : 0 };
         _state.Writable(frame).SetSlot(index, StackSlot.Whole(stepped));
         _state.Set(0, new Value { Kind = ValueKind.Memory, Detail = 4, IsReadOnly = true, Id = NewId(), Reference = iterator.Reference });

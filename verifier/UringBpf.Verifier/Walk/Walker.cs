@@ -33,11 +33,16 @@ internal sealed partial class Walker
     private readonly int _stepLimit;
     private readonly bool _translatesContext;
 
-    private readonly record struct Branch(MachineState State, int Slot, Node From, long Cost);
+    private readonly record struct Branch(MachineState State, int Slot, Node From, long Cost, TraceStep? Trace);
+
+    // The steps of the path being walked, when it is being explained.
+    private TraceStep? _trace;
+    private readonly bool _traces;
 
     public Walker(ProgramSpec spec, ProgramType type, VerifierOptions options, Judge judge, ProgramShape shape, Liveness liveness,
-        LoopThresholds thresholds, LoopPlan plan, int stepsTaken, int stepLimit)
+        LoopThresholds thresholds, LoopPlan plan, int stepsTaken, int stepLimit, bool traces = false)
     {
+        _traces = traces;
         _stepLimit = stepLimit;
         _translatesContext = type.Context.Fields.Any(field => field.IsTranslated);
         _thresholds = thresholds;
@@ -74,16 +79,23 @@ internal sealed partial class Walker
         _options.Observer?.Begin();
         var start = InitialState();
         var root = _explored.Record(0, start);
-        _pending.Push(new(start, 0, root, 0));
+        _node = root;
+        Wait(start, 0);
         while (_pending.TryPop(out var branch))
         {
             Close(_pending.Count);
-            (_state, _slot, _node, _cost) = branch;
+            (_state, _slot, _node, _cost, _trace) = branch;
             if (ReferenceEquals(_node, root) && _cost == 0) Step();
             while (_slot >= 0 && !EndsAtMeetingPoint()) Step();
         }
         return root;
     }
+
+    // Another way to go on from here, walked later.
+    private void Wait(MachineState state, int slot) => _pending.Push(new(state, slot, _node, _cost, _trace));
+
+    /// <summary>The path that was being walked, last step first; null unless it is being explained.</summary>
+    public TraceStep? Trace => _trace;
 
     private MachineState InitialState()
     {
@@ -162,6 +174,7 @@ internal sealed partial class Walker
         var slot = _lastSlot = _slot;
         var row = _shape.Row(slot);
         ref readonly var instruction = ref _spec.Instructions.ItemRef(slot);
+        if (_traces) _trace = new(slot, _state.Copy(), _trace);
         _options.Observer?.Before(slot, _state);
         _options.Log?.WriteLine($"{slot}: {_state}");
         _cost++;

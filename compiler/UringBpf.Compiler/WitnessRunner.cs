@@ -1,0 +1,110 @@
+using UringBpf.Bytecode;
+using UringBpf.Runtime;
+using UringBpf.Verifier;
+
+namespace UringBpf.Compiler;
+
+/// <summary>
+/// Tries the runs that the verifier proposes for a rejection on the checked interpreter, and keeps the first that goes
+/// wrong where the verifier said. The verifier itself runs nothing. Thread-safe.
+/// </summary>
+public static unsafe class WitnessRunner
+{
+    // A run that goes wrong does so soon.
+    private const long InstructionBudget = 100_000;
+
+    /// <summary>The rejection with <see cref="Rejection.Witness"/> set, if one of its proposals went wrong; else as it is.</summary>
+    /// <param name="spec">The rejected program.</param>
+    /// <param name="rejection">Why.</param>
+    /// <param name="contextSize">Bytes of context of a run, for program types with a flat context.</param>
+    public static Rejection Confirm(ProgramSpec spec, Rejection rejection, int contextSize = 0)
+    {
+        ArgumentNullException.ThrowIfNull(spec);
+        ArgumentNullException.ThrowIfNull(rejection);
+        if (rejection.Proposals.IsEmpty || spec.Type is not { } type) return rejection;
+        var hasData = type.HasPacket || type.Context.Fields.Any(field => field.Kind == ContextFieldKind.BufferStart);
+        foreach (var proposal in rejection.Proposals)
+        {
+            CheckedResult result;
+            try
+            {
+                using var maps = MapSet.Create(spec.Maps);
+                using var interpreter = new CheckedInterpreter(spec, maps) { InstructionBudget = InstructionBudget };
+                result = type == ProgramTypes.Completion ? RunHook(interpreter, proposal) : RunFlat(interpreter, type, proposal, contextSize);
+            }
+            catch (BpfException)
+            {
+                // A program whose maps can't be made, or that can't even be prepared: there is nothing to show.
+                return rejection;
+            }
+            if (result.Fault is not { Code: not "UB4011" } fault || fault.Instruction != rejection.Instruction) continue;
+            return rejection with { Witness = $"{proposal.Describe(hasData)}: the run {Shortened(fault.Message)}" };
+        }
+        return rejection;
+    }
+
+    private static CheckedResult RunHook(CheckedInterpreter interpreter, Witness proposal)
+    {
+        var test = new HookTest { Data = new byte[proposal.DataLength] };
+        Span<byte> context = stackalloc byte[ProgramTypes.Completion.Context.HostSize];
+        Fill(ProgramTypes.Completion.Context, proposal, context);
+        fixed (byte* c = context)
+        {
+            test.UserData = *(ulong*)c;
+            if (*(int*)(c + 8) != 0) test.Result = *(int*)(c + 8);
+            test.Flags = *(uint*)(c + 12);
+            test.Opcode = *(uint*)(c + 16);
+            test.Step = *(uint*)(c + 20);
+            test.File = *(int*)(c + 24);
+            test.Buffer = *(uint*)(c + 28);
+            test.Offset = *(ulong*)(c + 32);
+            new ReadOnlySpan<ulong>(c + 56, 8).CopyTo(test.Scratch);
+        }
+        return test.Run(interpreter);
+    }
+
+    private static CheckedResult RunFlat(CheckedInterpreter interpreter, ProgramType type, Witness proposal, int contextSize)
+    {
+        var layout = type.Context;
+        var context = new byte[layout.IsFlat ? contextSize : layout.HostSize];
+        var data = new byte[proposal.DataLength];
+        Fill(layout, proposal, context);
+        fixed (byte* bytes = context)
+        fixed (byte* start = data)
+        {
+            foreach (var field in layout.Fields)
+            {
+                if (field.Kind == ContextFieldKind.BufferStart) *(byte**)(bytes + field.HostOffset) = start;
+                if (field.Kind == ContextFieldKind.BufferEnd) *(byte**)(bytes + field.HostOffset) = start + data.Length;
+            }
+            if (type.HasPacket)
+            {
+                // Packet contexts begin with the packet's bounds, whether the program may read them or not.
+                ((byte**)bytes)[0] = start;
+                ((byte**)bytes)[1] = start + data.Length;
+            }
+            return interpreter.Run(context);
+        }
+    }
+
+    private static void Fill(ContextLayout layout, Witness proposal, Span<byte> context)
+    {
+        Span<byte> value = stackalloc byte[8];
+        foreach (var input in proposal.Inputs)
+        {
+            var at = layout.IsFlat ? input.Offset : layout.Find(input.Offset, input.Size) is { Kind: ContextFieldKind.Scalar or ContextFieldKind.FlatMemory } field ? field.HostOffset + input.Offset - field.Offset : -1;
+            if (at < 0 || at + input.Size > context.Length) continue;
+            BitConverter.TryWriteBytes(value, input.Value);
+            value[..input.Size].CopyTo(context[at..]);
+        }
+    }
+
+    // Addresses of one run mean nothing to a reader.
+    private static string Shortened(string message)
+    {
+        var at = message.IndexOf(" at 0x", StringComparison.Ordinal);
+        var end = at < 0 ? -1 : message.IndexOf(',', at);
+        var text = end < 0 ? message : message[..at] + message[(end + 1)..];
+        return char.IsDigit(text[0]) ? $"touches {text}" : text;
+    }
+}
