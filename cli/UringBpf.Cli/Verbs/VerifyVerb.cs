@@ -67,7 +67,8 @@ internal static class VerifyVerb
     private static void PrintJson(string file, ProgramSpec program, VerificationResult? result)
     {
         var rejection = result?.Rejection;
-        JsonLine.Write(
+        (string, object?)[] members =
+        [
             ("file", file),
             ("program", program.Name),
             ("section", program.Section.Length > 0 ? program.Section : null),
@@ -78,13 +79,23 @@ internal static class VerifyVerb
             ("instruction", rejection is { Instruction: >= 0 } ? rejection.Instruction : null),
             ("line", rejection is { Instruction: >= 0 } ? program.LineOf(rejection.Instruction)?.Line : null),
             ("message", result == null ? $"section '{program.Section}' stands for no program type" : rejection?.Message),
-            ("why", rejection is { Why.Length: > 0 } ? rejection.Why : null),
-            ("path", rejection?.Path.Select(step => (object?)new (string Name, object? Value)[] { ("instruction", step.Instruction), ("line", step.Line > 0 ? step.Line : null), ("text", step.Text) })),
-            ("witness", rejection is { Witness.Length: > 0 } ? rejection.Witness : null),
-            ("help", rejection is { Help.Length: > 0 } ? rejection.Help : null),
             ("instructions", program.Instructions.Length),
             ("processed", result?.Processed),
-            ("microseconds", result == null ? null : (long)result.Microseconds));
+            ("microseconds", result == null ? null : (long)result.Microseconds),
+        ];
+        // What explains a rejection comes after what every line has.
+        if (rejection != null)
+        {
+            members =
+            [
+                .. members,
+                ("why", rejection.Why.Length > 0 ? rejection.Why : null),
+                ("path", rejection.Path.Select(step => (object?)new (string, object?)[] { ("instruction", step.Instruction), ("line", step.Line > 0 ? step.Line : null), ("text", step.Text) })),
+                ("witness", rejection.Witness.Length > 0 ? rejection.Witness : null),
+                ("help", rejection.Help.Length > 0 ? rejection.Help : null),
+            ];
+        }
+        JsonLine.Write(members);
     }
 
     private static void PrintText(string file, ProgramSpec program, VerificationResult? result, VerifierOptions options)

@@ -25,7 +25,7 @@ public sealed partial class VerifyTests
             {"file":"{{Tool.Object}}","program":"first","section":"xdp","type":"xdp","verdict":"accept","termination":"proved","code":null,"instruction":null,"line":null,"message":null,"instructions":8,EFFORT}
             """, Effort.Replace(outcome.Lines[3], "EFFORT"));
         Assert.Matches(
-            """^\{"file":"[^"]+","program":"wild","section":"raw","type":"raw","verdict":"reject","termination":null,"code":"UB2[0-9]{3}","instruction":1,"line":28,"message":"[^"]+","instructions":3,"processed":[0-9]+,"microseconds":[0-9]+\}$""",
+            """^\{"file":"[^"]+","program":"wild","section":"raw","type":"raw","verdict":"reject","termination":null,"code":"UB2[0-9]{3}","instruction":1,"line":28,"message":"[^"]+","instructions":3,"processed":[0-9]+,"microseconds":[0-9]+,"why":("[^"]+"|null),"path":\[.*\],"witness":("[^"]+"|null),"help":("[^"]+"|null)\}$""",
             outcome.Lines[1]);
         Assert.Matches("""^\{"file":"[^"]+bad\.o","verdict":"error","code":"UB10[0-9]{2}","message":"[^"]+"\}$""", outcome.Lines[7]);
         Assert.Contains("\"program\":\"block_walk\"", outcome.Lines[8]);
