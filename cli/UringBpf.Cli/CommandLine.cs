@@ -64,6 +64,12 @@ internal static class CommandLine
         {
             return Interrupted;
         }
+        catch (IOException error)
+        {
+            // What is read and written by name is caught where that happens: this is standard output, full or gone.
+            Console.Error.WriteLine($"uringbpf: the output can't be written: {error.Message}");
+            return ExitCode.Failed;
+        }
         catch (Exception error)
         {
             Console.Error.WriteLine($"uringbpf: internal error, please report it: {error}");

@@ -81,6 +81,18 @@ public sealed class UsageTests
     }
 
     [Fact]
+    public async Task Output_that_can_not_be_written_is_no_bug_of_ours()
+    {
+        var tool = Path.Combine(AppContext.BaseDirectory, "uringbpf.dll");
+        var start = new System.Diagnostics.ProcessStartInfo("/bin/sh", ["-c", $"dotnet '{tool}' list '{Tool.Object}' > /dev/full"]) { RedirectStandardError = true };
+        using var process = System.Diagnostics.Process.Start(start)!;
+        var error = await process.StandardError.ReadToEndAsync(TestContext.Current.CancellationToken);
+        await process.WaitForExitAsync(TestContext.Current.CancellationToken);
+        Assert.Equal(1, process.ExitCode);
+        Assert.StartsWith("uringbpf: the output can't be written", error);
+    }
+
+    [Fact]
     public async Task Features_are_told_as_one_object()
     {
         var outcome = await Tool.Run("features", "--json");
