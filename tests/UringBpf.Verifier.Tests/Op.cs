@@ -30,6 +30,7 @@ internal static class Op
     public static Instruction[] JumpLt(int dst, int value, int distance) => [new(0xa5, dst, 0, (short)distance, value)];
     public static Instruction[] JumpSgt(int dst, int value, int distance) => [new(0x65, dst, 0, (short)distance, value)];
     public static Instruction[] JumpGtReg(int dst, int src, int distance) => [new(0x2d, dst, src, (short)distance)];
+    public static Instruction[] JumpLtReg(int dst, int src, int distance) => [new(0xad, dst, src, (short)distance)];
     public static Instruction[] JumpSgtReg(int dst, int src, int distance) => [new(0x6d, dst, src, (short)distance)];
     public static Instruction[] MayGoto(int distance) => [new(0xe5, 0, 0, (short)distance)];
     public static Instruction[] Call(int helper) => [new(0x85, 0, 0, 0, helper)];

@@ -70,9 +70,22 @@ internal sealed class Generalisation(LoopThresholds.PerRegister perRegister, Fun
         {
             var id = old.Id == now.Id ? now.Id : Pair(old.Id, now.Id, 0);
             if (old.Offset == now.Offset && old.Number.Equals(now.Number)) return now with { Id = id };
-            return now with { Id = id, Offset = 0, Number = Scalar.Widen(old.TotalOffset, now.TotalOffset, _thresholds) };
+            // A pointer that walks an object stops at its end, most often. None goes further than arithmetic lets it.
+            var offset = Scalar.Widen(old.TotalOffset, now.TotalOffset, [.. new SortedSet<ulong>([.. _thresholds, .. Ends(now)])]);
+            return now with { Id = id, Offset = 0, Number = Scalar.Intersect(offset, Scalar.FromSigned(-Walker.OffsetLimit, Walker.OffsetLimit)) };
         }
         return old.Equals(now) ? now : null;
+    }
+
+    private static ulong[] Ends(Value pointer)
+    {
+        var end = pointer.Kind switch
+        {
+            ValueKind.MapValue => pointer.Map!.ValueSize,
+            ValueKind.Memory => pointer.Detail,
+            _ => 0,
+        };
+        return [(ulong)(end - 1L), (ulong)end];
     }
 
     private Value JoinNumbers(Value old, Value now)

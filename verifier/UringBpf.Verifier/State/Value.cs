@@ -38,6 +38,8 @@ internal enum ValueKind : byte
 /// </summary>
 internal sealed record Value
 {
+    private const long OffsetBound = 1L << 62;
+
     public static readonly Value Unknown = new() { Kind = ValueKind.Number, Number = Scalar.Unknown };
     public static readonly Value Zero = Of(Scalar.Constant(0));
 
@@ -76,10 +78,14 @@ internal sealed record Value
 
     public bool IsConstant(ulong value) => IsNumber && Number.IsConstant && Number.Value == value;
 
-    /// <summary>Lowest offset of a pointer from its object's start.</summary>
-    public long OffsetMin => Offset + Number.SMin;
+    /// <summary>Lowest offset of a pointer from its object's start. Far beyond any object it is no more exact, so that
+    /// displacements and sizes can be added without going round.</summary>
+    public long OffsetMin => Bounded((Int128)Offset + Number.SMin);
 
-    public long OffsetMax => Offset + Number.SMax;
+    /// <summary>Highest offset, see <see cref="OffsetMin"/>.</summary>
+    public long OffsetMax => Bounded((Int128)Offset + Number.SMax);
+
+    private static long Bounded(Int128 offset) => (long)Int128.Clamp(offset, -OffsetBound, OffsetBound);
 
     /// <summary>All offsets a pointer may have from its object's start.</summary>
     public Scalar TotalOffset => Offset == 0 ? Number : Scalar.Binary(Operation.Add, 64, Number, Scalar.Constant((ulong)Offset));

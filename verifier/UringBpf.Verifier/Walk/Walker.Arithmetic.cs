@@ -7,7 +7,7 @@ internal sealed partial class Walker
 {
     // Offsets beyond these can't be added without a chance of going round the address space. No object is that large;
     // buffers may be larger than other memory.
-    private const long OffsetLimit = 1L << 29;
+    internal const long OffsetLimit = 1L << 29;
     internal const long BufferOffsetLimit = 1L << 40;
 
     // Hosts hand out at most this many bytes of data: lengths are 32-bit signed numbers (res of a completion).
