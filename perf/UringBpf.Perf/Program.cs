@@ -7,6 +7,8 @@ if (args is ["engines", ..])
     return EngineComparison.Run(Path.Combine("perf", "results"), rounds, only);
 }
 if (args is ["interpreters", ..]) return InterpreterComparison.Run(Path.Combine("perf", "results"), args.Contains("--quick") ? 15 : 101);
+if (args is ["compile", ..]) return CompileComparison.Run(Path.Combine("perf", "results"), args.Contains("--quick") ? 31 : 101);
+if (args is ["cold", var kernel, var mode]) return CompileComparison.Cold(kernel, mode);
 if (args is ["maps", ..]) return MapComparison.Run(Path.Combine("perf", "results"), args.Contains("--quick") ? 15 : 101);
 if (args is ["verifier", ..]) return VerifierComparison.Run(Path.Combine("perf", "results"), args.Contains("--quick") ? 15 : 51);
 if (args is ["ring", ..]) return RingComparison.Run(Path.Combine("perf", "results"), args.Contains("--quick") ? 51 : 501);

@@ -9,7 +9,7 @@ internal static class Report
     public static void Write(string folder, IReadOnlyList<(Kernel Kernel, IReadOnlyList<Timing> Timings)> rows, string baseline)
     {
         Directory.CreateDirectory(folder);
-        var engines = rows[0].Timings.Select(timing => timing.Name).ToList();
+        var engines = rows.SelectMany(row => row.Timings.Select(timing => timing.Name)).Distinct().ToList();
         File.WriteAllText(Path.Combine(folder, "engines.md"), Markdown(rows, engines, baseline));
         File.WriteAllText(Path.Combine(folder, "engines.csv"), Csv(rows));
         if (engines.Contains(baseline)) Chart(Path.Combine(folder, "engines.svg"), rows, engines, baseline);
@@ -18,10 +18,11 @@ internal static class Report
 
     /// <summary>The geometric mean over the kernels of an engine's median to the baseline's.</summary>
     public static double GeometricMean(IReadOnlyList<(Kernel Kernel, IReadOnlyList<Timing> Timings)> rows, string engine, string baseline) =>
-        Math.Exp(rows.Average(row => Math.Log(Ratio(row.Timings, engine, baseline))));
+        Math.Exp(rows.Select(row => Ratio(row.Timings, engine, baseline)).OfType<double>().Average(Math.Log));
 
-    private static double Ratio(IReadOnlyList<Timing> timings, string engine, string baseline) =>
-        timings.Single(t => t.Name == engine).MedianNs / timings.Single(t => t.Name == baseline).MedianNs;
+    // Null where there is nothing to compare: the kernel refused the program, or nothing is left of an empty program.
+    private static double? Ratio(IReadOnlyList<Timing> timings, string engine, string baseline) =>
+        timings.FirstOrDefault(t => t.Name == engine) is { MedianNs: > 0.5 } timing ? timing.MedianNs / timings.Single(t => t.Name == baseline).MedianNs : null;
 
     private static string Markdown(IReadOnlyList<(Kernel Kernel, IReadOnlyList<Timing> Timings)> rows, List<string> engines, string baseline)
     {
@@ -30,12 +31,15 @@ internal static class Report
         {
             text.Append(CultureInfo.InvariantCulture, $"Median time per run relative to {baseline}; interleaved rounds.\n\n| kernel | {string.Join(" | ", engines)} |\n|---|{string.Concat(engines.Select(_ => "---:|"))}\n");
             foreach (var (kernel, timings) in rows)
-                text.Append(CultureInfo.InvariantCulture, $"| {kernel.Title} | {string.Join(" | ", engines.Select(engine => Number(Ratio(timings, engine, baseline))))} |\n");
+                text.Append(CultureInfo.InvariantCulture, $"| {kernel.Title} | {string.Join(" | ", engines.Select(engine => Ratio(timings, engine, baseline) is { } ratio ? Number(ratio) : "–"))} |\n");
             text.Append(CultureInfo.InvariantCulture, $"| **geometric mean** | {string.Join(" | ", engines.Select(engine => $"**{Number(GeometricMean(rows, engine, baseline))}**"))} |\n\n");
         }
         text.Append(CultureInfo.InvariantCulture, $"Nanoseconds per run: median (minimum).\n\n| kernel | {string.Join(" | ", engines)} |\n|---|{string.Concat(engines.Select(_ => "---:|"))}\n");
         foreach (var (kernel, timings) in rows)
-            text.Append(CultureInfo.InvariantCulture, $"| {kernel.Title} | {string.Join(" | ", timings.Select(t => $"{Nanoseconds(t.MedianNs)} ({Nanoseconds(t.MinNs)})"))} |\n");
+            text.Append(CultureInfo.InvariantCulture, $"| {kernel.Title} | {string.Join(" | ", engines.Select(engine => timings.FirstOrDefault(t => t.Name == engine) is { } t ? $"{Nanoseconds(t.MedianNs)} ({Nanoseconds(t.MinNs)})" : "–"))} |\n");
+        text.Append("\nkernel JIT: the running kernel's, through BPF_PROG_TEST_RUN. What an empty program takes in the same rounds (its loop, some 35 ns a run) is " +
+            "subtracted; a processor does part of a short program's work during that loop, so the rows of few nanoseconds show less than a run takes. " +
+            "A dash: the kernel's verifier refuses the program, or nothing is left.\n");
         return text.ToString();
     }
 
@@ -62,12 +66,12 @@ internal static class Report
                 Position = k + e * width,
                 Size = width,
                 ValueBase = 0,
-                Value = Math.Log2(Ratio(row.Timings, engines[e], baseline)),
+                Value = Ratio(row.Timings, engines[e], baseline) is { } ratio ? Math.Log2(ratio) : 0,
             }).ToList();
             plot.Add.Bars(bars).LegendText = engines[e];
         }
         plot.Axes.Bottom.SetTicks([.. rows.Select((_, k) => k + 0.4)], [.. rows.Select(row => row.Kernel.Name)]);
-        var ticks = Enumerable.Range(-5, 14).ToArray();
+        var ticks = Enumerable.Range(-5, 16).ToArray();
         plot.Axes.Left.SetTicks([.. ticks.Select(t => (double)t)], [.. ticks.Select(t => t >= 0 ? $"{1 << t}×" : $"1/{1 << -t}×")]);
         plot.Title($"time per run relative to {baseline} (lower is better)");
         plot.ShowLegend(ScottPlot.Edge.Bottom);

@@ -1,0 +1,150 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Text;
+using UringBpf.Bytecode;
+using UringBpf.Compiler;
+using UringBpf.Runtime;
+using UringBpf.Verifier;
+
+namespace UringBpf.Perf;
+
+/// <summary>
+/// `compile`: what compiling takes (RyuJIT included), how it grows, what long programs cost per instruction when they run,
+/// and how soon a hook runs for the first time, in this process and in fresh ones.
+/// </summary>
+internal static class CompileComparison
+{
+    public static int Run(string folder, int rounds)
+    {
+        var text = new StringBuilder("# Compiling\n\n");
+        Kernels(text, rounds);
+        Lengths(text, rounds);
+        FirstRuns(text, rounds);
+        Directory.CreateDirectory(folder);
+        File.WriteAllText(Path.Combine(folder, "compile.md"), text.ToString());
+        Console.Write(text);
+        return 0;
+    }
+
+    /// <summary>In a fresh process: from the object's bytes on disk to the end of the first run; prints microseconds.</summary>
+    public static int Cold(string name, string mode)
+    {
+        var start = Stopwatch.GetTimestamp();
+        var kernel = Kernel.All.Single(candidate => candidate.Name == name);
+        var (verified, maps) = kernel.Load();
+        using var program = ProgramCompiler.Compile(verified, maps, CompilerOptions.Default with { Mode = Enum.Parse<CompilationMode>(mode) });
+        program.Run([]);
+        Console.WriteLine(Stopwatch.GetElapsedTime(start).TotalMicroseconds.ToString("0", CultureInfo.InvariantCulture));
+        return 0;
+    }
+
+    private static void Kernels(StringBuilder text, int rounds)
+    {
+        text.Append("Microseconds, warm: median (minimum) of compiling a verified program to machine code, RyuJIT included.\n\n| program | instructions | compile |\n|---|---:|---:|\n");
+        var small = new List<double>();
+        foreach (var kernel in Kernel.All)
+        {
+            var (verified, maps) = kernel.Load();
+            using (maps)
+            {
+                var times = Times(rounds, () => ProgramCompiler.Compile(verified, maps).Dispose());
+                var slots = verified.Spec.Instructions.Length;
+                if (slots <= 100) small.Add(times.Median);
+                text.Append(CultureInfo.InvariantCulture, $"| {kernel.Title} | {slots} | {times.Median:0} ({times.Minimum:0}) |\n");
+            }
+        }
+        small.Sort();
+        text.Append(CultureInfo.InvariantCulture, $"| **median of those up to 100 instructions** | | **{small[small.Count / 2]:0}** |\n\n");
+    }
+
+    private static void Lengths(StringBuilder text, int rounds)
+    {
+        text.Append("Growth: generated programs of the same blocks. Nanoseconds per instruction of a run are of instructions executed.\n\n" +
+            "| instructions | compile µs | per instruction µs | run ns per instruction | relative to 1,000 |\n|---:|---:|---:|---:|---:|\n");
+        var lengths = new[] { 100, 1_000, 4_000, 10_000, 20_000, 50_000 };
+        var programs = lengths.Select(length => ProgramVerifier.VerifyOrThrow(GeneratedProgram.Of(length))).ToList();
+        var mapSets = programs.Select(program => MapSet.Create(program.Spec.Maps)).ToList();
+        var compiled = programs.Select((program, i) => ProgramCompiler.Compile(program, mapSets[i])).ToList();
+        var context = new byte[64];
+        new Random(42).NextBytes(context);
+        var executed = programs.Select((program, i) =>
+        {
+            using var interpreter = new CheckedInterpreter(program.Spec, mapSets[i]);
+            return interpreter.Run((byte[])context.Clone()).Instructions;
+        }).ToList();
+        var timings = Interleaved.Measure([.. compiled.Select((program, i) => new Candidate(lengths[i].ToString(CultureInfo.InvariantCulture), runs =>
+        {
+            for (var run = 0; run < runs; run++) program.Run(context);
+        }))], rounds);
+        var baseline = timings[1].MedianNs / executed[1];
+        for (var i = 0; i < lengths.Length; i++)
+        {
+            var (program, maps) = (programs[i], mapSets[i]);
+            var times = Times(Math.Max(3, Math.Min(rounds, 20_000 / lengths[i])), () => ProgramCompiler.Compile(program, maps).Dispose());
+            var perInstruction = timings[i].MedianNs / executed[i];
+            text.Append(CultureInfo.InvariantCulture,
+                $"| {program.Spec.Instructions.Length:n0} | {times.Median:n0} | {times.Median / program.Spec.Instructions.Length:0.00} | {perInstruction:0.00} | {perInstruction / baseline:0.00} |\n");
+            compiled[i].Dispose();
+            maps.Dispose();
+        }
+        text.Append('\n');
+    }
+
+    private static void FirstRuns(StringBuilder text, int rounds)
+    {
+        var kernel = Kernel.All.Single(candidate => candidate.Name == "filter");
+        var (verified, maps) = kernel.Load();
+        using (maps)
+        {
+            var eager = Times(rounds, () => First(CompilationMode.Eager));
+            var tiered = Times(rounds, () => First(CompilationMode.Tiered));
+            text.Append("Microseconds to the end of the first run of the completion filter: median (minimum).\n\n| from | eager | tiered |\n|---|---:|---:|\n");
+            text.Append(CultureInfo.InvariantCulture, $"| verified, in a warm process | {eager.Median:0} ({eager.Minimum:0}) | {tiered.Median:0} ({tiered.Minimum:0}) |\n");
+        }
+        var cold = new[] { CompilationMode.Eager, CompilationMode.Tiered }.Select(mode => Fresh(mode, Math.Min(rounds, 15))).ToList();
+        text.Append(CultureInfo.InvariantCulture, $"| the object file, in a fresh process | {cold[0].Median:n0} ({cold[0].Minimum:n0}) | {cold[1].Median:n0} ({cold[1].Minimum:n0}) |\n");
+
+        // What is compiled in the background is left to finish before the next round.
+        void First(CompilationMode mode)
+        {
+            using var program = ProgramCompiler.Compile(verified, maps, CompilerOptions.Default with { Mode = mode });
+            program.Run([]);
+            if (program is TieredProgram tiered) s_pending.Add(tiered.Compilation);
+        }
+    }
+
+    private static readonly List<Task> s_pending = [];
+
+    private static (double Median, double Minimum) Fresh(CompilationMode mode, int times)
+    {
+        var results = new List<double>();
+        for (var i = 0; i < times; i++)
+        {
+            using var process = Process.Start(new ProcessStartInfo(Environment.ProcessPath!, ["cold", "filter", mode.ToString()]) { RedirectStandardOutput = true })!;
+            results.Add(double.Parse(process.StandardOutput.ReadToEnd(), CultureInfo.InvariantCulture));
+            process.WaitForExit();
+        }
+        results.Sort();
+        return (results[results.Count / 2], results[0]);
+    }
+
+    private static (double Median, double Minimum) Times(int rounds, Action action)
+    {
+        // The first calls compile the compiler; the runtime then replaces its quick code.
+        for (var i = 0; i < (rounds > 20 ? 60 : 1); i++) action();
+        Task.WaitAll(s_pending);
+        Thread.Sleep(150);
+        for (var i = 0; i < 40 && rounds > 20; i++) action();
+        var times = new double[rounds];
+        for (var i = 0; i < rounds; i++)
+        {
+            var start = Stopwatch.GetTimestamp();
+            action();
+            times[i] = Stopwatch.GetElapsedTime(start).TotalMicroseconds;
+            Task.WaitAll(s_pending);
+            s_pending.Clear();
+        }
+        Array.Sort(times);
+        return (times[rounds / 2], times[0]);
+    }
+}
