@@ -1,3 +1,4 @@
+using System.Reflection;
 using UringBpf.Bytecode;
 using UringBpf.Runtime;
 
@@ -6,23 +7,73 @@ namespace UringBpf.Compiler.Tests;
 /// <summary>What optimisations must not change: results, memory, budgets; and that the IL stays well formed.</summary>
 public sealed class OptimisationTests
 {
+    // Every switch off alone and on alone, so that what goes wrong with all of them can be bisected.
     private static readonly (string Name, CompilerOptions Options)[] s_variants =
     [
         ("default", CompilerOptions.Default),
         ("regions", CompilerOptions.Default with { RegionInstructions = 64 }),
         ("straight regions", CompilerOptions.Straight with { RegionInstructions = 64 }),
-        ("live ranges only", CompilerOptions.Straight with { SplitLiveRanges = true }),
-        ("narrow registers only", CompilerOptions.Straight with { SplitLiveRanges = true, NarrowRegisters = true }),
-        ("stack slots only", CompilerOptions.Straight with { SplitLiveRanges = true, StackSlotsInLocals = true }),
-        ("inlining only", CompilerOptions.Straight with { InlineSubprograms = true }),
+        .. Switches.Select(property => ($"without {property.Name}", Set(CompilerOptions.Default with { }, property, false))),
+        .. Switches.Select(property => ($"{property.Name} only", Set(CompilerOptions.Straight with { SplitLiveRanges = true }, property, true))),
     ];
+
+    private static IEnumerable<PropertyInfo> Switches => typeof(CompilerOptions).GetProperties().Where(property => property.PropertyType == typeof(bool) && property.Name != nameof(CompilerOptions.RecordSites));
+
+    private static CompilerOptions Set(CompilerOptions options, PropertyInfo property, bool value)
+    {
+        property.SetValue(options, value);
+        return options;
+    }
+
+    [Fact]
+    public void EverySwitchIsOnByDefaultAndOffInTheStraightTranslation()
+    {
+        Assert.True(Switches.Count() >= 12);
+        Assert.All(Switches, property =>
+        {
+            Assert.True((bool)property.GetValue(CompilerOptions.Default)!, property.Name);
+            Assert.False((bool)property.GetValue(CompilerOptions.Straight)!, property.Name);
+        });
+    }
+
+    /// <summary>A program that each optimisation changes, so that switching it off is seen to do something.</summary>
+    public static TheoryData<string, string> Effects => new()
+    {
+        // Dead code: facts say that the jump is always taken.
+        { nameof(CompilerOptions.SkipDeadCode), "if r1 == 0 goto end\nr0 = 7\nr0 *= 3\nend: r0 = 1\nexit" },
+        { nameof(CompilerOptions.SplitLiveRanges), "r0 = *(u64 *)(r1 + 0)\nr2 = r0\nr0 = *(u64 *)(r1 + 8)\nr0 += r2\nexit" },
+        { nameof(CompilerOptions.NarrowRegisters), "w0 = *(u32 *)(r1 + 0)\nw0 += 3\nw0 *= 5\nexit" },
+        { nameof(CompilerOptions.StackSlotsInLocals), "r2 = 1\n*(u64 *)(r10 - 8) = r2\nr0 = *(u64 *)(r10 - 8)\nexit" },
+        { nameof(CompilerOptions.VectorizeLoops), "r0 = 0\nr2 = 0\nloop: r3 = r1\nr3 += r2\nr4 = *(u8 *)(r3 + 0)\nr0 += r4\nr2 += 1\nif r2 != 64 goto loop\nexit" },
+        { nameof(CompilerOptions.AvoidBranches), "r0 = 0\nr2 = *(u64 *)(r1 + 0)\nif r2 == 0 goto end\nr0 = r2\nend: r0 += 1\nexit" },
+        { nameof(CompilerOptions.MoveBlocks), "r0 = 0\n*(u64 *)(r1 + 0) = 0\n*(u64 *)(r1 + 8) = 0\n*(u64 *)(r1 + 16) = 0\n*(u64 *)(r1 + 24) = 0\nexit" },
+        { nameof(CompilerOptions.ReassociateSums), "r0 = *(u64 *)(r1 + 0)\nr2 = *(u64 *)(r1 + 8)\nr0 *= 31\nr0 += r2\nexit" },
+    };
+
+    [Theory]
+    [MemberData(nameof(Effects))]
+    public void EachSwitchHasAnEffectAloneAndNoneOnResults(string name, string source)
+    {
+        var program = TestPrograms.Trusted([.. Assembler.Assemble(source)], name == nameof(CompilerOptions.SkipDeadCode)
+            ? facts => (facts[0].MayFallThrough, facts[1].Reached, facts[2].Reached) = (false, false, false)
+            : null);
+        var without = Set(CompilerOptions.Default with { }, typeof(CompilerOptions).GetProperty(name)!, false);
+        Assert.NotEqual(ProgramDump.Il(program), ProgramDump.Il(program, without));
+        var context = new byte[RandomPrograms.ContextBytes];
+        if (name != nameof(CompilerOptions.SkipDeadCode)) new Random(1).NextBytes(context);
+        var other = (byte[])context.Clone();
+        // r1 == 0 never holds for a context: dead code is only compared as IL.
+        if (name == nameof(CompilerOptions.SkipDeadCode)) return;
+        Assert.Equal(TestPrograms.Run(program, CompilerOptions.Straight, context), TestPrograms.Run(program, CompilerOptions.Default, other));
+        Assert.Equal(context, other);
+    }
 
     [Theory]
     [InlineData(Termination.Proved)]
     [InlineData(Termination.Metered)]
     public void OptimisedProgramsDoWhatTheStraightTranslationDoes(Termination termination)
     {
-        for (var seed = 0; seed < 200; seed++)
+        for (var seed = 0; seed < 60; seed++)
         {
             var program = new RandomPrograms(seed).Make(seed % 20 == 0 ? 300 : 40, termination);
             var expected = Run(program, CompilerOptions.Straight, seed, Limits.MaxInstructionsPerRun);
@@ -34,7 +85,7 @@ public sealed class OptimisationTests
     [Fact]
     public void BudgetsRunOutAtTheSamePlace()
     {
-        for (var seed = 0; seed < 120; seed++)
+        for (var seed = 0; seed < 40; seed++)
         {
             var program = new RandomPrograms(seed).Make(40, Termination.Metered);
             var budget = seed % 40;
@@ -47,7 +98,7 @@ public sealed class OptimisationTests
     [Fact]
     public void EmittedIlIsWellFormed()
     {
-        for (var seed = 0; seed < 120; seed++)
+        for (var seed = 0; seed < 40; seed++)
         {
             var program = new RandomPrograms(seed).Make(seed % 20 == 0 ? 300 : 40, seed % 2 == 0 ? Termination.Proved : Termination.Metered);
             foreach (var (_, options) in s_variants.Append(("straight", CompilerOptions.Straight)))
