@@ -55,6 +55,17 @@ internal static class Attacks
             exit
             """) with { Code = Rule.ReadOnlyMap, At = 7 },
 
+        // A number whose negation does not exist, added to one that has a name.
+        Attack("the least number added to a copied one", null, -1, """
+            r3 = r2
+            r4 = 0x8000000000000000 ll
+            r3 += r4
+            r2 -= r4
+            r0 = r3
+            r0 ^= r2
+            exit
+            """),
+
         // Addresses.
         Attack("a pointer moved to address 0 is not known to be no NULL", Rule.NotAPointer, 8, $"""
             {LookUpHash}

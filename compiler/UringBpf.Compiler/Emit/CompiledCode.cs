@@ -40,14 +40,16 @@ public static unsafe class CompiledCode
     public static int SignedModulo32(int dividend, int divisor) =>
         divisor == 0 ? dividend : divisor == -1 ? 0 : dividend % divisor;
 
+    // Atomics are not inlined: RyuJIT (.NET 10.0) loses that they write memory, so that a load after them may move before them.
+    // In additions it folds the subtraction away with the write; others it moves with the use of their result.
+
     /// <summary>Atomic 64-bit addition; gives the new value.</summary>
+    [MethodImpl(MethodImplOptions.NoInlining)]
     public static ulong Add64(byte* address, ulong value) => Interlocked.Add(ref *(ulong*)address, value);
 
     /// <summary>Atomic 32-bit addition; gives the new value.</summary>
+    [MethodImpl(MethodImplOptions.NoInlining)]
     public static uint Add32(byte* address, uint value) => Interlocked.Add(ref *(uint*)address, value);
-
-    // Not inlined: RyuJIT (.NET 10.0) loses that these write memory, so that a load after them may move before them. In
-    // additions it folds the subtraction away with the write; the others are loops around a compare and exchange.
 
     /// <summary>Atomic 64-bit addition; gives the old value.</summary>
     [MethodImpl(MethodImplOptions.NoInlining)]
@@ -102,17 +104,20 @@ public static unsafe class CompiledCode
     }
 
     /// <summary>Atomic 64-bit exchange; gives the old value.</summary>
+    [MethodImpl(MethodImplOptions.NoInlining)]
     public static ulong Exchange64(byte* address, ulong value) => Interlocked.Exchange(ref *(ulong*)address, value);
 
     /// <summary>Atomic 32-bit exchange; gives the old value.</summary>
+    [MethodImpl(MethodImplOptions.NoInlining)]
     public static uint Exchange32(byte* address, uint value) => Interlocked.Exchange(ref *(uint*)address, value);
 
     /// <summary>Atomic 64-bit compare and exchange; gives the old value.</summary>
+    [MethodImpl(MethodImplOptions.NoInlining)]
     public static ulong CompareExchange64(byte* address, ulong expected, ulong value) => Interlocked.CompareExchange(ref *(ulong*)address, value, expected);
 
     /// <summary>Atomic 32-bit compare and exchange; gives the old value.</summary>
-    // Not inlined: cmpxchg leaves eax alone when it succeeds, and RyuJIT takes the upper half of rax for cleared whatever the
-    // expected value was cut from. As an argument it is moved into eax, which clears it.
+    // Another reason here: cmpxchg leaves eax alone when it succeeds, and RyuJIT takes the upper half of rax for cleared whatever
+    // the expected value was cut from. As an argument it is moved into eax, which clears it.
     [MethodImpl(MethodImplOptions.NoInlining)]
     public static uint CompareExchange32(byte* address, uint expected, uint value) => Interlocked.CompareExchange(ref *(uint*)address, value, expected);
 

@@ -65,8 +65,9 @@ internal sealed partial class Walker
         if (dst.Id == 0 || !src.Number.IsConstant || row.Operation is not (Operation.Add or Operation.Subtract)) return null;
         var by = (long)src.Number.Value;
         if (row.Width == 32) by = (int)by;
+        if (by is < -LinkLimit or > LinkLimit) return null;
         if (row.Operation == Operation.Subtract) by = -by;
-        if (Math.Abs(by) > LinkLimit || Math.Abs(dst.Offset + by) > LinkLimit) return null;
+        if (Math.Abs(dst.Offset + by) > LinkLimit) return null;
         if (row.Width == 64) return by;
         // The same as in 64 bits only while nothing is cut off.
         var stays = dst.Number.UMax <= uint.MaxValue && (long)dst.Number.UMin + by >= 0 && (long)dst.Number.UMax + by <= uint.MaxValue;
