@@ -2,148 +2,125 @@ using System.Buffers;
 using System.Collections.Concurrent;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
-using System.Text;
-using Microsoft.Win32.SafeHandles;
 
 namespace UringBpf.Ring;
 
-/// <summary>The host's own operations: each gives the result, or -errno.</summary>
+/// <summary>How the host's own operations are started, cancelled and completed. The operations themselves are in Operations.</summary>
 public sealed unsafe partial class Ring
 {
     private readonly ConcurrentBag<HostOperation> _hostPool = [];
     private readonly List<HostOperation?> _hostWaiting = [];
     private readonly Stack<int> _hostFree = new();
+    // Slots of the file table that operations of the host opened.
+    private readonly HashSet<int> _hostSlots = [];
 
-    /// <summary>IORING_OP_NOP.</summary>
-    public ValueTask<int> NopAsync(CancellationToken cancellationToken = default) =>
-        Start(new Sqe { Opcode = IoUringOp.Nop }, null, default, cancellationToken);
-
-    /// <summary>
-    /// A NOP that completes with any result (IORING_NOP_INJECT_RESULT, Linux 6.13): for tests of what follows a completion.
-    /// -EINVAL on older kernels.
-    /// </summary>
-    public ValueTask<int> NopAsync(int injectedResult, CancellationToken cancellationToken = default) =>
-        Start(new Sqe { Opcode = IoUringOp.Nop, OpFlags = 1, Length = (uint)injectedResult }, null, default, cancellationToken);
-
-    /// <summary>IORING_OP_READ: bytes read, 0 at the end of the file.</summary>
-    /// <param name="file">Kept open until the operation completes.</param>
-    /// <param name="buffer">Pinned until the operation completes.</param>
-    /// <param name="offset">File offset in bytes, or -1 for the current position.</param>
+    /// <summary>Submits an entry that <see cref="Prepare"/> or the caller filled in; its user_data is the ring's to set.</summary>
+    /// <param name="entry">What it names (descriptors, memory) stays valid until the operation has completed: the caller's duty.</param>
     /// <param name="cancellationToken">Asks the kernel to cancel: the result is then -ECANCELED, or the operation's own when that came first.</param>
-    public ValueTask<int> ReadAsync(SafeFileHandle file, Memory<byte> buffer, long offset, CancellationToken cancellationToken = default)
+    /// <returns>The result, or -errno. A zero-copy send completes when its memory is free again, with what was sent; of a
+    /// multishot operation only the last result is given: see <see cref="StartMultishot"/>.</returns>
+    /// <exception cref="ArgumentException">The entry has a flag that only makes sense in a <see cref="RingBatch"/> (links), or skips its completion:
+    /// then nobody could know when its memory is free.</exception>
+    public ValueTask<int> SubmitAsync(in Sqe entry, CancellationToken cancellationToken = default)
     {
-        var pin = buffer.Pin();
-        return Start(new Sqe { Opcode = IoUringOp.Read, Address = (ulong)pin.Pointer, Length = (uint)buffer.Length, Offset = (ulong)offset }, file, pin, cancellationToken);
+        if ((entry.Flags & (SqeFlags.Link | SqeFlags.HardLink)) != 0) throw new ArgumentException("An entry that is linked to the next belongs into a RingBatch.", nameof(entry));
+        RefuseSkipping(entry);
+        return Start(entry, default, cancellationToken);
     }
 
-    /// <summary>IORING_OP_WRITE: bytes written.</summary>
-    /// <param name="file">Kept open until the operation completes.</param>
-    /// <param name="buffer">Pinned until the operation completes.</param>
-    /// <param name="offset">File offset in bytes, or -1 for the current position.</param>
-    /// <param name="cancellationToken">As for reads.</param>
-    public ValueTask<int> WriteAsync(SafeFileHandle file, ReadOnlyMemory<byte> buffer, long offset, CancellationToken cancellationToken = default)
+    internal static void RefuseSkipping(in Sqe entry)
     {
-        var pin = buffer.Pin();
-        return Start(new Sqe { Opcode = IoUringOp.Write, Address = (ulong)pin.Pointer, Length = (uint)buffer.Length, Offset = (ulong)offset }, file, pin, cancellationToken);
+        if ((entry.Flags & SqeFlags.CqeSkipSuccess) != 0)
+            throw new ArgumentException("An operation whose completion is skipped can't be awaited, and nobody would know when its memory is free.", nameof(entry));
     }
 
-    /// <summary>IORING_OP_FSYNC.</summary>
-    public ValueTask<int> FSyncAsync(SafeFileHandle file, CancellationToken cancellationToken = default) =>
-        Start(new Sqe { Opcode = IoUringOp.FSync }, file, default, cancellationToken);
-
-    /// <summary>IORING_OP_OPENAT: a new descriptor, close-on-exec, that the caller owns.</summary>
-    /// <param name="path">Absolute, or relative to the working directory.</param>
-    /// <param name="openFlags">O_* of open(2).</param>
-    /// <param name="mode">Permissions of a file that is created.</param>
-    /// <param name="cancellationToken">As for reads.</param>
-    public ValueTask<int> OpenAsync(string path, int openFlags = 0, int mode = 0, CancellationToken cancellationToken = default)
+    private ValueTask<int> Start(in Sqe entry, in HostMemory memory, CancellationToken cancellationToken)
     {
-        const int currentDirectory = -100, closeOnExec = 0x80000;
-        var text = new byte[Encoding.UTF8.GetByteCount(path) + 1];
-        Encoding.UTF8.GetBytes(path, text);
-        var pin = text.AsMemory().Pin();
-        return Start(new Sqe { Opcode = IoUringOp.OpenAt, Fd = currentDirectory, Address = (ulong)pin.Pointer, Length = (uint)mode, OpFlags = (uint)(openFlags | closeOnExec) }, null, pin, cancellationToken);
+        var host = Prepared(entry, memory, cancellationToken);
+        var task = new ValueTask<int>(host, host.Version);
+        Post(host);
+        return task;
     }
 
-    /// <summary>IORING_OP_CLOSE of a descriptor the caller owns.</summary>
-    public ValueTask<int> CloseAsync(int fd, CancellationToken cancellationToken = default) =>
-        Start(new Sqe { Opcode = IoUringOp.Close, Fd = fd }, null, default, cancellationToken);
-
-    /// <summary>IORING_OP_STATX of a path into a 256-byte <c>struct statx</c>.</summary>
-    /// <param name="path">Absolute, or relative to the working directory.</param>
-    /// <param name="result">At least 256 bytes; pinned until the operation completes.</param>
-    /// <param name="mask">STATX_* of statx(2); default the basic fields.</param>
-    /// <param name="cancellationToken">As for reads.</param>
-    /// <exception cref="ArgumentException"><paramref name="result"/> is too short.</exception>
-    public ValueTask<int> StatXAsync(string path, Memory<byte> result, uint mask = 0x7FF, CancellationToken cancellationToken = default)
-    {
-        const int currentDirectory = -100, statxBytes = 256;
-        if (result.Length < statxBytes) throw new ArgumentException($"struct statx takes {statxBytes} bytes.", nameof(result));
-        // One pin holds both: the path goes behind the result in memory of its own.
-        var length = Encoding.UTF8.GetByteCount(path);
-        var memory = (byte*)NativeMemory.Alloc((nuint)length + 1);
-        Encoding.UTF8.GetBytes(path, new Span<byte>(memory, length));
-        memory[length] = 0;
-        var pin = result.Pin();
-        return Start(new Sqe { Opcode = IoUringOp.StatX, Fd = currentDirectory, Address = (ulong)memory, Length = mask, Offset = (ulong)pin.Pointer }, null, pin, cancellationToken, memory);
-    }
-
-    /// <summary>IORING_OP_TIMEOUT: -ETIME after the delay.</summary>
-    public ValueTask<int> TimeoutAsync(TimeSpan delay, CancellationToken cancellationToken = default) =>
-        Start(new Sqe { Opcode = IoUringOp.Timeout, Offset = 0, Length = 1, Address3 = (ulong)delay.Ticks }, null, default, cancellationToken);
-
-    private ValueTask<int> Start(in Sqe entry, SafeFileHandle? file, MemoryHandle pin, CancellationToken cancellationToken, byte* native = null)
+    /// <summary>An operation that is ready to be posted.</summary>
+    /// <exception cref="ObjectDisposedException">A file is closed: nothing was started, and all that was pinned or allocated is released.</exception>
+    internal HostOperation Prepared(in Sqe entry, in HostMemory memory, CancellationToken cancellationToken)
     {
         if (!_hostPool.TryTake(out var host)) host = new HostOperation(this) { Inline = DeliversInline };
         try
         {
-            host.Begin(entry, file, pin, native, cancellationToken);
+            host.Begin(entry, memory, cancellationToken);
+            return host;
         }
         catch (ObjectDisposedException)
         {
-            // The file is closed: nothing was started.
-            pin.Dispose();
-            NativeMemory.Free(native);
+            memory.Pin.Dispose();
+            memory.SecondPin.Dispose();
+            NativeMemory.Free(memory.Native);
             Recycle(host);
             throw;
         }
-        var task = new ValueTask<int>(host, host.Version);
-        Post(host);
-        return task;
     }
 
     internal void Recycle(HostOperation host) => _hostPool.Add(host);
 
     internal void Submit(HostOperation host)
     {
-        // A ring that stops takes nothing new, or it might never come to an end.
-        if (host.CancelRequested || _stopping)
-        {
-            _hostWakeUps++;
-            host.Finish(-Errno.Canceled);
-            return;
-        }
+        if (Refused(host)) return;
         var operation = _operations.Take(OperationOwner.Host);
         if (operation == null)
         {
             _backlog.Enqueue(host);
             return;
         }
+        Submit(host, operation);
+    }
+
+    // A ring that stops takes nothing new, or it might never come to an end.
+    internal bool Refused(HostOperation host)
+    {
+        if (!host.CancelRequested && !_stopping) return false;
+        Answer(host, -Errno.Canceled);
+        return true;
+    }
+
+    internal void Submit(HostOperation host, Operation* operation)
+    {
         var entry = Reserve(operation);
         *entry = host.Entry;
         entry->UserData = operation->Tag;
         operation->Opcode = host.Entry.Opcode;
-        if (operation->Opcode == IoUringOp.Timeout)
+        var refused = host.TakesSlot ? TakeSlot(host, entry) : host.Slot >= 0 && !_hostSlots.Remove(host.Slot) ? -Errno.BadF : 0;
+        if (refused < 0)
         {
-            var ticks = (long)entry->Address3;
+            host.Slot = -1;
+            Abandon(operation, entry);
+            Answer(host, refused);
+            return;
+        }
+        if (host.HasDelay)
+        {
             var time = &_operations.Extra(operation)->Time;
-            *time = new IoUring.Timespec { Seconds = ticks / TimeSpan.TicksPerSecond, Nanoseconds = ticks % TimeSpan.TicksPerSecond * 100 };
-            entry->Address3 = 0;
+            *time = host.Delay;
             entry->Address = (ulong)time;
         }
         operation->Host = Wait(host);
         host.Operation = OperationTable.IndexOf(operation);
         Send(operation, entry);
+    }
+
+    private int TakeSlot(HostOperation host, Sqe* entry)
+    {
+        host.Slot = TakeFileSlot();
+        if (host.Slot < 0) return -Errno.NFile;
+        entry->FileIndex = (uint)host.Slot + 1;
+        return 0;
+    }
+
+    internal void Answer(HostOperation host, int result)
+    {
+        _hostWakeUps++;
+        host.Finish(result);
     }
 
     internal void Cancel(HostOperation host, short version)
@@ -156,14 +133,27 @@ public sealed unsafe partial class Ring
     [MethodImpl(MethodImplOptions.NoInlining)]
     private void CompleteHost(Operation* operation, int result, CqeFlags flags)
     {
-        // A multishot operation of the host has no waiter for the rest: only the last completion counts.
-        if ((flags & CqeFlags.More) != 0) return;
         var host = _hostWaiting[operation->Host]!;
+        host.Multishot?.Add(result, flags);
+        if ((flags & CqeFlags.More) != 0)
+        {
+            // What a zero-copy send moved: its notification, which frees the memory, says nothing of it.
+            host.Early = result;
+            host.HasEarly = true;
+            return;
+        }
+        if (host.HasEarly && (flags & CqeFlags.Notification) != 0) result = host.Early;
         _hostWaiting[operation->Host] = null;
         _hostFree.Push(operation->Host);
         _operations.Free(operation);
-        _hostWakeUps++;
-        host.Finish(result);
+        if (host.Slot >= 0)
+        {
+            // A slot that was opened into, or not closed, is the host's; one that was closed, or not opened, is free.
+            if (host.TakesSlot == (result < 0)) _freeFileSlots.Push(host.Slot);
+            else _hostSlots.Add(host.Slot);
+            if (host.TakesSlot && result >= 0) result = host.Slot;
+        }
+        Answer(host, result);
     }
 
     private int Wait(HostOperation host)
@@ -178,6 +168,23 @@ public sealed unsafe partial class Ring
     }
 }
 
+/// <summary>What an operation of the host holds until it has completed.</summary>
+internal unsafe struct HostMemory
+{
+    public SafeHandle? File;
+    /// <summary>Goes into <see cref="Sqe.FileIndex"/>, where splice and tee have their input.</summary>
+    public SafeHandle? Input;
+    public MemoryHandle Pin, SecondPin;
+    /// <summary>Freed with the operation.</summary>
+    public byte* Native;
+    public TimeSpan? Delay;
+    /// <summary>Opens into a slot of the file table, which is taken when the operation is submitted.</summary>
+    public bool TakesSlot;
+    /// <summary>Closes this slot of the file table, plus 1.</summary>
+    public int ClosesSlot;
+    public Multishot? Multishot;
+}
+
 /// <summary>A host's operation on its way: pooled, one result.</summary>
 internal sealed unsafe class HostOperation(Ring ring) : Waiter<int>, IRingCommand
 {
@@ -188,26 +195,58 @@ internal sealed unsafe class HostOperation(Ring ring) : Waiter<int>, IRingComman
     public int Operation = -1;
     /// <summary>Cancelled before it was submitted.</summary>
     public bool CancelRequested;
-    private SafeFileHandle? _file;
+    public bool HasEarly;
+    public int Early;
+    public bool HasDelay;
+    public IoUring.Timespec Delay;
+    public bool TakesSlot;
+    /// <summary>Slot of the file table that it opens or closes, or -1.</summary>
+    public int Slot = -1;
+    public Multishot? Multishot;
+    private SafeHandle? _file;
+    private SafeHandle? _input;
     private MemoryHandle _pin;
+    private MemoryHandle _secondPin;
     private byte* _native;
     private CancellationTokenRegistration _registration;
 
-    public void Begin(in Sqe entry, SafeFileHandle? file, MemoryHandle pin, byte* native, CancellationToken cancellationToken)
+    public void Begin(in Sqe entry, in HostMemory memory, CancellationToken cancellationToken)
     {
         Entry = entry;
-        CancelRequested = false;
-        if (file != null)
+        CancelRequested = HasEarly = false;
+        // First, as it is what can throw.
+        if (memory.File != null) Entry.Fd = Hold(memory.File);
+        _file = memory.File;
+        if (memory.Input != null)
         {
-            // First, as it is what can throw.
-            var added = false;
-            file.DangerousAddRef(ref added);
-            Entry.Fd = (int)file.DangerousGetHandle();
+            try
+            {
+                Entry.FileIndex = (uint)Hold(memory.Input);
+            }
+            catch (ObjectDisposedException)
+            {
+                _file?.DangerousRelease();
+                _file = null;
+                throw;
+            }
         }
-        _file = file;
-        _pin = pin;
-        _native = native;
+        _input = memory.Input;
+        _pin = memory.Pin;
+        _secondPin = memory.SecondPin;
+        _native = memory.Native;
+        Multishot = memory.Multishot;
+        TakesSlot = memory.TakesSlot;
+        Slot = memory.ClosesSlot - 1;
+        HasDelay = memory.Delay != null;
+        if (memory.Delay is { } delay) Delay = new IoUring.Timespec { Seconds = delay.Ticks / TimeSpan.TicksPerSecond, Nanoseconds = delay.Ticks % TimeSpan.TicksPerSecond * 100 };
         if (cancellationToken.CanBeCanceled) _registration = cancellationToken.UnsafeRegister(s_cancel, this);
+    }
+
+    private static int Hold(SafeHandle handle)
+    {
+        var added = false;
+        handle.DangerousAddRef(ref added);
+        return (int)handle.DangerousGetHandle();
     }
 
     public void Run(Ring owner) => owner.Submit(this);
@@ -221,15 +260,21 @@ internal sealed unsafe class HostOperation(Ring ring) : Waiter<int>, IRingComman
         _registration.Dispose();
         _registration = default;
         _pin.Dispose();
+        _secondPin.Dispose();
         _file?.DangerousRelease();
+        _input?.DangerousRelease();
         NativeMemory.Free(_native);
         _native = null;
+        _file = _input = null;
+        Multishot?.End(result);
+        Multishot = null;
         Complete(result);
     }
 
     protected override void Recycle() => ring.Recycle(this);
 
-    private void RequestCancel()
+    /// <summary>Asks the owner to cancel it, unless it is over by then.</summary>
+    public void RequestCancel()
     {
         var version = Version;
         ring.Post(new DelegateCommand(owner => owner.Cancel(this, version), null));

@@ -25,7 +25,7 @@ public sealed unsafe partial class Ring
         var backend = BackendChoice.Create(options with { Backend = RingBackendKind.Simulated });
         var ring = new Ring(backend, options, Thread.CurrentThread) { _state = ExecutionSlot.Current, _stepped = true };
         backend.EnterThread(ring._state);
-        ring.Prepare();
+        ring.BeginOnOwner();
         ring.Simulation.NeverWaits = true;
         return ring;
     }

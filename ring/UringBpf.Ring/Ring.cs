@@ -153,7 +153,7 @@ public sealed unsafe partial class Ring : IAsyncDisposable
         return new ValueTask(done.Task);
     }
 
-    private void Prepare()
+    private void BeginOnOwner()
     {
         _state->Host = _recorder == null ? HookCalls.Table : RecordedCalls.Table;
         _state->Site = -1;
@@ -161,7 +161,7 @@ public sealed unsafe partial class Ring : IAsyncDisposable
 
     private void Run()
     {
-        Prepare();
+        BeginOnOwner();
         try
         {
             while (true)
@@ -235,14 +235,15 @@ public sealed unsafe partial class Ring : IAsyncDisposable
 
     private void RunCommands()
     {
-        while (_backlog.Count > 0 && _operations.Available > 0)
+        // In their order: a batch waits until there is a slot for each of its operations.
+        while (_backlog.TryPeek(out var first) && _operations.Available >= (first is BatchCommand batch ? batch.Items.Length : 1))
         {
             _backlog.Dequeue().Run(this);
         }
         // Those that came while others wait for a slot queue behind them.
         while (_inbox.TryDequeue(out var command))
         {
-            if (_backlog.Count > 0 && command is HostOperation) _backlog.Enqueue(command);
+            if (_backlog.Count > 0 && command is HostOperation or BatchCommand) _backlog.Enqueue(command);
             else command.Run(this);
         }
     }

@@ -139,6 +139,39 @@ internal sealed unsafe class KernelBackend : RingBackend
         return result < 0 ? result : 0;
     }
 
+    public override int CancelFile(int fd, TimeSpan patience)
+    {
+        const uint all = 1, byFile = 2;
+        var cancel = new IoUring.SyncCancel
+        {
+            Fd = fd,
+            Flags = all | byFile,
+            Timeout = new IoUring.Timespec { Seconds = patience.Ticks / TimeSpan.TicksPerSecond, Nanoseconds = patience.Ticks % TimeSpan.TicksPerSecond * 100 },
+        };
+        return IoUring.Register(_fd, IoUring.RegisterSyncCancel, &cancel, 1) is var result and < 0 ? result : 0;
+    }
+
+    public override int RegisterBufferRing(nint entries, uint count, ushort group, bool incremental)
+    {
+        const ushort fillPieceByPiece = 2;
+        var register = new IoUring.BufferRingRegister { Address = (ulong)entries, Count = count, Group = group, Flags = incremental ? fillPieceByPiece : (ushort)0 };
+        return IoUring.Register(_fd, IoUring.RegisterBufferRing, &register, 1);
+    }
+
+    public override void UnregisterBufferRing(ushort group)
+    {
+        var register = new IoUring.BufferRingRegister { Group = group };
+        IoUring.Register(_fd, IoUring.UnregisterBufferRing, &register, 1);
+    }
+
+    public override int RegisterBuffers(IoVector* buffers, uint count)
+    {
+        var register = new IoUring.ResourceRegister { Count = count, Data = (ulong)buffers };
+        return IoUring.Register(_fd, IoUring.RegisterBuffers2, &register, (uint)sizeof(IoUring.ResourceRegister));
+    }
+
+    public override void UnregisterBuffers() => IoUring.Register(_fd, IoUring.UnregisterBuffers, null, 0);
+
     public override void Dispose()
     {
         if (_ring > 0)

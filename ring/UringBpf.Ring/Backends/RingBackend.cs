@@ -110,6 +110,28 @@ internal abstract unsafe class RingBackend : IDisposable
     /// <summary>Makes a table of empty file slots. 0 or -errno.</summary>
     public abstract int CreateFileTable(uint count);
 
+    /// <summary>Entries that can be handed out before the queue is full.</summary>
+    public uint Room => SqEntries - Unsubmitted;
+
+    /// <summary>Cancels what is in flight on a descriptor and waits for it. 0 or -errno.</summary>
+    public virtual int CancelFile(int fd, TimeSpan patience) => -Errno.OpNotSupp;
+
+    /// <summary>Registers a ring of provided buffers, whose memory stays until it is unregistered. 0 or -errno.</summary>
+    public virtual int RegisterBufferRing(nint entries, uint count, ushort group, bool incremental) => -Errno.OpNotSupp;
+
+    /// <summary>Ends a group of provided buffers.</summary>
+    public virtual void UnregisterBufferRing(ushort group)
+    {
+    }
+
+    /// <summary>Registers memory for fixed reads and writes, which stays until it is unregistered. 0 or -errno.</summary>
+    public virtual int RegisterBuffers(IoVector* buffers, uint count) => -Errno.OpNotSupp;
+
+    /// <summary>Ends the registration.</summary>
+    public virtual void UnregisterBuffers()
+    {
+    }
+
     /// <summary>Puts a descriptor into a file slot; -1 empties it. 0 or -errno.</summary>
     public abstract int SetFile(uint slot, int fd);
 

@@ -31,7 +31,8 @@ internal static unsafe partial class IoUring
     public const int OffsetSqRing = 0, OffsetSqes = 0x10000000;
     public const uint FeatureSingleMmap = 1, FeatureNoDrop = 2, FeatureSubmitStable = 4, FeatureExtArg = 1 << 8, FeatureRegisteredRing = 1 << 13;
     public const uint EnterGetEvents = 1, EnterExtArg = 1 << 3, EnterRegisteredRing = 1 << 4;
-    public const uint RegisterFiles = 2, RegisterFilesUpdate = 6, RegisterProbe = 8, RegisterFiles2 = 13, RegisterRingFds = 20, UnregisterRingFds = 21;
+    public const uint RegisterFiles = 2, RegisterFilesUpdate = 6, RegisterProbe = 8, RegisterFiles2 = 13, RegisterRingFds = 20, UnregisterRingFds = 21,
+        UnregisterBuffers = 1, RegisterBuffers2 = 15, RegisterBufferRing = 22, UnregisterBufferRing = 23, RegisterSyncCancel = 24;
     public const uint SqCqOverflow = 1 << 1, SqTaskRun = 1 << 2;
     public const uint FilesSparse = 1;
 
@@ -85,6 +86,27 @@ internal static unsafe partial class IoUring
     {
         public uint Offset, Reserved;
         public ulong Data;
+    }
+
+    /// <summary>struct io_uring_sync_cancel_reg.</summary>
+    [StructLayout(LayoutKind.Sequential)]
+    public struct SyncCancel
+    {
+        public ulong Address;
+        public int Fd;
+        public uint Flags;
+        public Timespec Timeout;
+        public fixed ulong Reserved[4];
+    }
+
+    /// <summary>struct io_uring_buf_reg.</summary>
+    [StructLayout(LayoutKind.Sequential)]
+    public struct BufferRingRegister
+    {
+        public ulong Address;
+        public uint Count;
+        public ushort Group, Flags;
+        public fixed ulong Reserved[3];
     }
 
     /// <summary>struct __kernel_timespec.</summary>

@@ -1,0 +1,145 @@
+using System.Runtime.InteropServices;
+using System.Threading.Tasks.Sources;
+
+namespace UringBpf.Ring;
+
+/// <summary>One completion of a multishot operation.</summary>
+/// <param name="Result">A count or descriptor, or -errno.</param>
+/// <param name="Flags">IORING_CQE_F_*: <see cref="CqeFlags.More"/> is missing in the last; the buffer is in <see cref="BufferId"/>.</param>
+public readonly record struct Shot(int Result, CqeFlags Flags)
+{
+    /// <summary>The buffer of the group that was used, or -1.</summary>
+    public int BufferId => (Flags & CqeFlags.Buffer) != 0 ? (int)((uint)Flags >> 16) : -1;
+}
+
+/// <summary>
+/// A multishot operation of the host (accept, receive, read, poll): one submission, many completions, taken in order. One
+/// reader at a time. Once it has ended, <see cref="NextAsync"/> gives the last completion and then null. Disposing cancels it and waits;
+/// completions not taken by then are dropped: descriptors that a dropped accept brought are closed.
+/// </summary>
+public sealed class Multishot : IAsyncDisposable, IValueTaskSource<Shot?>, IThreadPoolWorkItem
+{
+    private readonly Lock _gate = new();
+    private readonly Queue<Shot> _shots = new();
+    private readonly bool _closesDropped;
+    private ManualResetValueTaskSourceCore<Shot?> _core = new() { RunContinuationsAsynchronously = false };
+    private HostOperation? _operation;
+    private ValueTask<int> _whole;
+    private bool _waiting;
+    private bool _ended;
+    private Shot? _handed;
+
+    internal Multishot(bool closesDropped) => _closesDropped = closesDropped;
+
+    internal void Started(HostOperation operation, ValueTask<int> whole)
+    {
+        _operation = operation;
+        _whole = whole;
+    }
+
+    /// <summary>The next completion, in order; null when the operation has ended and all were taken.</summary>
+    /// <exception cref="InvalidOperationException">Another reader waits already.</exception>
+    public ValueTask<Shot?> NextAsync()
+    {
+        lock (_gate)
+        {
+            if (_waiting) throw new InvalidOperationException("one reader at a time.");
+            if (_shots.TryDequeue(out var shot)) return new ValueTask<Shot?>(shot);
+            if (_ended) return new ValueTask<Shot?>((Shot?)null);
+            _core.Reset();
+            _waiting = true;
+            return new ValueTask<Shot?>(this, _core.Version);
+        }
+    }
+
+    // Ring's thread.
+    internal void Add(int result, CqeFlags flags)
+    {
+        lock (_gate)
+        {
+            var shot = new Shot(result, flags);
+            if (!_waiting)
+            {
+                _shots.Enqueue(shot);
+                return;
+            }
+            Hand(shot);
+        }
+    }
+
+    // Ring's thread: the last completion has been added, unless the ring refused or failed.
+    internal void End(int result)
+    {
+        lock (_gate)
+        {
+            _ended = true;
+            _operation = null;
+            if (_waiting) Hand(null);
+        }
+    }
+
+    private void Hand(Shot? shot)
+    {
+        _waiting = false;
+        _handed = shot;
+        ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
+    }
+
+    /// <summary>Cancels the operation and waits for its end.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        lock (_gate) _operation?.RequestCancel();
+        if (Interlocked.Exchange(ref _disposed, 1) != 0) return;
+        await _whole.ConfigureAwait(false);
+        lock (_gate)
+        {
+            while (_shots.TryDequeue(out var shot))
+            {
+                if (_closesDropped && shot.Result >= 0) IoUring.Close(shot.Result);
+            }
+        }
+    }
+
+    private int _disposed;
+
+    void IThreadPoolWorkItem.Execute() => _core.SetResult(_handed);
+
+    Shot? IValueTaskSource<Shot?>.GetResult(short token) => _core.GetResult(token);
+
+    ValueTaskSourceStatus IValueTaskSource<Shot?>.GetStatus(short token) => _core.GetStatus(token);
+
+    void IValueTaskSource<Shot?>.OnCompleted(Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags) =>
+        _core.OnCompleted(continuation, state, token, flags);
+}
+
+public sealed unsafe partial class Ring
+{
+    /// <summary>Starts a multishot operation; see <see cref="Multishot"/>.</summary>
+    /// <param name="entry">Such as <see cref="Prepare.PollMultishot"/>; descriptors it names stay valid until it has ended.</param>
+    /// <param name="file">Kept open until it has ended, in place of the entry's descriptor; or null.</param>
+    /// <exception cref="ArgumentException">As for <see cref="SubmitAsync(in Sqe, CancellationToken)"/>.</exception>
+    public Multishot StartMultishot(in Sqe entry, SafeHandle? file = null)
+    {
+        if ((entry.Flags & (SqeFlags.Link | SqeFlags.HardLink)) != 0) throw new ArgumentException("A multishot operation can't be linked.", nameof(entry));
+        RefuseSkipping(entry);
+        var multishot = new Multishot(entry.Opcode == IoUringOp.Accept && entry.FileIndex == 0);
+        var host = Prepared(entry, new HostMemory { File = file, Multishot = multishot }, default);
+        multishot.Started(host, new ValueTask<int>(host, host.Version));
+        Post(host);
+        return multishot;
+    }
+
+    /// <summary>IORING_OP_ACCEPT, multishot (Linux 5.19): a descriptor, close-on-exec, for each connection. The taker owns it.</summary>
+    public Multishot AcceptMultishot(SafeHandle socket) => StartMultishot(Prepare.AcceptMultishot(0, CloseOnExec), socket);
+
+    /// <summary>IORING_OP_RECV, multishot (Linux 6.0), into the buffers of a ring; return each with <see cref="BufferRing.Return"/>.
+    /// Ends with -ENOBUFS when there is none left: start it again after returning some.</summary>
+    public Multishot ReceiveMultishot(SafeHandle socket, BufferRing buffers, uint flags = 0) =>
+        StartMultishot(Prepare.ReceiveMultishot(0, buffers.Group, flags), socket);
+
+    /// <summary>IORING_OP_READ_MULTISHOT (Linux 6.7), of a pipe or other stream; as <see cref="ReceiveMultishot"/>.</summary>
+    public Multishot ReadMultishot(SafeHandle file, BufferRing buffers) => StartMultishot(Prepare.ReadMultishot(0, buffers.Group), file);
+
+    /// <summary>IORING_OP_POLL_ADD, multishot: each result is the POLL* events that are there.</summary>
+    public Multishot PollMultishot(SafeHandle file, uint events) => StartMultishot(Prepare.PollMultishot(0, events), file);
+}

@@ -1,0 +1,116 @@
+using System.Runtime.InteropServices;
+using UringBpf.Bytecode;
+
+namespace UringBpf.Ring;
+
+/// <summary>
+/// Operations that are submitted together, one after the other with nothing between: so that they can be linked
+/// (<see cref="SqeFlags.Link"/>, <see cref="SqeFlags.HardLink"/>: the next entry starts when this one has succeeded, or ended) and drained
+/// (<see cref="SqeFlags.Drain"/>). Kernel back end only: elsewhere such entries complete with -EINVAL. Not thread-safe; used once.
+/// </summary>
+/// <remarks>
+/// A short transfer breaks a link as a failure does: what follows completes with -ECANCELED. Where that is not wanted, let a
+/// hook decide instead. IOSQE_CQE_SKIP_SUCCESS is refused: nobody would know when the memory is free.
+/// </remarks>
+public sealed class RingBatch
+{
+    private readonly Ring _ring;
+    private readonly List<HostOperation> _items = [];
+    private bool _submitted;
+
+    internal RingBatch(Ring ring) => _ring = ring;
+
+    /// <summary>Operations added.</summary>
+    public int Count => _items.Count;
+
+    /// <summary>Adds an operation; it starts with <see cref="Submit"/>, which must follow: until then what it holds stays held.</summary>
+    /// <param name="entry">From <see cref="Prepare"/>; memory and descriptors it names stay valid until it has completed.</param>
+    /// <param name="file">Kept open until then, in place of the entry's descriptor; or null.</param>
+    /// <param name="delay">For a timeout or link timeout: the ring keeps the time.</param>
+    /// <param name="cancellationToken">Asks the kernel to cancel this one.</param>
+    /// <returns>The result, or -errno; -ECANCELED when a link before it broke.</returns>
+    /// <exception cref="InvalidOperationException">The batch was submitted.</exception>
+    /// <exception cref="ArgumentException">The entry asks to skip its completion.</exception>
+    public ValueTask<int> Add(in Sqe entry, SafeHandle? file = null, TimeSpan? delay = null, CancellationToken cancellationToken = default)
+    {
+        ThrowIfSubmitted();
+        Ring.RefuseSkipping(entry);
+        var host = _ring.Prepared(entry, new HostMemory { File = file, Delay = delay }, cancellationToken);
+        _items.Add(host);
+        return new ValueTask<int>(host, host.Version);
+    }
+
+    /// <summary>Sends them all.</summary>
+    /// <exception cref="InvalidOperationException">The batch was submitted.</exception>
+    /// <exception cref="BpfException">UB4511 when it has more operations than the submission queue has entries or the ring has slots: a
+    /// link can't be split. All of them complete with -ENOSPC then.</exception>
+    public void Submit()
+    {
+        ThrowIfSubmitted();
+        _submitted = true;
+        if (_items.Count == 0) return;
+        var batch = new BatchCommand([.. _items]);
+        if (_items.Count > _ring.Features.QueueEntries || _items.Count > _ring.Capacity)
+        {
+            batch.Refuse(_ring, -Errno.NoSpc);
+            throw new BpfException("UB4511", $"a batch of {_items.Count} operations: the queue has {_ring.Features.QueueEntries} entries, the ring {_ring.Capacity} slots, and a link can't be split.");
+        }
+        _ring.Post(batch);
+    }
+
+    private void ThrowIfSubmitted()
+    {
+        if (_submitted) throw new InvalidOperationException("the batch was submitted.");
+    }
+}
+
+internal sealed class BatchCommand(HostOperation[] items) : IRingCommand
+{
+    public HostOperation[] Items => items;
+
+    public void Run(Ring ring) => ring.Submit(this);
+
+    public void Refuse(Ring ring, int result)
+    {
+        foreach (var item in items) item.Refuse(ring, result);
+    }
+}
+
+public sealed unsafe partial class Ring
+{
+    /// <summary>Operations that can be in flight at once (<see cref="RingOptions.MaxOperations"/>).</summary>
+    public int Capacity => _operations.Count;
+
+    /// <summary>A batch of operations that are submitted together, to be linked or drained.</summary>
+    public RingBatch Batch() => new(this);
+
+    internal void Submit(BatchCommand batch)
+    {
+        var items = batch.Items;
+        if (_stopping)
+        {
+            foreach (var item in items) Answer(item, -Errno.Canceled);
+            return;
+        }
+        if (_operations.Available < items.Length)
+        {
+            _backlog.Enqueue(batch);
+            return;
+        }
+        // A link that is split by an enter is broken: everything before it goes first, then it fits.
+        FlushPending();
+        for (var attempt = 0; _backend.Room < items.Length; attempt++)
+        {
+            Enter(0);
+            if (attempt > 100_000) throw new BpfException("UB4505", "the submission queue does not drain: the ring can't go on.");
+        }
+        // The last one must not be linked to what others submit next.
+        items[^1].Entry.Flags &= ~(SqeFlags.Link | SqeFlags.HardLink);
+        foreach (var item in items)
+        {
+            // One that was cancelled before it was sent breaks its link as any cancelled one: it goes out as a failing NOP.
+            if (item.CancelRequested) item.Entry = Prepare.Nop(-Errno.Canceled) with { Flags = item.Entry.Flags & ~SqeFlags.FixedFile };
+            Submit(item, _operations.Take(OperationOwner.Host));
+        }
+    }
+}
