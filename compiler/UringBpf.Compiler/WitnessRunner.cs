@@ -29,7 +29,7 @@ public static unsafe class WitnessRunner
             try
             {
                 using var maps = MapSet.Create(spec.Maps);
-                using var interpreter = new CheckedInterpreter(spec, maps) { InstructionBudget = InstructionBudget };
+                using var interpreter = new CheckedInterpreter(spec, maps, SilentFunctions.All) { InstructionBudget = InstructionBudget };
                 result = type == ProgramTypes.Completion ? RunHook(interpreter, proposal) : RunFlat(interpreter, type, proposal, contextSize);
             }
             catch (BpfException)

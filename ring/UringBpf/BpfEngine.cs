@@ -87,16 +87,9 @@ public sealed class BpfEngine(BpfEngineOptions? options = null)
         if (program.Type == null)
             throw new BpfException("UB4004", $"program '{program.Name}' is in section '{program.Section}', which stands for no program type.");
         var result = ProgramVerifier.Verify(program, Options.Verifier);
-        return result.Program ?? throw new BpfRejectedException(program, result.Rejection!, FindWitness(program, result.Rejection!));
+        if (result.Program is { } verified) return verified;
+        throw new BpfRejectedException(program, WitnessRunner.Confirm(program, result.Rejection!, Options.Verifier.ContextSize));
     }
-
-    /// <summary>
-    /// Looks for an input that shows what a rejection is about: on which the checked interpreter faults at the instruction
-    /// that the verifier named. Runs the program, safely, on fresh maps.
-    /// </summary>
-    /// <returns>null when none was found: the program may still be unsafe, and has not been proved safe.</returns>
-    public Witness? FindWitness(ProgramSpec program, Rejection rejection) =>
-        Options.WitnessRuns > 0 ? new WitnessSearch(program, rejection, Options).Run() : null;
 
     // Program arrays whose object names their entries in '.values'.
     private static void FillProgramArrays(ObjectSpec spec, MapSet maps, ImmutableArray<BpfProgram>.Builder programs)

@@ -20,10 +20,6 @@ public sealed record BpfEngineOptions
     /// <summary>When and how programs are compiled. Without dynamic code (NativeAOT) they run on the interpreter.</summary>
     public CompilerOptions Compiler { get; init; } = CompilerOptions.Default;
 
-    /// <summary>Runs that look for an input on which a rejected program does the wrong thing, on the checked interpreter;
-    /// 0 for none. Default 256: a few milliseconds, spent on rejection only.</summary>
-    public int WitnessRuns { get; init; } = 256;
-
     /// <summary>These options with functions of the host's own, for the loader and the engines alike.</summary>
     /// <param name="functions">The built-in functions and the host's: <c>FunctionRegistry.BuiltIn.With(typeof(MyFunctions))</c>.</param>
     public BpfEngineOptions WithFunctions(FunctionRegistry functions) => this with

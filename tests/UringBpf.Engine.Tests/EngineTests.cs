@@ -62,41 +62,23 @@ public sealed class EngineTests
         Assert.Contains("unsafe.bpf.c:20", rejected.Message);
         // All or nothing, although another program of the object is fine.
         Assert.Equal(before, BpfMap.LiveCount);
-        var witness = rejected.Witness!;
-        Assert.Equal(new byte[] { 0, 0, 0, 0, 0, 16, 0, 0 }, witness.Context);
-        Assert.StartsWith("ctx[5] = 16: ", witness.ToString());
-        Assert.EndsWith($"\n witness: {witness}", rejected.Message);
-    }
-
-    [Fact]
-    public void A_witness_is_an_input_that_faults_when_it_is_run()
-    {
-        var spec = Objects.Load("unsafe.bpf.o").Program("count");
-        var result = ProgramVerifier.Verify(spec, s_eight.Options.Verifier);
-        var witness = s_eight.FindWitness(spec, result.Rejection!)!;
-        using var maps = MapSet.Create(spec.Maps);
-        using var interpreter = new CheckedInterpreter(spec, maps);
-        var context = witness.Context.ToArray();
-        Assert.Equal((result.Rejection!.Instruction, "UB4010"), (interpreter.Run(context).Fault!.Instruction, witness.Fault.Code));
-        context[5]--;
-        Assert.Null(interpreter.Run(context).Fault);
-        // The same again: nothing about it is left to chance.
-        Assert.Equal(witness.ToString(), s_eight.FindWitness(spec, result.Rejection!)!.ToString());
+        Assert.Contains("witness: ctx[5] = 16", rejected.Message);
     }
 
     [Theory]
     [InlineData("tail", "data of 14 bytes: ")]
-    [InlineData("head", null)]
-    [InlineData("leak", null)]
-    public void Witnesses_know_packets_and_completions(string program, string? expected)
+    [InlineData("head", "")]
+    [InlineData("leak", "")]
+    public void Witnesses_know_packets_and_completions(string program, string expected)
     {
         var rejected = Assert.Throws<BpfRejectedException>(() => BpfEngine.Default.Verify(Objects.Load("packet.bpf.o").Program(program)));
         // A completion with bytes has them all, so 'head' can't fault; a leak is no fault. Neither has a witness, both are refused.
-        Assert.Equal(expected, expected == null ? rejected.Witness?.ToString() : rejected.Witness!.ToString()[..expected.Length]);
+        if (expected.Length == 0) Assert.Empty(rejected.Rejection.Witness);
+        else Assert.StartsWith(expected, rejected.Rejection.Witness);
     }
 
     [Fact]
-    public void No_witness_is_looked_for_when_none_is_wanted_or_the_host_could_notice()
+    public void A_host_does_not_notice_that_a_witness_is_tried()
     {
         var printed = 0;
         var sink = TextFunctions.Sink;
@@ -104,21 +86,19 @@ public sealed class EngineTests
         try
         {
             // The program prints before it faults.
-            Assert.NotNull(Assert.Throws<BpfRejectedException>(() => s_eight.Load(Objects.Load("unsafe.bpf.o"))).Witness);
+            Assert.NotEmpty(Assert.Throws<BpfRejectedException>(() => s_eight.Load(Objects.Load("unsafe.bpf.o"))).Rejection.Witness);
             Assert.Equal(0, printed);
         }
         finally
         {
             TextFunctions.Sink = sink;
         }
-        var none = new BpfEngine(s_eight.Options with { WitnessRuns = 0 });
-        Assert.Null(Assert.Throws<BpfRejectedException>(() => none.Load(Objects.Load("unsafe.bpf.o"))).Witness);
 
         HostFunctions.Calls = 0;
         var host = new BpfEngine(s_eight.Options.WithFunctions(FunctionRegistry.BuiltIn.With(typeof(HostFunctions))));
         var code = Assembler.Assemble("call 65537\nr1 = *(u64 *)(r0 + 0)\nexit");
         var program = ProgramSpec.FromBytes("host", MemoryMarshal.AsBytes(code.AsSpan())) with { Functions = host.Options.Loading.Functions };
-        Assert.Null(Assert.Throws<BpfRejectedException>(() => host.Verify(program)).Witness);
+        Assert.Empty(Assert.Throws<BpfRejectedException>(() => host.Verify(program)).Rejection.Witness);
         Assert.Equal(0, HostFunctions.Calls);
     }
 

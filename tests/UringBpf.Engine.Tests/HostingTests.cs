@@ -5,6 +5,7 @@ using Microsoft.Extensions.Hosting;
 using UringBpf.Bytecode;
 using UringBpf.Hosting;
 using UringBpf.Ring;
+using UringBpf.Verifier;
 using Xunit;
 
 namespace UringBpf.Engine.Tests;
@@ -94,8 +95,8 @@ public sealed class HostingTests
         using var host = await Start(options =>
         {
             options.StartRing = false;
-            options.Engine = options.Engine with { WitnessRuns = 3 };
+            options.Engine = options.Engine with { Verifier = VerifierOptions.Default with { ContextSize = 3 } };
         });
-        Assert.Equal(3, host.Services.GetRequiredService<BpfEngine>().Options.WitnessRuns);
+        Assert.Equal(3, host.Services.GetRequiredService<BpfEngine>().Options.Verifier.ContextSize);
     }
 }

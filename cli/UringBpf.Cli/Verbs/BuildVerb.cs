@@ -102,7 +102,7 @@ internal static class BuildVerb
                 var text = $"{program.Name}: {rejected.Rejection.Message}";
                 if (rejected.Rejection.Why.Length > 0) text += $"; {rejected.Rejection.Why}";
                 if (rejected.Rejection.Help.Length > 0) text += $". {rejected.Rejection.Help}";
-                if (rejected.Witness != null) text += $". With {rejected.Witness}";
+                if (rejected.Rejection.Witness.Length > 0) text += $". With {rejected.Rejection.Witness}";
                 messages.Add(new Message(file, at?.Line ?? 1, Math.Max(1, at?.Column ?? 1), "error", rejected.Code, text, rejected.Message));
             }
         }

@@ -59,7 +59,7 @@ internal static class VerifyVerb
             if (result?.Rejection is { } rejection) result = result with { Rejection = WitnessRunner.Confirm(program, rejection, options.ContextSize) };
             if (result is not { Accepted: true }) exit = ExitCode.Failed;
             if (json) PrintJson(file, program, result);
-            else PrintText(file, program, result, options);
+            else PrintText(file, program, result);
         }
         return exit;
     }
@@ -98,7 +98,7 @@ internal static class VerifyVerb
         JsonLine.Write(members);
     }
 
-    private static void PrintText(string file, ProgramSpec program, VerificationResult? result, VerifierOptions options)
+    private static void PrintText(string file, ProgramSpec program, VerificationResult? result)
     {
         if (result == null)
         {
@@ -115,9 +115,6 @@ internal static class VerifyVerb
         {
             Console.Out.WriteLine($"{file}: {program.Name}: reject");
             Console.Out.WriteLine(result.Rejection);
-            // Only what the checked interpreter has confirmed.
-            var engine = new BpfEngine(BpfEngineOptions.Default with { Verifier = options });
-            if (engine.FindWitness(program, result.Rejection!) is { } witness) Console.Out.WriteLine($" witness: {witness}");
         }
     }
 }
