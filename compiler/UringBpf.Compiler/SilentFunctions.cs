@@ -17,12 +17,13 @@ internal static unsafe class SilentFunctions
         var function = FunctionRegistry.BuiltIn.Find(prototype)!;
         return prototype.Name switch
         {
-            "bpf_trace_printk" => function with { Method = Method(nameof(TracePrint)) },
-            "bpf_trace_vprintk" => function with { Method = Method(nameof(TracePrintArray)) },
+            "bpf_trace_printk" => Method(nameof(TracePrint)),
+            "bpf_trace_vprintk" => Method(nameof(TracePrintArray)),
             _ => function,
         };
 
-        static MethodInfo Method(string name) => typeof(SilentFunctions).GetMethod(name, BindingFlags.Static | BindingFlags.NonPublic)!;
+        FunctionImplementation Method(string name) =>
+            new(prototype, typeof(SilentFunctions).GetMethod(name, BindingFlags.Static | BindingFlags.NonPublic)!, function.Arity, function.TakesState);
     }
 
 #pragma warning disable IDE0060 // The helpers' own parameters.

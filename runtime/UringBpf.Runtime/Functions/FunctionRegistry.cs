@@ -15,7 +15,7 @@ namespace UringBpf.Runtime;
 public sealed record FunctionImplementation(FunctionPrototype Prototype, MethodInfo Method, int Arity, bool TakesState)
 {
     /// <summary>The method's address: what interpreters call.</summary>
-    public nint Pointer { get; } = Method.MethodHandle.GetFunctionPointer();
+    public nint Pointer => Method.MethodHandle.GetFunctionPointer();
 }
 
 /// <summary>
