@@ -37,10 +37,25 @@ public static unsafe class WitnessRunner
                 // A program whose maps can't be made, or that can't even be prepared: there is nothing to show.
                 return rejection;
             }
-            if (result.Fault is not { Code: not "UB4011" } fault || fault.Instruction != rejection.Instruction) continue;
-            return rejection with { Witness = $"{proposal.Describe(hasData)}: the run {Shortened(fault.Message)}" };
+            if (Shows(result, rejection, type) is { } outcome) return rejection with { Witness = $"{proposal.Describe(hasData)}: the run {outcome}" };
         }
         return rejection;
+    }
+
+    // What went wrong, when it is what the rejection is about.
+    private static string? Shows(CheckedResult result, Rejection rejection, ProgramType type)
+    {
+        if (result.Fault is { } fault)
+        {
+            // What lies at a map's address is this process's own matter: the run would tell of that.
+            if (rejection.Code == "UB2119") return null;
+            // A wrong pointer does harm where it is used, later.
+            var later = rejection.Code is "UB2201" or "UB2202" or "UB2203" && fault.Code == "UB4010";
+            return fault.Code != "UB4011" && (later || fault.Instruction == rejection.Instruction) ? Shortened(fault.Message) : null;
+        }
+        if (rejection.Code != "UB2501") return null;
+        var returned = type.ReturnsInt32 ? (int)result.Result : (long)result.Result;
+        return returned < type.ReturnMin || returned > type.ReturnMax ? $"returns {returned}" : null;
     }
 
     private static CheckedResult RunHook(CheckedInterpreter interpreter, Witness proposal)

@@ -11,11 +11,13 @@ public sealed unsafe partial class CheckedInterpreter
         var prototype = row.Operation == Operation.CallRegister
             ? _functions.Prototypes.Helper((int)r[instruction.Destination])
             : _spec.Functions.Find(row, instruction);
-        if (prototype == null || _functions.Find(prototype) is not { } function)
+        var isTailCall = prototype != null && (prototype.Traits & FunctionTraits.TailCall) != 0;
+        var function = prototype == null ? null : _functions.Find(prototype);
+        if (prototype == null || function == null && !isTailCall)
             throw Fault("UB4013", slot, 0, $"there is no function with number {(row.Operation == Operation.CallRegister ? (long)r[instruction.Destination] : instruction.Immediate)}");
         if (!(_spec.Type ?? ProgramTypes.Raw).Allows(prototype)) throw Fault("UB4013", slot, 0, $"programs of type {_spec.Type} may not call {prototype.Name}");
         var map = CheckArguments(slot, prototype, r, initialised);
-        if ((prototype.Traits & FunctionTraits.TailCall) != 0)
+        if (isTailCall)
         {
             var entry = ProgramArrayMap.TailCallTarget(r[2], r[3], _state);
             if (entry != null)
@@ -31,7 +33,7 @@ public sealed unsafe partial class CheckedInterpreter
         _state->CallerFrame = (byte*)r[10];
         var walked = _walked;
         _walked = (prototype.Traits & FunctionTraits.CallsBack) != 0 ? map : null;
-        r[0] = Invoke(function, r);
+        r[0] = Invoke(function!, r);
         _walked = walked;
         AddResult(prototype, map, r);
         return null;

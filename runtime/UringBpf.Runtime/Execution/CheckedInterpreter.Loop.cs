@@ -54,7 +54,12 @@ public sealed unsafe partial class CheckedInterpreter
                 case Operation.LoadPacketAbsolute or Operation.LoadPacketIndirect:
                     {
                         var offset = row.Operation == Operation.LoadPacketAbsolute ? instruction.Immediate : (int)((uint)r[src] + (uint)instruction.Immediate);
-                        if (offset < 0 || (ulong)(uint)offset + (uint)(row.Bits / 8) > _state->PacketLength) return 0;
+                        if (offset < 0 || (ulong)(uint)offset + (uint)(row.Bits / 8) > _state->PacketLength)
+                        {
+                            _returnsValue = true;
+                            return 0;
+                        }
+
                         r[0] = Packet(_state->Packet + offset, row.Bits);
                         initialised = (initialised & ~0b111110) | 1;
                         break;
@@ -76,14 +81,16 @@ public sealed unsafe partial class CheckedInterpreter
                     continue;
                 case Operation.CallSubprogram:
                     r[0] = CallSubprogram(slot, slot + 1 + instruction.Immediate, depth + 1, r, initialised);
-                    initialised = (initialised & ~0b111110) | 1;
+                    initialised = (initialised & ~0b111111) | (_returnsValue ? 1 : 0);
                     break;
                 case Operation.CallHelper or Operation.CallKfunc or Operation.CallRegister:
                     if (Call(slot, row, instruction, r, initialised) is { } ended) return ended;
                     initialised = (initialised & ~0b111110) | 1;
                     break;
                 case Operation.Exit:
-                    Need(slot, initialised, 0);
+                    // A function of the program may return nothing; who reads r0 then is at fault.
+                    if (depth == 0) Need(slot, initialised, 0);
+                    _returnsValue = (initialised & 1) != 0;
                     return r[0];
                 default:
                     throw Fault("UB4014", slot, 0, $"no code for {row.Operation}");

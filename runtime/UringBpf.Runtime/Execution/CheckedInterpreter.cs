@@ -25,6 +25,8 @@ public sealed unsafe partial class CheckedInterpreter : IDisposable
     // The map whose entries a callback is shown: their keys and values become the program's memory.
     private MapHeader* _walked;
     private long _left;
+    // Whether the function that returned last left something in r0.
+    private bool _returnsValue;
     private bool _disposed;
 
     /// <summary>A function of the program as helpers call it back: the target they know, and where it starts.</summary>

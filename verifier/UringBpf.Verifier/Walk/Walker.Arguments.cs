@@ -90,14 +90,14 @@ internal sealed partial class Walker
         }
     }
 
-    private void WrongKind(int slot, string name, Value value, string expected)
+    private void WrongKind(int slot, string name, Value value, string expected, string help = "")
     {
         if (value.IsMaybeNull)
         {
             _judge.Reject(Rule.MaybeNull, slot, $"{name} may be NULL: compare it with NULL first.", help: "add `if (!p) return 0;` before this line");
             return;
         }
-        _judge.Reject(Rule.ArgumentKind, slot, $"{name} is {value.Noun}; {expected} is expected.");
+        _judge.Reject(Rule.ArgumentKind, slot, $"{name} is {value.Noun}; {expected} is expected.", help: help);
     }
 
     private void RequireConstant(int slot, string name, Value value)
@@ -110,7 +110,7 @@ internal sealed partial class Walker
     {
         if (value.Kind != ValueKind.Map)
         {
-            WrongKind(slot, name, value, "a map");
+            WrongKind(slot, name, value, "a map", "pass the address of a variable in SEC(\".maps\"), such as `&my_map`");
             throw _judge.Fatal(Rule.ArgumentKind, slot, $"{name} is {value.Noun}; a map is expected.");
         }
         var types = call.Function.MapTypes;

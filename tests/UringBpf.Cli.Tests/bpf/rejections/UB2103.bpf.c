@@ -1,0 +1,25 @@
+#include "common.h"
+
+HOOK bad(struct uring_completion *ctx)
+{
+    __u32 key = 0;
+    __u64 *v = bpf_map_lookup_elem(&table, &key);
+    if (!v)
+        return 0;
+    __u32 i = ctx->step;
+    if (i > 16)
+        return 0;
+    return v[i] & 1;
+}
+
+HOOK mended(struct uring_completion *ctx)
+{
+    __u32 key = 0;
+    __u64 *v = bpf_map_lookup_elem(&table, &key);
+    if (!v)
+        return 0;
+    __u32 i = ctx->step;
+    if (i >= 16)
+        return 0;
+    return v[i] & 1;
+}

@@ -1,0 +1,20 @@
+#include "common.h"
+
+HOOK bad(struct uring_completion *ctx)
+{
+    __u32 key = 0;
+    __u64 *v = bpf_map_lookup_elem(&sink, &key);
+    if (!v)
+        return 0;
+    return *v & 1;
+}
+
+HOOK mended(struct uring_completion *ctx)
+{
+    __u32 key = 0;
+    __u64 *v = bpf_map_lookup_elem(&sink, &key);
+    if (!v)
+        return 0;
+    *v = ctx->step;
+    return 0;
+}

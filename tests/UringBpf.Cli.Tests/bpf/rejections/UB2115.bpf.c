@@ -1,0 +1,22 @@
+#include "common.h"
+
+HOOK bad(struct uring_completion *ctx)
+{
+    __u32 key = 0;
+    struct guarded *g = bpf_map_lookup_elem(&locked, &key);
+    if (!g)
+        return 0;
+    return *(volatile __u32 *)&g->lock.val & 1;
+}
+
+HOOK mended(struct uring_completion *ctx)
+{
+    __u32 key = 0;
+    struct guarded *g = bpf_map_lookup_elem(&locked, &key);
+    if (!g)
+        return 0;
+    bpf_spin_lock(&g->lock);
+    __u32 count = g->count;
+    bpf_spin_unlock(&g->lock);
+    return count & 1;
+}

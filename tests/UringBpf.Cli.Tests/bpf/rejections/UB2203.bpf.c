@@ -1,0 +1,21 @@
+#include "common.h"
+
+HOOK bad(struct uring_completion *ctx)
+{
+    __u32 key = 0;
+    __u64 *v = bpf_map_lookup_elem(&table, &key);
+    asm volatile("%0 += 8" : "+r"(v));
+    if (!v)
+        return 0;
+    return *v & 1;
+}
+
+HOOK mended(struct uring_completion *ctx)
+{
+    __u32 key = 0;
+    __u64 *v = bpf_map_lookup_elem(&table, &key);
+    if (!v)
+        return 0;
+    asm volatile("%0 += 8" : "+r"(v));
+    return *v & 1;
+}

@@ -1,0 +1,28 @@
+#include "common.h"
+
+HOOK bad(struct uring_completion *ctx)
+{
+    __u32 key = 0;
+    struct guarded *g = bpf_map_lookup_elem(&locked, &key);
+    if (!g)
+        return 0;
+    bpf_spin_lock(&g->lock);
+    if (g->count > 10)
+        return 0;
+    g->count++;
+    bpf_spin_unlock(&g->lock);
+    return 0;
+}
+
+HOOK mended(struct uring_completion *ctx)
+{
+    __u32 key = 0;
+    struct guarded *g = bpf_map_lookup_elem(&locked, &key);
+    if (!g)
+        return 0;
+    bpf_spin_lock(&g->lock);
+    if (g->count <= 10)
+        g->count++;
+    bpf_spin_unlock(&g->lock);
+    return 0;
+}
