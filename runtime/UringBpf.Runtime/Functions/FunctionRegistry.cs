@@ -14,8 +14,11 @@ namespace UringBpf.Runtime;
 /// <param name="TakesState">True when the last parameter is the execution state.</param>
 public sealed record FunctionImplementation(FunctionPrototype Prototype, MethodInfo Method, int Arity, bool TakesState)
 {
+    /// <summary>What engines call. Can't be changed on its own: <see cref="Pointer"/> belongs to it.</summary>
+    public MethodInfo Method { get; } = Method;
+
     /// <summary>The method's address: what interpreters call.</summary>
-    public nint Pointer => Method.MethodHandle.GetFunctionPointer();
+    public nint Pointer { get; } = Method.MethodHandle.GetFunctionPointer();
 }
 
 /// <summary>
