@@ -7,7 +7,7 @@ using UringBpf.Runtime;
 
 namespace UringBpf.Ring;
 
-/// <summary>Completion hooks: attaching, starting chains, running the hook at each completion, ending.</summary>
+// Completion hooks: attaching, starting chains, running the hook at each completion, ending.
 public sealed unsafe partial class Ring
 {
     private readonly ConcurrentBag<ChainWaiter> _chainPool = [];

@@ -5,7 +5,7 @@ using System.Runtime.InteropServices;
 
 namespace UringBpf.Ring;
 
-/// <summary>How the host's own operations are started, cancelled and completed. The operations themselves are in Operations.</summary>
+// How the host's own operations are started, cancelled and completed. The operations themselves are in Operations.
 public sealed unsafe partial class Ring
 {
     private readonly ConcurrentBag<HostOperation> _hostPool = [];

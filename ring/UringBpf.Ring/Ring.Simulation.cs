@@ -4,7 +4,7 @@ using UringBpf.Runtime;
 
 namespace UringBpf.Ring;
 
-/// <summary>Simulated rings that their maker drives turn by turn: no other thread, so nothing but the seed decides.</summary>
+// Simulated rings that their maker drives turn by turn: no other thread, so nothing but the seed decides.
 public sealed unsafe partial class Ring
 {
     // The owner calls Step itself, and hears of results at once.

@@ -2,7 +2,7 @@ using UringBpf.Bytecode;
 
 namespace UringBpf.Ring;
 
-/// <summary>The flight recorder, where there is one (<see cref="RingOptions.Recorder"/>).</summary>
+// The flight recorder, where there is one (RingOptions.Recorder).
 public sealed partial class Ring
 {
     private readonly FlightRecorder? _recorder;

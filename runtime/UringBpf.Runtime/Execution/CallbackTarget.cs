@@ -1,3 +1,4 @@
+using System.ComponentModel;
 using System.Runtime.InteropServices;
 
 namespace UringBpf.Runtime;
@@ -8,6 +9,7 @@ namespace UringBpf.Runtime;
 /// bpf_for_each_map_elem) work with any engine through it.
 /// </summary>
 [StructLayout(LayoutKind.Sequential)]
+[EditorBrowsable(EditorBrowsableState.Never)]
 public unsafe struct CallbackTarget
 {
     /// <summary>

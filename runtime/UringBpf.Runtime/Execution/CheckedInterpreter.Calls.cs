@@ -2,7 +2,7 @@ using UringBpf.Bytecode;
 
 namespace UringBpf.Runtime;
 
-/// <summary>Calls of helpers and kfuncs: every argument is checked against the prototype before the function sees it.</summary>
+// Calls of helpers and kfuncs: every argument is checked against the prototype before the function sees it.
 public sealed unsafe partial class CheckedInterpreter
 {
     // Performs the call and sets r0. Gives the program's result when a tail call took over.

@@ -4,7 +4,7 @@ using UringBpf.Bytecode;
 
 namespace UringBpf.Runtime;
 
-/// <summary>The loop: one function, from its first instruction to its exit. Callees are runs of their own.</summary>
+// The loop: one function, from its first instruction to its exit. Callees are runs of their own.
 public sealed unsafe partial class CheckedInterpreter
 {
     private ulong RunFunction(int slot, int depth, ulong* r, int initialised)

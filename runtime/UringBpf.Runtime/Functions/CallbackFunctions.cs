@@ -1,8 +1,10 @@
+using System.ComponentModel;
 using UringBpf.Bytecode;
 
 namespace UringBpf.Runtime;
 
 /// <summary>Helpers that call back into the program (<see cref="CallbackTarget"/>). Arguments are register values.</summary>
+[EditorBrowsable(EditorBrowsableState.Never)]
 public static unsafe class CallbackFunctions
 {
     /// <summary>bpf_loop: rounds made, a callback that returned non-zero included; -EINVAL for flags, -E2BIG for more than

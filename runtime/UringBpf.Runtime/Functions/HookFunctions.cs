@@ -1,3 +1,4 @@
+using System.ComponentModel;
 using System.Runtime.CompilerServices;
 
 namespace UringBpf.Runtime;
@@ -6,6 +7,7 @@ namespace UringBpf.Runtime;
 /// The kfuncs of completion hooks: they go on to the host in <see cref="ExecutionState.Host"/> (a ring, a test fixture), or
 /// give -EOPNOTSUPP where there is none. Checksums are computed here. Arguments are register values.
 /// </summary>
+[EditorBrowsable(EditorBrowsableState.Never)]
 public static unsafe class HookFunctions
 {
     // Where struct uring_completion has data and data_end.

@@ -1,8 +1,10 @@
+using System.ComponentModel;
 using UringBpf.Bytecode;
 
 namespace UringBpf.Runtime;
 
 /// <summary>Open-coded number iterators: <c>bpf_iter_num_new</c>, <c>_next</c>, <c>_destroy</c> on an 8-byte state {current, end}.</summary>
+[EditorBrowsable(EditorBrowsableState.Never)]
 public static unsafe class IteratorFunctions
 {
     /// <summary>bpf_iter_num_new(it, start, end): 0; -EINVAL or -E2BIG, and then the iterator is empty.</summary>

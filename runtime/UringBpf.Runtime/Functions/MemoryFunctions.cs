@@ -1,8 +1,10 @@
+using System.ComponentModel;
 using System.Runtime.CompilerServices;
 
 namespace UringBpf.Runtime;
 
 /// <summary>Helpers that work on bytes the verifier has checked: checksums, comparisons, packets. Arguments are register values.</summary>
+[EditorBrowsable(EditorBrowsableState.Never)]
 public static unsafe class MemoryFunctions
 {
     // Packet contexts start with the addresses of the packet's first byte and of its end.

@@ -1,3 +1,4 @@
+using System.ComponentModel;
 using System.Diagnostics;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
@@ -5,6 +6,7 @@ using System.Runtime.InteropServices;
 namespace UringBpf.Runtime;
 
 /// <summary>Helpers about time, chance, the running thread, and the locks in map values.</summary>
+[EditorBrowsable(EditorBrowsableState.Never)]
 public static unsafe partial class SystemFunctions
 {
     private const ulong NanosecondsPerJiffy = 4_000_000;

@@ -1,3 +1,4 @@
+using System.ComponentModel;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 
@@ -8,6 +9,7 @@ namespace UringBpf.Runtime;
 public delegate void TraceSink(ReadOnlySpan<byte> text);
 
 /// <summary>Helpers about text: printing, formatting, parsing. Arguments are register values.</summary>
+[EditorBrowsable(EditorBrowsableState.Never)]
 public static unsafe class TextFunctions
 {
     // bpf_trace_printk's buffer and bpf_snprintf's arguments, as in the kernel.

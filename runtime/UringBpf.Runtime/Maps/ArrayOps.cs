@@ -1,3 +1,4 @@
+using System.ComponentModel;
 using System.Runtime.CompilerServices;
 
 namespace UringBpf.Runtime;
@@ -6,6 +7,7 @@ namespace UringBpf.Runtime;
 /// What programs do with arrays: one block of elements, 8-byte strides, indexed by a 32-bit key. Updates are in place, word
 /// by word. All arguments are register values: the map's header, addresses of keys and values.
 /// </summary>
+[EditorBrowsable(EditorBrowsableState.Never)]
 public static unsafe class ArrayOps
 {
     /// <summary>Address of an element, or 0 past the end.</summary>

@@ -1,3 +1,4 @@
+using System.ComponentModel;
 using System.Numerics;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
@@ -7,6 +8,7 @@ using UringBpf.Bytecode;
 namespace UringBpf.Runtime;
 
 /// <summary>What programs do with bloom filters (<c>kernel/bpf/bloom_filter.c</c>): add a value, ask whether it may be there. No lock.</summary>
+[EditorBrowsable(EditorBrowsableState.Never)]
 public static unsafe class BloomFilterOps
 {
     [StructLayout(LayoutKind.Sequential)]

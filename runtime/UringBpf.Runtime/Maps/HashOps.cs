@@ -1,3 +1,4 @@
+using System.ComponentModel;
 using System.Runtime.CompilerServices;
 
 namespace UringBpf.Runtime;
@@ -7,6 +8,7 @@ namespace UringBpf.Runtime;
 /// register values: the map's header, addresses of keys and values. Results are addresses (0 for none) or 0 / -errno.
 /// Lookups take no lock.
 /// </summary>
+[EditorBrowsable(EditorBrowsableState.Never)]
 public static unsafe class HashOps
 {
     /// <summary>Value address: hash, 4-byte keys.</summary>

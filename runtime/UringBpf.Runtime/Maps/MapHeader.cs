@@ -1,3 +1,4 @@
+using System.ComponentModel;
 using System.Runtime.InteropServices;
 using UringBpf.Bytecode;
 
@@ -9,6 +10,7 @@ namespace UringBpf.Runtime;
 /// as its <see cref="BpfMap"/> has references, and then until every run that was active has ended.
 /// </summary>
 [StructLayout(LayoutKind.Sequential)]
+[EditorBrowsable(EditorBrowsableState.Never)]
 public unsafe struct MapHeader
 {
     /// <summary>The type.</summary>

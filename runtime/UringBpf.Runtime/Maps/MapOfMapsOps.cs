@@ -1,9 +1,11 @@
+using System.ComponentModel;
 namespace UringBpf.Runtime;
 
 /// <summary>
 /// What programs do with arrays and hashes of maps: they look up an inner map. It stays usable until the run ends, even if
 /// the host replaces or disposes it meanwhile. No lock.
 /// </summary>
+[EditorBrowsable(EditorBrowsableState.Never)]
 public static unsafe class MapOfMapsOps
 {
     /// <summary>The inner map at an index, or 0.</summary>

@@ -1,3 +1,4 @@
+using System.ComponentModel;
 using System.Runtime.CompilerServices;
 using UringBpf.Bytecode;
 
@@ -7,6 +8,7 @@ namespace UringBpf.Runtime;
 /// Map operations for any map: they look at the map's type and go on to its own. Engines that know the map at compile
 /// time call the specialised method instead (<see cref="FunctionRegistry.Specialize"/>). Arguments are register values.
 /// </summary>
+[EditorBrowsable(EditorBrowsableState.Never)]
 public static unsafe class MapOps
 {
     /// <summary>bpf_map_lookup_elem</summary>

@@ -1,8 +1,10 @@
+using System.ComponentModel;
 using System.Runtime.InteropServices;
 
 namespace UringBpf.Runtime;
 
 /// <summary>What programs do with queues and stacks (<c>kernel/bpf/queue_stack_maps.c</c>). One lock per map.</summary>
+[EditorBrowsable(EditorBrowsableState.Never)]
 public static unsafe class QueueOps
 {
     /// <summary>Behind the header: positions, then the elements.</summary>

@@ -1,3 +1,4 @@
+using System.ComponentModel;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 
@@ -8,6 +9,7 @@ namespace UringBpf.Runtime;
 /// of the host into a map. Written by its thread alone.
 /// </summary>
 [StructLayout(LayoutKind.Sequential)]
+[EditorBrowsable(EditorBrowsableState.Never)]
 public struct Activity
 {
     /// <summary>Odd while inside; never the same odd number twice, so it tells one stay from the next.</summary>

@@ -1,3 +1,4 @@
+using System.ComponentModel;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 
@@ -11,6 +12,7 @@ namespace UringBpf.Runtime;
 /// A record that reaches past the end of the data area goes on in an overflow area behind it instead of wrapping, so every
 /// record is contiguous (the kernel maps its pages twice for that). Nothing is ever read at the wrapped position.
 /// </remarks>
+[EditorBrowsable(EditorBrowsableState.Never)]
 public static unsafe class RingBufferOps
 {
     internal const uint BusyBit = 1u << 31, DiscardBit = 1u << 30;
