@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Text;
 using UringBpf.Bytecode;
 using UringBpf.Compiler;
 using UringBpf.Runtime;
@@ -9,7 +10,7 @@ namespace UringBpf.Cli;
 internal static class DumpVerb
 {
     public static Command Create() => new Verb("dump", "Prints a program as bytecode, generated IL or machine code.",
-        "dump bpf hook.bpf.o --source", "dump all hook.bpf.o --program on_read --html > on_read.html")
+        "dump bpf hook.bpf.o --source", "dump all hook.bpf.o --program on_read --html on_read.html")
     {
         Bpf(),
         Il(),
@@ -45,13 +46,13 @@ internal static class DumpVerb
 
     private static Verb All()
     {
-        var html = new Option<bool>("--html") { Description = "Print one self-contained page instead: pointing at an instruction lights up what became of it." };
+        var html = new Option<string?>("--html") { Description = "Write one self-contained page about one program instead: pointing at an instruction lights up what became of it.", HelpName = "FILE" };
         return Compiled("all", "Prints bytecode, IL and machine code side by side, with the source.",
-            (program, maps) => ProgramDump.All(program, maps), "dump all hook.bpf.o", "dump all hook.bpf.o --program on_read --html > on_read.html", html);
+            (program, maps) => ProgramDump.All(program, maps), "dump all hook.bpf.o", "dump all hook.bpf.o --program on_read --html on_read.html", html);
     }
 
     // A dump of what the compiler makes of programs, so they are verified first.
-    private static Verb Compiled(string name, string description, Func<VerifiedProgram, MapSet, string> dump, string example, string other, Option<bool>? html = null)
+    private static Verb Compiled(string name, string description, Func<VerifiedProgram, MapSet, string> dump, string example, string other, Option<string?>? html = null)
     {
         var (file, input) = (ProgramInput.File(), new ProgramInput());
         var source = new Option<bool>("--source", "-s") { Description = "Print source lines. They are printed anyway where the object has them.", Hidden = true };
@@ -64,9 +65,9 @@ internal static class DumpVerb
             var contextSize = input.ReadContext(parsed).Length;
             var (programs, mapSpecs) = input.Load(parsed, path);
             using var maps = MapSet.Create(mapSpecs);
-            if (html != null && parsed.GetValue(html))
+            if (html != null && parsed.GetValue(html) is { } page)
             {
-                Console.Out.Write(ProgramDump.Html(ProgramInput.Verify(input.Pick(parsed, programs, path), contextSize), maps));
+                Output.Write(page, Encoding.UTF8.GetBytes(ProgramDump.Html(ProgramInput.Verify(input.Pick(parsed, programs, path), contextSize), maps)));
                 return ExitCode.Fine;
             }
             foreach (var program in input.Filter(parsed, programs, path)) Console.Out.Write(dump(ProgramInput.Verify(program, contextSize), maps));

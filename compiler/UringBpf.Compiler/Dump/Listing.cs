@@ -67,7 +67,8 @@ internal sealed record Listing(string Program, string Type, IReadOnlyList<Listin
             if (row is null || row.Slot != item.Slot)
             {
                 var line = item.Slot >= 0 ? spec.LineOf(item.Slot) : null;
-                row = new ListingRow(item.Slot, line == last ? null : line, item.Slot >= 0 ? Bytecode(graph, item.Slot) : "");
+                // Several places of one line are one line of text.
+                row = new ListingRow(item.Slot, (line?.File, line?.Line) == (last?.File, last?.Line) ? null : line, item.Slot >= 0 ? Bytecode(graph, item.Slot) : "");
                 rows.Add(row);
                 if (item.Slot >= 0) last = line;
             }
