@@ -11,6 +11,9 @@ public sealed unsafe partial class Ring
     private readonly ConcurrentBag<HostOperation> _hostPool = [];
     private readonly List<HostOperation?> _hostWaiting = [];
     private readonly Stack<int> _hostFree = new();
+    // Operations of the host that are in flight, and those among them that drain.
+    private int _hostInFlight;
+    private int _draining;
     // Slots of the file table that operations of the host opened.
     private readonly HashSet<int> _hostSlots = [];
 
@@ -64,16 +67,21 @@ public sealed unsafe partial class Ring
 
     internal void Recycle(HostOperation host) => _hostPool.Add(host);
 
+    // In their order: one that waits for slots, or drains, holds up what comes after it.
+    internal void Admit(IQueuedCommand command)
+    {
+        if (_backlog.Count > 0 || !CanStart(command)) _backlog.Enqueue(command);
+        else command.Run(this);
+    }
+
+    // IOSQE_IO_DRAIN is kept here, among the host's operations alone: the kernel's would wait for everything on the ring, the
+    // timers of chains and the owner's own wake-up included, and hold back everything after it, cancels included.
+    private bool CanStart(IQueuedCommand command) =>
+        _operations.Available >= command.Slots && _draining == 0 && (!command.Drains || _hostInFlight == 0);
+
     internal void Submit(HostOperation host)
     {
-        if (Refused(host)) return;
-        var operation = _operations.Take(OperationOwner.Host);
-        if (operation == null)
-        {
-            _backlog.Enqueue(host);
-            return;
-        }
-        Submit(host, operation);
+        if (!Refused(host)) Submit(host, _operations.Take(OperationOwner.Host));
     }
 
     // A ring that stops takes nothing new, or it might never come to an end.
@@ -90,6 +98,7 @@ public sealed unsafe partial class Ring
         *entry = host.Entry;
         entry->UserData = operation->Tag;
         operation->Opcode = host.Entry.Opcode;
+        entry->Flags &= ~SqeFlags.Drain;
         var refused = host.TakesSlot ? TakeSlot(host, entry) : host.Slot >= 0 && !_hostSlots.Remove(host.Slot) ? -Errno.BadF : 0;
         if (refused < 0)
         {
@@ -106,6 +115,8 @@ public sealed unsafe partial class Ring
         }
         operation->Host = Wait(host);
         host.Operation = OperationTable.IndexOf(operation);
+        _hostInFlight++;
+        if (host.Drains) _draining++;
         Send(operation, entry);
     }
 
@@ -127,7 +138,33 @@ public sealed unsafe partial class Ring
     {
         if (host.Version != version) return;
         if (host.Operation >= 0) CancelOperation(_operations[host.Operation]);
-        else host.CancelRequested = true;
+        else if (!CancelWaiting(one => one == host)) host.CancelRequested = true;
+    }
+
+    // Answers those that wait for their turn at once. False when there was none.
+    private bool CancelWaiting(Predicate<HostOperation> which)
+    {
+        var found = new List<HostOperation>();
+        for (var left = _backlog.Count; left > 0; left--)
+        {
+            var command = _backlog.Dequeue();
+            if (command is HostOperation one && which(one))
+            {
+                found.Add(one);
+                continue;
+            }
+            _backlog.Enqueue(command);
+            if (command is not BatchCommand { Items: var items }) continue;
+            for (var i = 0; i < items.Length; i++)
+            {
+                if (items[i] is not { } item || !which(item)) continue;
+                found.Add(item);
+                items[i] = null;
+            }
+        }
+        // Last: what is told may be the host's code at once, which may start and cancel.
+        foreach (var one in found) Answer(one, -Errno.Canceled);
+        return found.Count > 0;
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]
@@ -145,6 +182,8 @@ public sealed unsafe partial class Ring
         if (host.HasEarly && (flags & CqeFlags.Notification) != 0) result = host.Early;
         _hostWaiting[operation->Host] = null;
         _hostFree.Push(operation->Host);
+        _hostInFlight--;
+        if (host.Drains) _draining--;
         _operations.Free(operation);
         if (host.Slot >= 0)
         {
@@ -186,7 +225,7 @@ internal unsafe struct HostMemory
 }
 
 /// <summary>A host's operation on its way: pooled, one result.</summary>
-internal sealed unsafe class HostOperation(Ring ring) : Waiter<int>, IRingCommand
+internal sealed unsafe class HostOperation(Ring ring) : Waiter<int>, IQueuedCommand
 {
     private static readonly Action<object?, CancellationToken> s_cancel = static (state, _) => ((HostOperation)state!).RequestCancel();
 
@@ -203,6 +242,8 @@ internal sealed unsafe class HostOperation(Ring ring) : Waiter<int>, IRingComman
     /// <summary>Slot of the file table that it opens or closes, or -1.</summary>
     public int Slot = -1;
     public Multishot? Multishot;
+    public int Slots => 1;
+    public bool Drains => (Entry.Flags & SqeFlags.Drain) != 0;
     private SafeHandle? _file;
     private SafeHandle? _input;
     private MemoryHandle _pin;

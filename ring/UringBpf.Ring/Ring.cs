@@ -23,7 +23,7 @@ public sealed unsafe partial class Ring : IAsyncDisposable
     private readonly OperationTable _operations;
     private readonly Thread _thread;
     private readonly ConcurrentQueue<IRingCommand> _inbox = new();
-    private readonly Queue<IRingCommand> _backlog = new();
+    private readonly Queue<IQueuedCommand> _backlog = new();
     private readonly TaskCompletionSource _stopped = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly Stack<int> _freeFileSlots = new();
     private readonly HashSet<HookLink> _links = [];
@@ -235,15 +235,10 @@ public sealed unsafe partial class Ring : IAsyncDisposable
 
     private void RunCommands()
     {
-        // In their order: a batch waits until there is a slot for each of its operations.
-        while (_backlog.TryPeek(out var first) && _operations.Available >= (first is BatchCommand batch ? batch.Items.Length : 1))
-        {
-            _backlog.Dequeue().Run(this);
-        }
-        // Those that came while others wait for a slot queue behind them.
+        while (_backlog.TryPeek(out var first) && CanStart(first)) _backlog.Dequeue().Run(this);
         while (_inbox.TryDequeue(out var command))
         {
-            if (_backlog.Count > 0 && command is HostOperation or BatchCommand) _backlog.Enqueue(command);
+            if (command is IQueuedCommand queued) Admit(queued);
             else command.Run(this);
         }
     }
@@ -315,6 +310,18 @@ public sealed unsafe partial class Ring : IAsyncDisposable
             var extra = _operations.Extra(_operations[_pendingFirst]);
             *MakeRoom() = extra->Overflow;
             _pendingFirst = extra->Next;
+        }
+    }
+
+    // Everything that was handed out reaches the back end; not in a hook.
+    private void SubmitAll()
+    {
+        FlushPending();
+        for (var attempt = 0; _backend.Unsubmitted > 0; attempt++)
+        {
+            Enter(0);
+            if (attempt > 100_000) throw new BpfException("UB4505", "the submission queue does not drain: the ring can't go on.");
+            if (attempt > 100) Thread.Yield();
         }
     }
 
@@ -435,6 +442,16 @@ internal interface IRingCommand
 
     /// <summary>The ring is shut down: the command will not run.</summary>
     void Refuse(Ring ring, int result);
+}
+
+/// <summary>Operations of the host, which start in the order in which they came.</summary>
+internal interface IQueuedCommand : IRingCommand
+{
+    /// <summary>Slots that it takes at once.</summary>
+    int Slots { get; }
+
+    /// <summary>Starts when all of the host's operations before it have completed; the later ones wait for it.</summary>
+    bool Drains { get; }
 }
 
 /// <summary>A rare command, such as attaching: allocates.</summary>

@@ -62,6 +62,75 @@ public abstract class HostTests(RingBackendKind backend) : OnBackend(backend)
         Assert.Equal(-125, await timer.WaitAsync(s_patience));
         Assert.Equal(-62, await ring.TimeoutAsync(TimeSpan.FromMilliseconds(1)).AsTask().WaitAsync(s_patience));
     }
+
+    [Fact]
+    public async Task A_drained_operation_waits_for_the_host_s_before_it_and_holds_up_those_after_it()
+    {
+        await using var ring = CreateRing();
+        using var stop = new CancellationTokenSource();
+        var timer = ring.TimeoutAsync(TimeSpan.FromMinutes(30), stop.Token).AsTask();
+        var batch = ring.Batch();
+        var free = batch.Add(Prepare.Nop(1)).AsTask();
+        var drained = batch.Add(Prepare.Nop(2).With(SqeFlags.Drain)).AsTask();
+        var held = batch.Add(Prepare.Nop(3)).AsTask();
+        batch.Submit();
+        var after = ring.NopAsync(4).AsTask();
+        Assert.Equal(1, await free.WaitAsync(s_patience));
+        // The owner still hears of the host, and has started nothing else.
+        await ring.RunOnOwner(() => Assert.Equal(1, ring.OperationsInFlight));
+        Assert.False(drained.IsCompleted || held.IsCompleted || after.IsCompleted);
+        await stop.CancelAsync();
+        Assert.Equal(new[] { -125, 2, 3, 4 }, await Task.WhenAll(timer, drained, held, after).WaitAsync(s_patience));
+    }
+
+    [Fact]
+    public async Task A_drained_operation_that_waits_is_cancelled_at_once()
+    {
+        await using var ring = CreateRing();
+        using var stop = new CancellationTokenSource();
+        using var stopTimer = new CancellationTokenSource();
+        var timer = ring.TimeoutAsync(TimeSpan.FromMinutes(30), stopTimer.Token).AsTask();
+        var alone = ring.SubmitAsync(Prepare.Nop(2).With(SqeFlags.Drain), stop.Token).AsTask();
+        var batch = ring.Batch();
+        var inBatch = batch.Add(Prepare.Nop(3).With(SqeFlags.Drain), cancellationToken: stop.Token).AsTask();
+        batch.Submit();
+        var after = ring.NopAsync(4).AsTask();
+        await ring.RunOnOwner(() => Assert.Equal(1, ring.OperationsInFlight));
+        await stop.CancelAsync();
+        Assert.Equal(new[] { -125, -125 }, await Task.WhenAll(alone, inBatch).WaitAsync(s_patience));
+        Assert.False(timer.IsCompleted);
+        await stopTimer.CancelAsync();
+        Assert.Equal(new[] { -125, 4 }, await Task.WhenAll(timer, after).WaitAsync(s_patience));
+        Assert.Equal(0, ring.OperationsInFlight);
+    }
+
+    [Fact]
+    public async Task Disposing_ends_a_drained_operation_that_waits()
+    {
+        Task<int> timer, drained;
+        await using (var ring = CreateRing())
+        {
+            timer = ring.TimeoutAsync(TimeSpan.FromMinutes(30)).AsTask();
+            drained = ring.SubmitAsync(Prepare.Nop(2).With(SqeFlags.Drain)).AsTask();
+            await ring.RunOnOwner(() => Assert.Equal(1, ring.OperationsInFlight));
+        }
+        Assert.Equal(new[] { -125, -125 }, await Task.WhenAll(timer, drained).WaitAsync(s_patience));
+    }
+
+    [Fact]
+    public async Task An_operation_that_waits_for_a_slot_is_cancelled_at_once()
+    {
+        await using var ring = CreateRing(new RingOptions { MaxOperations = 1 });
+        using var stop = new CancellationTokenSource();
+        using var stopTimer = new CancellationTokenSource();
+        var timer = ring.TimeoutAsync(TimeSpan.FromMinutes(30), stopTimer.Token).AsTask();
+        var waiting = ring.NopAsync(1, stop.Token).AsTask();
+        await ring.RunOnOwner(() => { });
+        await stop.CancelAsync();
+        Assert.Equal(-125, await waiting.WaitAsync(s_patience));
+        await stopTimer.CancelAsync();
+        Assert.Equal(-125, await timer.WaitAsync(s_patience));
+    }
 }
 
 /// <summary>On the kernel's io_uring.</summary>

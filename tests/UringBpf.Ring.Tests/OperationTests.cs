@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
+using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
 using UringBpf.Bytecode;
 using Xunit;
@@ -370,17 +371,51 @@ public sealed class OperationTests() : OnBackend(RingBackendKind.Kernel)
     }
 
     [Fact]
+    public async Task One_that_is_cancelled_while_its_batch_waits_breaks_its_link()
+    {
+        await using var ring = CreateRing(new RingOptions { MaxOperations = 2 });
+        using var stop = new CancellationTokenSource();
+        using var stopTimer = new CancellationTokenSource();
+        var timer = ring.TimeoutAsync(TimeSpan.FromHours(1), stopTimer.Token);
+        var batch = ring.Batch();
+        var first = batch.Add(Prepare.Nop(1).With(SqeFlags.Link), cancellationToken: stop.Token);
+        var second = batch.Add(Prepare.Nop(2));
+        batch.Submit();
+        await ring.RunOnOwner(() => { });
+        await stop.CancelAsync();
+        Assert.Equal(-ECanceled, await Patient(first));
+        await stopTimer.CancelAsync();
+        Assert.Equal(-ECanceled, await Patient(timer));
+        Assert.Equal(-ECanceled, await Patient(second));
+    }
+
+    [Fact]
     public async Task A_drained_operation_waits_for_those_before_it()
     {
+        using var folder = new TemporaryFolder();
+        var path = folder.File("data", "old"u8.ToArray());
         await using var ring = CreateRing();
-        var batch = ring.Batch();
-        var timer = batch.Add(Timeout(), delay: TimeSpan.FromMilliseconds(30));
-        var drained = batch.Add(Prepare.Nop(7).With(SqeFlags.Drain));
-        batch.Submit();
-        var first = await Task.WhenAny(timer.AsTask().ContinueWith(_ => "timer"), drained.AsTask().ContinueWith(_ => "drained")).WaitAsync(s_patience);
-        Assert.Equal("timer", await first);
+        var (client, server) = Connected();
+        using (client)
+        using (server)
+        using (var handle = new SafeFileHandle(server.Handle, ownsHandle: false))
+        using (var file = File.OpenHandle(path, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite))
+        {
+            var target = GC.AllocateArray<byte>(3, pinned: true);
+            var batch = ring.Batch();
+            var poll = batch.Add(Prepare.PollAdd(0, 1), handle);
+            var drained = batch.Add(Read(target).With(SqeFlags.Drain), file);
+            batch.Submit();
+            // Once the kernel has both, a read that did not wait has seen the old bytes.
+            await ring.RunOnOwner(() => ring.Turn(0));
+            RandomAccess.Write(file, "new"u8, 0);
+            Assert.Equal(1, client.Send("x"u8));
+            Assert.Equal(1, await Patient(poll));
+            Assert.Equal(3, await Patient(drained));
+            Assert.Equal("new"u8, target);
+        }
 
-        static unsafe Sqe Timeout() => Prepare.Timeout(null);
+        static unsafe Sqe Read(byte[] target) => Prepare.Read(0, (void*)Marshal.UnsafeAddrOfPinnedArrayElement(target, 0), 3, 0);
     }
 
     [Fact]
@@ -429,6 +464,28 @@ public sealed class OperationTests() : OnBackend(RingBackendKind.Kernel)
             Assert.Equal(synchronous ? 0 : 3, found);
             Assert.All(await Task.WhenAll(waiting).WaitAsync(s_patience), result => Assert.Equal(-ECanceled, result));
             Assert.Equal(0, await Patient(ring.CancelFileAsync(handle)));
+        }
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_cancel_reaches_what_was_started_in_the_same_turn(bool withoutSlots)
+    {
+        await using var ring = CreateRing(new RingOptions { MaxOperations = withoutSlots ? 2 : 64 });
+        var (client, server) = Connected();
+        using (client)
+        using (server)
+        using (var handle = new SafeFileHandle(server.Handle, ownsHandle: false))
+        using (var gate = new ManualResetEventSlim())
+        {
+            // While the owner is held up, everything below gathers for its next turn.
+            ring.Post(new DelegateCommand(_ => gate.Wait(s_patience), null));
+            var waiting = Enumerable.Range(0, 5).Select(_ => ring.PollAsync(handle, 1).AsTask()).ToArray();
+            var cancelled = ring.CancelFileAndWaitAsync(handle, TimeSpan.FromSeconds(5));
+            gate.Set();
+            Assert.Equal(0, await Patient(cancelled));
+            Assert.All(await Task.WhenAll(waiting).WaitAsync(s_patience), result => Assert.Equal(-ECanceled, result));
         }
     }
 
@@ -499,16 +556,25 @@ public sealed class OperationTests() : OnBackend(RingBackendKind.Kernel)
         const int exited = 4, leaveWaitable = 0x01000000;
         await using var ring = CreateRing();
         Assert.SkipUnless(ring.Features.Operations.Contains(IoUringOp.WaitId), "IORING_OP_WAITID needs Linux 6.7.");
-        using var child = Process.Start(new ProcessStartInfo("cat") { RedirectStandardInput = true })!;
+        // Not a Process: the runtime would collect it, and might be first.
+        Assert.Equal(0, posix_spawnp(out var child, "sleep", 0, 0, ["sleep", "1000", null], [null]));
         var information = new byte[128];
-        // WNOWAIT: the runtime collects it.
-        var ended = ring.WaitIdAsync(child.Id, information, exited | leaveWaitable);
+        var looked = ring.WaitIdAsync(child, information, exited | leaveWaitable);
         await ring.NopAsync();
-        Assert.False(ended.IsCompleted);
-        child.StandardInput.Close();
-        Assert.Equal(0, await Patient(ended));
+        Assert.False(looked.IsCompleted);
+        Assert.Equal(0, kill(child, 9));
+        Assert.Equal(0, await Patient(looked));
         // si_pid.
-        Assert.Equal(child.Id, BitConverter.ToInt32(information, 16));
+        Assert.Equal(child, BitConverter.ToInt32(information, 16));
+        Assert.Equal(0, await Patient(ring.WaitIdAsync(child, information, exited)));
+        // It was collected.
+        Assert.Equal(-10, await Patient(ring.WaitIdAsync(child, information, exited)));
+
+        [DllImport("libc")]
+        static extern int posix_spawnp(out int child, string file, nint actions, nint attributes, string?[] arguments, string?[] environment);
+
+        [DllImport("libc")]
+        static extern int kill(int process, int signal);
     }
 
     [Fact]

@@ -5,10 +5,12 @@ namespace UringBpf.Ring;
 
 /// <summary>
 /// Operations that are submitted together, one after the other with nothing between: so that they can be linked
-/// (<see cref="SqeFlags.Link"/>, <see cref="SqeFlags.HardLink"/>: the next entry starts when this one has succeeded, or ended) and drained
-/// (<see cref="SqeFlags.Drain"/>). Kernel back end only: elsewhere such entries complete with -EINVAL. Not thread-safe; used once.
+/// (<see cref="SqeFlags.Link"/>, <see cref="SqeFlags.HardLink"/>: the next entry starts when this one has succeeded, or ended; kernel back end
+/// only, elsewhere such entries complete with -EINVAL) and drained (<see cref="SqeFlags.Drain"/>). Not thread-safe; used once.
 /// </summary>
 /// <remarks>
+/// A drained entry, with what is linked to it, starts when all operations that the host submitted before have completed; what the
+/// host submits after it waits until it has completed. Chains and their operations neither wait nor are waited for.
 /// A short transfer breaks a link as a failure does: what follows completes with -ECANCELED. Where that is not wanted, let a
 /// hook decide instead. IOSQE_CQE_SKIP_SUCCESS is refused: nobody would know when the memory is free.
 /// </remarks>
@@ -49,13 +51,44 @@ public sealed class RingBatch
         ThrowIfSubmitted();
         _submitted = true;
         if (_items.Count == 0) return;
-        var batch = new BatchCommand([.. _items]);
+        var batch = new BatchCommand([.. _items], drains: false);
         if (_items.Count > _ring.Features.QueueEntries || _items.Count > _ring.Capacity)
         {
             batch.Refuse(_ring, -Errno.NoSpc);
             throw new BpfException("UB4511", $"a batch of {_items.Count} operations: the queue has {_ring.Features.QueueEntries} entries, the ring {_ring.Capacity} slots, and a link can't be split.");
         }
-        _ring.Post(batch);
+        _ring.Post(_items.Exists(item => item.Drains) ? new BatchSequence(Parts()) : batch);
+    }
+
+    // One for each entry that drains, with what it is linked to, and for what lies between.
+    private List<BatchCommand> Parts()
+    {
+        var parts = new List<BatchCommand>();
+        var part = new List<HostOperation?>();
+        for (int first = 0, after; first < _items.Count; first = after)
+        {
+            after = _items.FindIndex(first, item => (item.Entry.Flags & (SqeFlags.Link | SqeFlags.HardLink)) == 0) + 1;
+            if (after == 0) after = _items.Count;
+            var linked = _items.GetRange(first, after - first);
+            if (linked.Exists(item => item.Drains))
+            {
+                Close();
+                linked.ForEach(item => item.Entry.Flags |= SqeFlags.Drain);
+                parts.Add(new BatchCommand([.. linked], drains: true));
+            }
+            else
+            {
+                part.AddRange(linked);
+            }
+        }
+        Close();
+        return parts;
+
+        void Close()
+        {
+            if (part.Count > 0) parts.Add(new BatchCommand([.. part], drains: false));
+            part.Clear();
+        }
     }
 
     private void ThrowIfSubmitted()
@@ -64,16 +97,31 @@ public sealed class RingBatch
     }
 }
 
-internal sealed class BatchCommand(HostOperation[] items) : IRingCommand
+/// <summary>What was cancelled while it waited is null.</summary>
+internal sealed class BatchCommand(HostOperation?[] items, bool drains) : IQueuedCommand
 {
-    public HostOperation[] Items => items;
+    public HostOperation?[] Items => items;
+
+    /// <summary>The entries' flags, those of cancelled ones too.</summary>
+    public SqeFlags[] Links { get; } = Array.ConvertAll(items, item => item!.Entry.Flags);
+
+    public int Slots => items.Length;
+
+    public bool Drains => drains;
 
     public void Run(Ring ring) => ring.Submit(this);
 
     public void Refuse(Ring ring, int result)
     {
-        foreach (var item in items) item.Refuse(ring, result);
+        foreach (var item in items) item?.Refuse(ring, result);
     }
+}
+
+internal sealed class BatchSequence(List<BatchCommand> parts) : IRingCommand
+{
+    public void Run(Ring ring) => parts.ForEach(ring.Admit);
+
+    public void Refuse(Ring ring, int result) => parts.ForEach(part => part.Refuse(ring, result));
 }
 
 public sealed unsafe partial class Ring
@@ -89,12 +137,7 @@ public sealed unsafe partial class Ring
         var items = batch.Items;
         if (_stopping)
         {
-            foreach (var item in items) Answer(item, -Errno.Canceled);
-            return;
-        }
-        if (_operations.Available < items.Length)
-        {
-            _backlog.Enqueue(batch);
+            batch.Refuse(this, -Errno.Canceled);
             return;
         }
         // A link that is split by an enter is broken: everything before it goes first, then it fits.
@@ -104,13 +147,20 @@ public sealed unsafe partial class Ring
             Enter(0);
             if (attempt > 100_000) throw new BpfException("UB4505", "the submission queue does not drain: the ring can't go on.");
         }
-        // The last one must not be linked to what others submit next.
-        items[^1].Entry.Flags &= ~(SqeFlags.Link | SqeFlags.HardLink);
-        foreach (var item in items)
+        for (var i = 0; i < items.Length; i++)
         {
-            // One that was cancelled before it was sent breaks its link as any cancelled one: it goes out as a failing NOP.
-            if (item.CancelRequested) item.Entry = Prepare.Nop(-Errno.Canceled) with { Flags = item.Entry.Flags & ~SqeFlags.FixedFile };
-            Submit(item, _operations.Take(OperationOwner.Host));
+            // The last one must not be linked to what others submit next.
+            const SqeFlags linked = SqeFlags.Link | SqeFlags.HardLink;
+            if (items[i] is { CancelRequested: false } item)
+            {
+                if (i == items.Length - 1) item.Entry.Flags &= ~linked;
+                Submit(item, _operations.Take(OperationOwner.Host));
+                continue;
+            }
+            // One that was cancelled before breaks its link as any cancelled one: a failing NOP stands for it.
+            var flags = batch.Links[i] & linked;
+            *_backend.NextSqe() = Prepare.Nop(-Errno.Canceled) with { Flags = i == items.Length - 1 ? 0 : flags, UserData = NoSlot };
+            if (items[i] is { } cancelled) Answer(cancelled, -Errno.Canceled);
         }
     }
 }

@@ -17,8 +17,8 @@ public sealed partial class Ring
     public ValueTask<int> CancelFileAsync(SafeHandle file) => Start(Prepare.CancelFile(0), new HostMemory { File = file }, default);
 
     /// <summary>
-    /// IORING_REGISTER_SYNC_CANCEL of everything in flight on a file, on the owner thread: when it completes, none of them
-    /// runs any more. The owner waits meanwhile.
+    /// IORING_REGISTER_SYNC_CANCEL of everything that was started on a file before, on the owner thread: when it completes,
+    /// none of them runs any more. The owner waits meanwhile.
     /// </summary>
     /// <param name="file">Kept open until it is done.</param>
     /// <param name="patience">How long the owner waits at most.</param>
@@ -32,7 +32,7 @@ public sealed partial class Ring
             try
             {
                 file.DangerousAddRef(ref added);
-                result = _backend.CancelFile((int)file.DangerousGetHandle(), patience);
+                result = CancelFile((int)file.DangerousGetHandle(), patience);
             }
             finally
             {
@@ -40,6 +40,15 @@ public sealed partial class Ring
             }
         }).ConfigureAwait(false);
         return result;
+    }
+
+    // The kernel finds what it has been told of: what this turn has gathered is submitted first, and what waits for a slot
+    // is never sent.
+    private int CancelFile(int fd, TimeSpan patience)
+    {
+        CancelWaiting(host => host.Entry.Fd == fd && (host.Entry.Flags & SqeFlags.FixedFile) == 0);
+        SubmitAll();
+        return _backend.CancelFile(fd, patience);
     }
 
     /// <summary>IORING_OP_FUTEX_WAIT (Linux 6.7) on a 32-bit word that the caller keeps in place: 0 when woken, -EAGAIN when it is not <paramref name="value"/>.</summary>
