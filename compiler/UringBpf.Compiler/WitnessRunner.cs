@@ -22,7 +22,6 @@ public static unsafe class WitnessRunner
         ArgumentNullException.ThrowIfNull(spec);
         ArgumentNullException.ThrowIfNull(rejection);
         if (rejection.Proposals.IsEmpty || spec.Type is not { } type) return rejection;
-        var hasData = type.HasPacket || type.Context.Fields.Any(field => field.Kind == ContextFieldKind.BufferStart);
         foreach (var proposal in rejection.Proposals)
         {
             CheckedResult result;
@@ -37,7 +36,7 @@ public static unsafe class WitnessRunner
                 // A program whose maps can't be made, or that can't even be prepared: there is nothing to show.
                 return rejection;
             }
-            if (Shows(result, rejection, type) is { } outcome) return rejection with { Witness = $"{proposal.Describe(hasData)}: the run {outcome}" };
+            if (Shows(result, rejection, type) is { } outcome) return rejection with { Witness = $"{proposal.Describe()}: {outcome}" };
         }
         return rejection;
     }
@@ -47,11 +46,12 @@ public static unsafe class WitnessRunner
     {
         if (result.Fault is { } fault)
         {
-            // What lies at a map's address is this process's own matter: the run would tell of that.
-            if (rejection.Code == "UB2119") return null;
+            // What lies at a map's address is this process's own matter: the run would tell of that. And a call that can't be
+            // made at all goes wrong in every run, which says no more than the message.
+            if (rejection.Code == "UB2119" || fault.Code is not ("UB4010" or "UB4012")) return null;
             // A wrong pointer does harm where it is used, later.
             var later = rejection.Code is "UB2201" or "UB2202" or "UB2203" && fault.Code == "UB4010";
-            return fault.Code != "UB4011" && (later || fault.Instruction == rejection.Instruction) ? Shortened(fault.Message) : null;
+            return later || fault.Instruction == rejection.Instruction ? Shortened(fault) : null;
         }
         if (rejection.Code != "UB2501") return null;
         var returned = type.ReturnsInt32 ? (int)result.Result : (long)result.Result;
@@ -60,7 +60,7 @@ public static unsafe class WitnessRunner
 
     private static CheckedResult RunHook(CheckedInterpreter interpreter, Witness proposal)
     {
-        var test = new HookTest { Data = new byte[proposal.DataLength] };
+        var test = new HookTest { Data = new byte[proposal.DataLength ?? 0] };
         Span<byte> context = stackalloc byte[ProgramTypes.Completion.Context.HostSize];
         Fill(ProgramTypes.Completion.Context, proposal, context);
         fixed (byte* c = context)
@@ -82,7 +82,7 @@ public static unsafe class WitnessRunner
     {
         var layout = type.Context;
         var context = new byte[layout.IsFlat ? contextSize : layout.HostSize];
-        var data = new byte[proposal.DataLength];
+        var data = new byte[proposal.DataLength ?? 0];
         Fill(layout, proposal, context);
         fixed (byte* bytes = context)
         fixed (byte* start = data)
@@ -115,11 +115,14 @@ public static unsafe class WitnessRunner
     }
 
     // Addresses of one run mean nothing to a reader.
-    private static string Shortened(string message)
+    private static string Shortened(CheckedFault fault)
     {
+        var message = fault.Message;
         var at = message.IndexOf(" at 0x", StringComparison.Ordinal);
         var end = at < 0 ? -1 : message.IndexOf(',', at);
         var text = end < 0 ? message : message[..at] + message[(end + 1)..];
+        const string nowhere = " in no memory of the program";
+        if (fault.Address < 4096) text = text.Replace(nowhere, fault.Address == 0 ? " at NULL" : $" at NULL + {fault.Address}", StringComparison.Ordinal);
         return char.IsDigit(text[0]) ? $"touches {text}" : text;
     }
 }

@@ -36,7 +36,9 @@ public sealed partial class RejectionExamplesTests
     public void Bad_is_refused_and_mended_runs(string code)
     {
         var spec = Load(code);
-        Assert.Equal(code, Refusal(spec, code).Code);
+        var refusal = Refusal(spec, code);
+        Assert.Equal(code, refusal.Code);
+        Assert.NotEmpty(refusal.Help);
         var mended = spec.Programs.Single(program => program.Name == "mended");
         var result = ProgramVerifier.Verify(mended, Options(code));
         Assert.True(result.Accepted, result.Rejection?.ToString());
@@ -65,7 +67,7 @@ public sealed partial class RejectionExamplesTests
     [InlineData("UB2108", "*(volatile __u32 *)p", "data_end")]
     [InlineData("UB2102", "uring_submit", "{}")]
     [InlineData("UB2401", "}", "bpf_ringbuf_discard")] // clang gives a function's one exit to its last line
-    [InlineData("UB2601", "asm volatile", "condition")]
+    [InlineData("UB2601", "bpf_ktime_get_ns", "condition")]
     [InlineData("UB2303", "bpf_map_lookup_elem", "map")]
     [InlineData("UB2202", "v[ctx->user_data]", "check the index")]
     [InlineData("UB2111", "limit", "const")]
@@ -79,6 +81,7 @@ public sealed partial class RejectionExamplesTests
         var text = rejection.ToString();
         Assert.Contains($"{code}.bpf.c:{rejection.Source.Line}", text);
         Assert.Contains("^", text);
+        Assert.NotEmpty(rejection.Help);
         if (code is not "UB2601") Assert.True(rejection.Path.Length > 0 || rejection.Witness.Length > 0, text);
     }
 
@@ -94,6 +97,17 @@ public sealed partial class RejectionExamplesTests
     [InlineData("UB2304")]
     [InlineData("UB2501")]
     public void A_run_that_goes_wrong_is_found(string code) => Assert.NotEqual("", Refusal(Load(code), code).Witness);
+
+    /// <summary>One function of an example, as it is in the source, with what stands before the first.</summary>
+    internal static string Body(string code, string function)
+    {
+        var source = File.ReadAllText(Path.Combine(Folder, code + ".bpf.c")).Replace("#include \"common.h\"\n", "", StringComparison.Ordinal).Trim();
+        var second = source.LastIndexOf("HOOK mended", StringComparison.Ordinal);
+        return (function == "mended" ? source[second..] : source[..second]).Trim();
+    }
+
+    /// <summary>What the verifier says of an example.</summary>
+    internal static string Message(string code) => Refusal(Load(code), code).ToString();
 
     private static string Example(string code)
     {

@@ -46,7 +46,9 @@ public sealed partial class VerifyTests
     public async Task A_raw_program_may_use_the_context_that_is_given()
     {
         using var folder = new TemporaryFolder();
-        Assert.Equal(1, (await Tool.Run("verify", Tool.Object, "-p", "add")).Exit);
+        var unknown = await Tool.Run("verify", Tool.Object, "-p", "add");
+        Assert.Equal(1, unknown.Exit);
+        Assert.Contains("help:    say how large the context of every run is: --ctx-size", unknown.Out);
         Assert.Equal(1, (await Tool.Run("verify", Tool.Object, "-p", "add", "--ctx-size", "7")).Exit);
         Assert.Equal(0, (await Tool.Run("verify", Tool.Object, "-p", "add", "--ctx-size", "8")).Exit);
         Assert.Equal(0, (await Tool.Run("verify", Tool.Object, "-p", "add", "--ctx", folder.File("ctx", new byte[8]))).Exit);

@@ -237,7 +237,7 @@ internal readonly struct ScalarOf<TFull, THalf> : IEquatable<ScalarOf<TFull, THa
     {
         if (IsEmpty) return "nothing";
         if (IsConstant) return SMin < 0 && SMin > -4096 ? SMin.ToString() : Value.ToString();
-        var range = IsUnknown || Wide.IsFull ? "any"
+        var range = IsUnknown || Wide.IsFull ? "any number"
             : !Wide.CrossesSign ? $"{SMin}..{SMax}"
             : !Wide.CrossesZero ? $"{UMin}..{UMax}" : $"{UMin}..{UMax} (going round)";
         if (Wide.IsFull && !Low.IsFull) range = $"low 32 bits {Low.UMin}..{Low.UMax}";

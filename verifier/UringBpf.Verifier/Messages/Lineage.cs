@@ -35,6 +35,25 @@ internal sealed partial class Lineage(ProgramSpec spec, ProgramShape shape)
         return [.. _steps];
     }
 
+    /// <summary>Where what is held was taken, for a rejection because of it; else empty.</summary>
+    public string TakenAt(Rejection rejection, TraceStep failing)
+    {
+        Func<MachineState, bool>? holds = rejection.Code switch
+        {
+            "UB2401" when failing.Before.References is [.., var record] => state => state.References.Contains(record),
+            "UB2403" or "UB2309" when failing.Before.LockId != 0 => state => state.LockId != 0,
+            _ => null,
+        };
+        if (holds is null) return "";
+        for (var step = failing; step.Previous is { } previous; step = previous)
+        {
+            if (holds(previous.Before)) continue;
+            var at = spec.LineOf(previous.Slot);
+            return $"{NameOf(shape.Row(previous.Slot), previous.Slot)} took it {(at is null ? $"at instruction {previous.Slot}" : $"at line {at.Line}: `{at.Text.Trim()}`")}";
+        }
+        return "";
+    }
+
     private void Start(Rejection rejection, TraceStep failing)
     {
         var row = shape.Row(failing.Slot);

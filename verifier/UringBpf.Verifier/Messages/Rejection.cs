@@ -59,7 +59,7 @@ public sealed record Rejection
             if (Function.Length > 0) text.Append(" in ").Append(Function).Append("()");
         }
         Section("why:     ", Why);
-        if (Path.Length > 0) Section("path:    ", string.Join(" -> ", Path.Select(step => $"{step.Text} (insn {step.Instruction})")));
+        if (Path.Length > 0) Section("path:    ", string.Join(" -> ", Path.Select((step, i) => $"{step.Text} ({(step.Line > 0 && (i == 0 || Path[i - 1].Line != step.Line) ? $"line {step.Line}, " : "")}insn {step.Instruction})")));
         Section("witness: ", Witness);
         Section("help:    ", Help);
         return text.ToString();

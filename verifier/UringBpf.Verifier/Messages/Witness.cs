@@ -16,15 +16,14 @@ public sealed record WitnessInput(string Name, int Offset, int Size, ulong Value
 /// interpreter first. Maps start empty.
 /// </summary>
 /// <param name="Inputs">Context bytes that are not zero.</param>
-/// <param name="DataLength">Bytes between data and data_end, where the program has them.</param>
-public sealed record Witness(ImmutableArray<WitnessInput> Inputs, int DataLength)
+/// <param name="DataLength">Bytes between data and data_end; null when the path does not look at them.</param>
+public sealed record Witness(ImmutableArray<WitnessInput> Inputs, int? DataLength)
 {
-    /// <summary>The inputs as text: <c>ctx->res = 17, data of 0 bytes</c>.</summary>
-    /// <param name="hasData">True for programs that see data.</param>
-    public string Describe(bool hasData)
+    /// <summary>The inputs as text: <c>ctx->res = 17, 0 bytes of data</c>.</summary>
+    public string Describe()
     {
         var parts = Inputs.Select(input => $"{input.Name} = {(input.Size == 8 && (long)input.Value < 0 ? ((long)input.Value).ToString(CultureInfo.InvariantCulture) : input.Value.ToString(CultureInfo.InvariantCulture))}");
-        var text = string.Join(", ", hasData ? parts.Append($"{DataLength} bytes of data") : parts);
+        var text = string.Join(", ", DataLength is { } length ? parts.Append($"{length} bytes of data") : parts);
         return text.Length > 0 ? text : "any run";
     }
 }
@@ -41,6 +40,7 @@ internal static class WitnessSearch
         var known = new Dictionary<int, Scalar>();
         var inputs = new List<(int Id, string Name, int Offset, int Size)>();
         Collect(failing.Before, known);
+        var seesData = SeesData(failing, shape);
         var next = failing;
         for (var step = failing.Previous; step is not null; next = step, step = step.Previous)
         {
@@ -55,21 +55,32 @@ internal static class WitnessSearch
                 inputs.Add((loaded.Id, field is null or { Kind: ContextFieldKind.FlatMemory } ? $"ctx[{offset}]" : $"ctx->{field.Name}", offset, row.AccessBytes));
             }
             Collect(step.Before, known);
+            seesData |= SeesData(step, shape);
         }
         inputs.Reverse();
         var result = ImmutableArray.CreateBuilder<Witness>();
-        int[] lengths = spec.Type!.Context.Fields.Any(field => field.Kind == ContextFieldKind.BufferStart) || spec.Type.HasPacket ? Lengths(failing.Before) : [0];
+        int?[] lengths = seesData ? Lengths(failing.Before) : [null];
         foreach (var choice in new Func<Scalar, ulong>[] { n => n.UMax, n => n.UMin, n => (ulong)n.SMin, n => (ulong)n.SMax, Middle })
         {
             var chosen = inputs.Select(input => new WitnessInput(input.Name, input.Offset, input.Size,
                 Cut(choice(known.GetValueOrDefault(input.Id, Scalar.Unsigned(8 * input.Size))), input.Size))).Where(input => input.Value != 0).ToImmutableArray();
             foreach (var length in lengths) result.Add(new(chosen, length));
         }
-        return [.. result.DistinctBy(witness => witness.Describe(hasData: true))];
+        return [.. result.DistinctBy(witness => witness.Describe())];
+    }
+
+    private static bool SeesData(TraceStep step, ProgramShape shape)
+    {
+        if (shape.Row(step.Slot).Operation is Operation.LoadPacketAbsolute or Operation.LoadPacketIndirect) return true;
+        for (var register = 0; register < Frame.Pointer; register++)
+        {
+            if (step.Before.Register(register) is { Kind: ValueKind.Buffer or ValueKind.BufferEnd }) return true;
+        }
+        return false;
     }
 
     // No data, just what the path showed to exist, and usual sizes.
-    private static int[] Lengths(MachineState state)
+    private static int?[] Lengths(MachineState state)
     {
         var shown = state.BufferRange;
         for (var register = 0; register < Frame.Pointer; register++)

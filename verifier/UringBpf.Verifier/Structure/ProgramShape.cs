@@ -101,7 +101,8 @@ internal sealed class ProgramShape
             if (row.Operation is Operation.ShiftLeft or Operation.ShiftRight or Operation.ShiftRightArithmetic && row.Source == OperandSource.Immediate
                 && (uint)instruction.Immediate >= row.Width)
             {
-                _judge.Reject(Rule.ImmediateShift, slot, $"a {row.Width}-bit shift by {instruction.Immediate}: the count must be 0..{row.Width - 1}.");
+                _judge.Reject(Rule.ImmediateShift, slot, $"a {row.Width}-bit shift by {instruction.Immediate}: the count must be 0..{row.Width - 1}.",
+                    help: "shift in two steps, or check the count before the shift");
             }
             if (!row.IsLongJump && row.Slots == 1) continue;
             if (row.Slots == 2)

@@ -19,7 +19,14 @@ internal sealed class Session(ProgramSpec spec, VerifierOptions options)
         catch (RejectedException again)
         {
             if (again.Rejection.Code != rejection.Code || again.Rejection.Instruction != rejection.Instruction || walker.Trace is not { } failing) return rejection;
-            return rejection with { Path = new Lineage(spec, shape).Of(rejection, failing), Proposals = WitnessSearch.Of(spec, shape, failing) };
+            var lineage = new Lineage(spec, shape);
+            var taken = lineage.TakenAt(rejection, failing);
+            return rejection with
+            {
+                Why = taken.Length > 0 ? taken : rejection.Why,
+                Path = lineage.Of(rejection, failing),
+                Proposals = WitnessSearch.Of(spec, shape, failing),
+            };
         }
         return rejection;
     }

@@ -23,7 +23,7 @@ internal sealed partial class Walker
             case ArgumentKind.Scalar:
                 if (value.IsPointer)
                 {
-                    _judge.Reject(Rule.PointerArgument, slot, $"{name} is {value.Noun}, a number is expected: the host would see an address.");
+                    _judge.Reject(Rule.PointerArgument, slot, $"{name} is {value.Noun}, a number is expected: the host would see an address.", help: "pass an offset or a length instead");
                 }
                 break;
             case ArgumentKind.Size or ArgumentKind.SizeOrZero:
@@ -70,14 +70,14 @@ internal sealed partial class Walker
                 break;
             case ArgumentKind.SpinLock:
                 if (value.Kind != ValueKind.MapValue || value.Map!.SpinLockOffset < 0 || value.OffsetMin != value.Map.SpinLockOffset || value.OffsetMax != value.OffsetMin)
-                    _judge.Reject(Rule.LockMisuse, slot, $"{name} is {value}, not the struct bpf_spin_lock of a map value.");
+                    _judge.Reject(Rule.LockMisuse, slot, $"{name} is {value}, not the struct bpf_spin_lock of a map value.", help: "pass the address of the lock in a value that a lookup gave: `&value->lock`");
                 call.Lock = value;
                 break;
             case ArgumentKind.ConstantString:
                 CheckString(slot, name, value);
                 break;
             case ArgumentKind.Callback:
-                if (value.Kind != ValueKind.Function) throw _judge.Fatal(Rule.CallbackFunction, slot, $"{name} is {value.Noun}, a function of this program is expected.");
+                if (value.Kind != ValueKind.Function) throw _judge.Fatal(Rule.CallbackFunction, slot, $"{name} is {value.Noun}, a function of this program is expected.", help: "pass the name of a static function");
                 call.Callback = value.Detail;
                 break;
             case ArgumentKind.CallbackContext:
@@ -115,7 +115,7 @@ internal sealed partial class Walker
         }
         var types = call.Function.MapTypes;
         if (types.Length > 0 && !types.Contains(value.Map!.Type))
-            _judge.Reject(Rule.MapTypeMismatch, slot, $"{call.Function.Name} does not work on map '{value.Map.Name}' of type {value.Map.Type}.", $"it works on {string.Join(", ", types)}");
+            _judge.Reject(Rule.MapTypeMismatch, slot, $"{call.Function.Name} does not work on map '{value.Map.Name}' of type {value.Map.Type}.", $"it works on {string.Join(", ", types)}", "declare the map with one of these types, or call what its type has");
         if ((call.Function.Traits & FunctionTraits.WritesMap) != 0) RequireWritable(slot, value.Map!, call.Function.Name);
         if ((call.Function.Traits & FunctionTraits.ReadsMap) != 0) RequireReadable(slot, value.Map!, call.Function.Name);
         call.Map = value.Map;
@@ -168,7 +168,7 @@ internal sealed partial class Walker
         {
             if (StackRange(slot, value, 0, most, name) is not var (low, high)) return;
             StackBytes = Math.Max(StackBytes, (int)(value.Detail * Limits.StackBytesPerFrame - low));
-            if (reads) RequireStackData(slot, _state[value.Detail], low, high + most, (call.Function.Traits & FunctionTraits.ReadsPointers) != 0);
+            if (reads) RequireStackData(slot, _state[value.Detail], low, high + most, (call.Function.Traits & FunctionTraits.ReadsPointers) != 0, name);
         }
         else
         {

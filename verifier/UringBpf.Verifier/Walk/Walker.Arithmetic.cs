@@ -114,7 +114,7 @@ internal sealed partial class Walker
         if (dst.IsPointer && src.IsPointer) return Difference(slot, row, dst, src);
         if (src.IsPointer && row.Operation == Operation.Subtract)
         {
-            _judge.Reject(Rule.PointerDifference, slot, $"{src.Noun} is subtracted from a number: that would show an address.");
+            _judge.Reject(Rule.PointerDifference, slot, $"{src.Noun} is subtracted from a number: that would show an address.", help: "keep an index beside the pointer instead");
             return Value.Unknown;
         }
         var (pointer, number) = dst.IsPointer ? (dst, src.Number) : (src, dst.Number);
@@ -126,7 +126,7 @@ internal sealed partial class Walker
         }
         if (pointer.Kind is ValueKind.Map or ValueKind.Function or ValueKind.BufferEnd or ValueKind.Iterator)
         {
-            _judge.Reject(Rule.PointerOperation, slot, $"arithmetic on {pointer.Noun} is not possible.");
+            _judge.Reject(Rule.PointerOperation, slot, $"arithmetic on {pointer.Noun} is not possible.", help: "look the value up, and do arithmetic on the pointer to it");
             return Value.Unknown;
         }
         var limit = pointer.Kind == ValueKind.Buffer ? BufferOffsetLimit : OffsetLimit;

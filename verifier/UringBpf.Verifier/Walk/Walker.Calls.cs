@@ -21,7 +21,7 @@ internal sealed partial class Walker
             case Operation.CallRegister:
                 var number = Read(slot, instruction.Destination);
                 if (!number.IsNumber || !number.Number.IsConstant)
-                    throw _judge.Fatal(Rule.IndirectCall, slot, $"callx through r{instruction.Destination}, which is {number}: the helper's number must be known.");
+                    throw _judge.Fatal(Rule.IndirectCall, slot, $"callx through r{instruction.Destination}, which is {number}: the helper's number must be known.", help: "call it by its name");
                 if (_spec.Functions.Helper((int)number.Number.Value) is { } helper && (helper.Traits & (FunctionTraits.CallsBack | FunctionTraits.TailCall)) != 0)
                     throw _judge.Fatal(Rule.IndirectCall, slot, $"callx of {helper.Name}, which engines call in a way of its own.", help: "call it by its number");
                 WalkHostCall(slot, FunctionKind.Helper, (long)number.Number.Value);
@@ -39,7 +39,7 @@ internal sealed partial class Walker
         if (!_type.Allows(function))
         {
             _judge.Reject(Rule.FunctionNotAllowed, slot, $"{function.Name} can't be called from a program of type {_type.Name}.",
-                function.ContextStruct.Length > 0 ? $"it works on struct {function.ContextStruct}" : "");
+                function.ContextStruct.Length > 0 ? $"it works on struct {function.ContextStruct}" : "", $"call what programs of type {_type.Name} have: docs/helpers.md lists it");
         }
         if (_state.LockId != 0 && (function.Traits & FunctionTraits.Unlocks) == 0)
         {
@@ -145,10 +145,10 @@ internal sealed partial class Walker
 
     private void WalkPacketLoad(int slot, OpcodeRow row, in Instruction instruction)
     {
-        if (!_type.HasPacket) _judge.Reject(Rule.PacketLoad, slot, $"a packet load in a program of type {_type.Name}, which has no packet.");
+        if (!_type.HasPacket) _judge.Reject(Rule.PacketLoad, slot, $"a packet load in a program of type {_type.Name}, which has no packet.", help: "read the data through ctx->data and ctx->data_end");
         var context = Read(slot, 6);
         if (context.Kind != ValueKind.Context || context.OffsetMin != 0 || context.OffsetMax != 0)
-            _judge.Reject(Rule.PacketLoad, slot, $"a packet load needs the context pointer in r6, which holds {context.Noun}.");
+            _judge.Reject(Rule.PacketLoad, slot, $"a packet load needs the context pointer in r6, which holds {context.Noun}.", help: "clang does this for llvm.bpf.load.*: pass it the context as it is");
         if (row.Operation == Operation.LoadPacketIndirect) RequireNumber(slot, Read(slot, instruction.Source), "a packet load");
         if (_state.Depth > 1 && ReturnsVoid(_shape.Functions[_state.Top.Function]))
             _judge.Reject(Rule.PacketLoad, slot, "a packet load in a function that returns nothing: it ends the function with 0 when the packet is too short.", help: "let the function return an int");
@@ -171,7 +171,7 @@ internal sealed partial class Walker
     {
         var callee = _shape.Callee(slot);
         if (_state.LockId != 0)
-            _judge.Reject(Rule.CallUnderLock, slot, $"function '{_shape.Functions[callee].Name}' is called while a spin lock is held.");
+            _judge.Reject(Rule.CallUnderLock, slot, $"function '{_shape.Functions[callee].Name}' is called while a spin lock is held.", help: "call it before taking or after releasing the lock");
         Enter(slot, callee, [null, _state.Register(1), _state.Register(2), _state.Register(3), _state.Register(4), _state.Register(5)], null);
     }
 

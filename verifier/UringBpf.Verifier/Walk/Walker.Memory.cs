@@ -58,7 +58,8 @@ internal sealed partial class Walker
             || pointer.Kind == ValueKind.Context && IsFlat(pointer, displacement, size);
         if (!memory && !pointer.IsMaybeNull && pointer.IsPointer)
         {
-            _judge.Reject(Rule.AtomicTarget, slot, $"an atomic operation through {pointer.Noun}: only stack, map values and flat memory can be the target.");
+            _judge.Reject(Rule.AtomicTarget, slot, $"an atomic operation through {pointer.Noun}: only stack, map values and flat memory can be the target.",
+                help: "count in a map value or on the stack, or use plain loads and stores");
             return;
         }
         RequireAligned(slot, pointer, displacement, size, "atomic operations");
@@ -159,7 +160,7 @@ internal sealed partial class Walker
                 return;
             case ValueKind.Memory:
                 RequireWithin(slot, Rule.MemoryBounds, verb, low, high, size, pointer.Detail, $"the memory has {pointer.Detail} bytes");
-                if (writes && pointer.IsReadOnly) _judge.Reject(Rule.BufferReadOnly, slot, $"{verb} through {pointer.Noun} that is read-only.");
+                if (writes && pointer.IsReadOnly) _judge.Reject(Rule.BufferReadOnly, slot, $"{verb} through {pointer.Noun} that is read-only.", help: "copy it to a local variable and change that");
                 if (writes && pointer.Reference == 0) WritesBuffers = true;
                 Fact(slot, RegionKind.Memory, -1, low, high, argument);
                 return;
@@ -168,7 +169,9 @@ internal sealed partial class Walker
                 Fact(slot, RegionKind.Buffer, -1, low, high, argument);
                 return;
             case ValueKind.Context when _type.Context.IsFlat:
-                RequireWithin(slot, Rule.MemoryBounds, verb, low, high, size, _options.ContextSize, $"the context has {_options.ContextSize} bytes");
+                RequireWithin(slot, Rule.MemoryBounds, verb, low, high, size, _options.ContextSize, $"the context has {_options.ContextSize} bytes",
+                    low < 0 ? "" : low == high || _options.ContextSize == 0 ? "say how large the context of every run is: --ctx-size, or VerifierOptions.ContextSize"
+                        : "check the index against the size before this line, or say how large the context is: --ctx-size, or VerifierOptions.ContextSize");
                 Fact(slot, RegionKind.Memory, -1, low, high, argument);
                 return;
             case ValueKind.Context:
@@ -179,7 +182,8 @@ internal sealed partial class Walker
                 Fact(slot, RegionKind.Context, -1, low, high, argument);
                 return;
             default:
-                _judge.Reject(Rule.NotAccessible, slot, $"{verb} through {pointer.Noun}: there is no memory behind it that a program may touch.");
+                _judge.Reject(Rule.NotAccessible, slot, $"{verb} through {pointer.Noun}: there is no memory behind it that a program may touch.",
+                    help: pointer.Kind is ValueKind.Map or ValueKind.MapOrNull ? "reach a map's values with bpf_map_lookup_elem" : "");
                 return;
         }
     }
@@ -197,13 +201,13 @@ internal sealed partial class Walker
         Facts.Access(slot, _firstVisit, region, map, low, high);
     }
 
-    private void RequireWithin(int slot, Rule rule, string verb, long low, long high, long size, long limit, string what)
+    private void RequireWithin(int slot, Rule rule, string verb, long low, long high, long size, long limit, string what, string help = "")
     {
         if (low >= 0 && high + size <= limit) return;
         var offsets = low == high ? $"offset {low}" : $"offset {low}..{high}";
         _judge.Reject(rule, slot, $"{verb} of {size} bytes at {offsets}: {what}.",
             low < 0 ? $"the lowest offset, {low}, lies before its start" : $"{high} + {size} > {limit}",
-            low < 0 ? "make sure that the index can't be negative (use an unsigned type or check it)" : "check the index against the size before this line");
+            help.Length > 0 ? help : low < 0 ? "make sure that the index can't be negative (use an unsigned type or check it)" : "check the index against the size before this line");
     }
 
     private void RequireMapValue(int slot, Value pointer, long low, long high, long size, bool writes, string verb)
@@ -256,7 +260,7 @@ internal sealed partial class Walker
         }
         if (!writes) return;
         WritesBuffers = true;
-        if (!_type.Context.BufferWritable) _judge.Reject(Rule.BufferReadOnly, slot, $"{verb} to the data: a program of type {_type.Name} may only read it.");
+        if (!_type.Context.BufferWritable) _judge.Reject(Rule.BufferReadOnly, slot, $"{verb} to the data: a program of type {_type.Name} may only read it.", help: "copy what you need to a local variable and change that");
     }
 
     // Frozen data reads as what it is.

@@ -24,9 +24,9 @@ internal sealed partial class Walker
             (_state.LockId, _state.LockMap) = (id, held.Map);
             return;
         }
-        if (_state.LockId == 0) _judge.Reject(Rule.LockMisuse, slot, "a spin lock is released that is not held.");
+        if (_state.LockId == 0) _judge.Reject(Rule.LockMisuse, slot, "a spin lock is released that is not held.", help: "take it with bpf_spin_lock on every path that leads here");
         else if (!ReferenceEquals(_state.LockMap, held.Map) || _state.LockId != id)
-            _judge.Reject(Rule.LockMisuse, slot, "another spin lock is released than the one that is held.");
+            _judge.Reject(Rule.LockMisuse, slot, "another spin lock is released than the one that is held.", help: "release the lock of the value that was locked: keep one pointer to it");
         (_state.LockId, _state.LockMap) = (0, null);
     }
 

@@ -44,15 +44,16 @@ internal sealed partial class Walker
         return null;
     }
 
-    private void Uninitialized(int slot, long offset, long size) =>
-        _judge.Reject(Rule.UninitializedStack, slot, $"read of {size} bytes of stack at offset {offset}, not all of which were written on this path.",
+    private void Uninitialized(int slot, long offset, long size, string argument = "", string why = "") =>
+        _judge.Reject(Rule.UninitializedStack, slot,
+            $"{(argument.Length > 0 ? $"{argument} reads" : "read of")} {size} bytes of stack at offset {offset}, not all of which were written on this path.", why,
             help: "initialise the variable on every path, padding included: `struct s x = {}` or __builtin_memset");
 
     private void PartOfPointer(int slot, Value value) =>
-        _judge.Reject(Rule.PartialPointer, slot, $"bytes of {value.Noun} on the stack are read as a number: that would show an address.");
+        _judge.Reject(Rule.PartialPointer, slot, $"bytes of {value.Noun} on the stack are read as a number: that would show an address.", help: "read the variable whole, as the pointer that it is");
 
     // All bytes initialised, none part of a pointer.
-    private void RequireStackData(int slot, Frame frame, long low, long end, bool allowPointers)
+    private void RequireStackData(int slot, Frame frame, long low, long end, bool allowPointers, string argument = "")
     {
         for (var at = low; at < end;)
         {
@@ -62,7 +63,10 @@ internal sealed partial class Walker
             var cell = frame.Slot(index);
             if (cell is null || !cell.IsInitialized(start, size))
             {
-                Uninitialized(slot, at, size);
+                var missing = start;
+                while (cell?.IsInitialized(missing, 1) == true) missing++;
+                Uninitialized(slot, argument.Length > 0 ? low : at, argument.Length > 0 ? end - low : size, argument,
+                    argument.Length > 0 ? $"byte {at + missing - start - low} of them was not" : "");
                 return;
             }
             if (cell.HoldsPointer && (!allowPointers || cell.Low!.Kind == ValueKind.Iterator))

@@ -169,7 +169,8 @@ internal sealed partial class Walker
         if ((Processed & 0x3FF) == 0 && _options.CancellationToken.IsCancellationRequested)
             throw _judge.Fatal(Rule.Cancelled, _slot, "verification was cancelled.");
         if (_spec.Poisoned.Count > 0 && _spec.Poisoned.TryGetValue(_slot, out var reason))
-            _judge.Reject(Rule.UnresolvedInstruction, _slot, $"this instruction could not be completed at load time: {reason}");
+            _judge.Reject(Rule.UnresolvedInstruction, _slot, $"this instruction could not be completed at load time: {reason}",
+                help: "guard it with a test that it exists: `if (bpf_ksym_exists(f))`, or bpf_core_field_exists for a field");
 
         var slot = _lastSlot = _slot;
         var row = _shape.Row(slot);
