@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Numerics;
 using System.Runtime.CompilerServices;
 using UringBpf.Bytecode;
 
@@ -9,95 +10,205 @@ public sealed unsafe partial class CheckedInterpreter
 {
     private ulong RunFunction(int slot, int depth, ulong* r, int initialised)
     {
-        var instructions = _spec.Instructions;
+        var code = _code;
+        var slots = (uint)_rows.Length;
+        if ((uint)slot >= slots) throw Stop(slot, _left);
+        var step = code + slot;
+        var memory = _memory;
+        var observer = Observer;
+        // Kept here while no call and no fault needs it.
+        var left = _left;
         while (true)
         {
-            if ((uint)slot >= (uint)_rows.Length || _rows[slot] is not { } row)
-                throw Fault("UB4014", slot, 0, (uint)slot >= (uint)_rows.Length ? "execution left the program" : "no instruction: an undefined opcode, or the second half of a 64-bit immediate");
-            if (--_left < 0) throw Fault("UB4011", slot, 0, $"the budget of {InstructionBudget} instructions is used up");
-            if (!_spec.Poisoned.IsEmpty && _spec.Poisoned.TryGetValue(slot, out var poison)) throw Fault("UB4014", slot, 0, poison);
-            var instruction = instructions[slot];
-            Observer?.Invoke(slot, depth, new ReadOnlySpan<ulong>(r, 11), initialised);
-            int dst = instruction.Destination, src = instruction.Source;
-            if (dst > 10 || (src > 10 && (row.Uses & OperandFields.Source) != 0)) throw Fault("UB4014", slot, 0, "there are registers r0 to r10");
-            if (ReadsSource(row)) Need(slot, initialised, src);
-            if (ReadsDestination(row)) Need(slot, initialised, dst);
-
-            if (row.IsArithmetic)
+            if (left <= 0) throw Stop((int)(step - code), left);
+            left--;
+            if (observer != null && step->Code != Code.Invalid) observer((int)(step - code), depth, new ReadOnlySpan<ulong>(r, 11), initialised);
+            if ((step->Reads & ~initialised) != 0) throw Unread((int)(step - code), left, initialised);
+            ulong a = r[step->Dst], b = step->Operand(r), address;
+            switch (step->Code)
             {
-                if (dst == 10) throw Fault("UB4014", slot, 0, "r10 is read-only");
-                var operand = row.Source == OperandSource.Register ? r[src] : (ulong)(long)instruction.Immediate;
-                r[dst] = Compute(row, r[dst], operand);
-                initialised |= 1 << dst;
-                slot++;
-                continue;
-            }
-            switch (row.Operation)
-            {
-                case Operation.LoadImmediate64:
-                    if (slot + 1 >= instructions.Length) throw Fault("UB4014", slot, 0, "a 64-bit immediate is cut off");
-                    r[dst] = Wide(slot, row, instruction, instructions[slot + 1]);
-                    initialised |= 1 << dst;
-                    slot += 2;
+                case Code.Add64 or Code.Add64Imm: a += b; break;
+                case Code.Add32 or Code.Add32Imm: a = (uint)((uint)a + (uint)b); break;
+                case Code.Subtract64 or Code.Subtract64Imm: a -= b; break;
+                case Code.Subtract32 or Code.Subtract32Imm: a = (uint)((uint)a - (uint)b); break;
+                case Code.Multiply64 or Code.Multiply64Imm: a *= b; break;
+                case Code.Multiply32 or Code.Multiply32Imm: a = (uint)((uint)a * (uint)b); break;
+                case Code.Or64 or Code.Or64Imm: a |= b; break;
+                case Code.Or32 or Code.Or32Imm: a = (uint)a | (uint)b; break;
+                case Code.And64 or Code.And64Imm: a &= b; break;
+                case Code.And32 or Code.And32Imm: a = (uint)a & (uint)b; break;
+                case Code.Xor64 or Code.Xor64Imm: a ^= b; break;
+                case Code.Xor32 or Code.Xor32Imm: a = (uint)a ^ (uint)b; break;
+                case Code.Move64 or Code.Move64Imm: a = b; break;
+                case Code.Move32 or Code.Move32Imm: a = (uint)b; break;
+                case Code.Divide64 or Code.Divide64Imm: a = Arithmetic.Divide(a, b); break;
+                case Code.Divide32 or Code.Divide32Imm: a = Arithmetic.Divide((uint)a, (uint)b); break;
+                case Code.Modulo64 or Code.Modulo64Imm: a = Arithmetic.Modulo(a, b); break;
+                case Code.Modulo32 or Code.Modulo32Imm: a = Arithmetic.Modulo((uint)a, (uint)b); break;
+                case Code.SignedDivide64 or Code.SignedDivide64Imm: a = Arithmetic.SignedDivide(a, b); break;
+                case Code.SignedDivide32 or Code.SignedDivide32Imm: a = Arithmetic.SignedDivide((uint)a, (uint)b); break;
+                case Code.SignedModulo64 or Code.SignedModulo64Imm: a = Arithmetic.SignedModulo(a, b); break;
+                case Code.SignedModulo32 or Code.SignedModulo32Imm: a = Arithmetic.SignedModulo((uint)a, (uint)b); break;
+                case Code.ShiftLeft64 or Code.ShiftLeft64Imm: a <<= (int)(b & 63); break;
+                case Code.ShiftLeft32 or Code.ShiftLeft32Imm: a = (uint)a << (int)(b & 31); break;
+                case Code.ShiftRight64 or Code.ShiftRight64Imm: a >>= (int)(b & 63); break;
+                case Code.ShiftRight32 or Code.ShiftRight32Imm: a = (uint)a >> (int)(b & 31); break;
+                case Code.ShiftRightArithmetic64 or Code.ShiftRightArithmetic64Imm: a = (ulong)((long)a >> (int)(b & 63)); break;
+                case Code.ShiftRightArithmetic32 or Code.ShiftRightArithmetic32Imm: a = (uint)((int)a >> (int)(b & 31)); break;
+                case Code.Negate64: a = 0 - a; break;
+                case Code.Negate32: a = (uint)(0 - a); break;
+                case Code.SignExtend8To64: a = (ulong)(sbyte)b; break;
+                case Code.SignExtend8To32: a = (uint)(sbyte)b; break;
+                case Code.SignExtend16To64: a = (ulong)(short)b; break;
+                case Code.SignExtend16To32: a = (uint)(short)b; break;
+                case Code.SignExtend32To64: a = (ulong)(int)b; break;
+                case Code.Truncate16: a = (ushort)a; break;
+                case Code.Truncate32: a = (uint)a; break;
+                case Code.Swap16: a = BinaryPrimitives.ReverseEndianness((ushort)a); break;
+                case Code.Swap32: a = BinaryPrimitives.ReverseEndianness((uint)a); break;
+                case Code.Swap64: a = BinaryPrimitives.ReverseEndianness(a); break;
+                case Code.Load8: address = b + (ulong)step->Offset; if (IsField(address) || !memory.MayRead<byte>(address, r[10])) goto Load; a = *(byte*)address; break;
+                case Code.Load16: address = b + (ulong)step->Offset; if (IsField(address) || !memory.MayRead<ushort>(address, r[10])) goto Load; a = *(ushort*)address; break;
+                case Code.Load32: address = b + (ulong)step->Offset; if (IsField(address) || !memory.MayRead<uint>(address, r[10])) goto Load; a = *(uint*)address; break;
+                case Code.Load64: address = b + (ulong)step->Offset; if (IsField(address) || !memory.MayRead<ulong>(address, r[10])) goto Load; a = *(ulong*)address; break;
+                case Code.LoadSigned8: address = b + (ulong)step->Offset; if (IsField(address) || !memory.MayRead<byte>(address, r[10])) goto Load; a = (ulong)*(sbyte*)address; break;
+                case Code.LoadSigned16: address = b + (ulong)step->Offset; if (IsField(address) || !memory.MayRead<ushort>(address, r[10])) goto Load; a = (ulong)*(short*)address; break;
+                case Code.LoadSigned32: address = b + (ulong)step->Offset; if (IsField(address) || !memory.MayRead<uint>(address, r[10])) goto Load; a = (ulong)*(int*)address; break;
+                case Code.LoadAcquire8: address = b + (ulong)step->Offset; if (IsField(address) || !memory.MayRead<byte>(address, r[10])) goto Load; a = Volatile.Read(ref *(byte*)address); break;
+                case Code.LoadAcquire16: address = b + (ulong)step->Offset; if (IsField(address) || !memory.MayRead<ushort>(address, r[10])) goto Load; a = Volatile.Read(ref *(ushort*)address); break;
+                case Code.LoadAcquire32: address = b + (ulong)step->Offset; if (IsField(address) || !memory.MayRead<uint>(address, r[10])) goto Load; a = Volatile.Read(ref *(uint*)address); break;
+                case Code.LoadAcquire64: address = b + (ulong)step->Offset; if (IsField(address) || !memory.MayRead<ulong>(address, r[10])) goto Load; a = Volatile.Read(ref *(ulong*)address); break;
+                case Code.Store8 or Code.Store8Imm: address = a + (ulong)step->Offset; if (IsField(address) || !memory.MayWrite<byte>(address, r[10])) goto Store; *(byte*)address = (byte)b; break;
+                case Code.Store16 or Code.Store16Imm: address = a + (ulong)step->Offset; if (IsField(address) || !memory.MayWrite<ushort>(address, r[10])) goto Store; *(ushort*)address = (ushort)b; break;
+                case Code.Store32 or Code.Store32Imm: address = a + (ulong)step->Offset; if (IsField(address) || !memory.MayWrite<uint>(address, r[10])) goto Store; *(uint*)address = (uint)b; break;
+                case Code.Store64 or Code.Store64Imm: address = a + (ulong)step->Offset; if (IsField(address) || !memory.MayWrite<ulong>(address, r[10])) goto Store; *(ulong*)address = b; break;
+                case Code.StoreRelease8: address = a + (ulong)step->Offset; if (IsField(address) || !memory.MayWrite<byte>(address, r[10])) goto Store; Volatile.Write(ref *(byte*)address, (byte)b); break;
+                case Code.StoreRelease16: address = a + (ulong)step->Offset; if (IsField(address) || !memory.MayWrite<ushort>(address, r[10])) goto Store; Volatile.Write(ref *(ushort*)address, (ushort)b); break;
+                case Code.StoreRelease32: address = a + (ulong)step->Offset; if (IsField(address) || !memory.MayWrite<uint>(address, r[10])) goto Store; Volatile.Write(ref *(uint*)address, (uint)b); break;
+                case Code.StoreRelease64: address = a + (ulong)step->Offset; if (IsField(address) || !memory.MayWrite<ulong>(address, r[10])) goto Store; Volatile.Write(ref *(ulong*)address, b); break;
+                case Code.JumpEqual64 or Code.JumpEqual64Imm: if (a == b) goto Jump; goto Next;
+                case Code.JumpNotEqual64 or Code.JumpNotEqual64Imm: if (a != b) goto Jump; goto Next;
+                case Code.JumpGreater64 or Code.JumpGreater64Imm: if (a > b) goto Jump; goto Next;
+                case Code.JumpSignedGreater64 or Code.JumpSignedGreater64Imm: if ((long)a > (long)b) goto Jump; goto Next;
+                case Code.JumpGreaterOrEqual64 or Code.JumpGreaterOrEqual64Imm: if (a >= b) goto Jump; goto Next;
+                case Code.JumpSignedGreaterOrEqual64 or Code.JumpSignedGreaterOrEqual64Imm: if ((long)a >= (long)b) goto Jump; goto Next;
+                case Code.JumpLess64 or Code.JumpLess64Imm: if (a < b) goto Jump; goto Next;
+                case Code.JumpSignedLess64 or Code.JumpSignedLess64Imm: if ((long)a < (long)b) goto Jump; goto Next;
+                case Code.JumpLessOrEqual64 or Code.JumpLessOrEqual64Imm: if (a <= b) goto Jump; goto Next;
+                case Code.JumpSignedLessOrEqual64 or Code.JumpSignedLessOrEqual64Imm: if ((long)a <= (long)b) goto Jump; goto Next;
+                case Code.JumpSet64 or Code.JumpSet64Imm: if ((a & b) != 0) goto Jump; goto Next;
+                case Code.JumpEqual32 or Code.JumpEqual32Imm: if ((uint)a == (uint)b) goto Jump; goto Next;
+                case Code.JumpNotEqual32 or Code.JumpNotEqual32Imm: if ((uint)a != (uint)b) goto Jump; goto Next;
+                case Code.JumpGreater32 or Code.JumpGreater32Imm: if ((uint)a > (uint)b) goto Jump; goto Next;
+                case Code.JumpSignedGreater32 or Code.JumpSignedGreater32Imm: if ((int)a > (int)b) goto Jump; goto Next;
+                case Code.JumpGreaterOrEqual32 or Code.JumpGreaterOrEqual32Imm: if ((uint)a >= (uint)b) goto Jump; goto Next;
+                case Code.JumpSignedGreaterOrEqual32 or Code.JumpSignedGreaterOrEqual32Imm: if ((int)a >= (int)b) goto Jump; goto Next;
+                case Code.JumpLess32 or Code.JumpLess32Imm: if ((uint)a < (uint)b) goto Jump; goto Next;
+                case Code.JumpSignedLess32 or Code.JumpSignedLess32Imm: if ((int)a < (int)b) goto Jump; goto Next;
+                case Code.JumpLessOrEqual32 or Code.JumpLessOrEqual32Imm: if ((uint)a <= (uint)b) goto Jump; goto Next;
+                case Code.JumpSignedLessOrEqual32 or Code.JumpSignedLessOrEqual32Imm: if ((int)a <= (int)b) goto Jump; goto Next;
+                case Code.JumpSet32 or Code.JumpSet32Imm: if (((uint)(a & b)) != 0) goto Jump; goto Next;
+                case Code.Jump: goto Jump;
+                case Code.Invalid: throw Stop((int)(step - code), left + 1);
+                case >= Code.AtomicAdd32 and <= Code.AtomicCompareExchange64:
+                    _left = left;
+                    slot = (int)(step - code);
+                    Atomic(slot, _rows[slot]!, a + (ulong)step->Offset, r, step->Src);
+                    initialised |= step->Writes;
+                    goto Next;
+                case Code.LoadWide:
+                    _left = left;
+                    r[step->Dst] = step->FromRegister == 0 ? (ulong)step->Immediate : Wide((int)(step - code));
+                    initialised |= step->Writes;
+                    step += 2;
                     continue;
-                case Operation.Load or Operation.LoadSignExtend or Operation.LoadAcquire:
-                    r[dst] = Load(slot, row, r[src] + (ulong)(long)instruction.Offset, r[10]);
-                    initialised |= 1 << dst;
-                    break;
-                case Operation.Store or Operation.StoreRelease:
-                    Store(slot, row, r[dst] + (ulong)(long)instruction.Offset, row.Source == OperandSource.Register ? r[src] : (ulong)(long)instruction.Immediate, r[10]);
-                    break;
-                case >= Operation.AtomicAdd and <= Operation.AtomicCompareExchange:
-                    if (row.Operation == Operation.AtomicCompareExchange) Need(slot, initialised, 0);
-                    Atomic(slot, row, r[dst] + (ulong)(long)instruction.Offset, r, src);
-                    break;
-                case Operation.LoadPacketAbsolute or Operation.LoadPacketIndirect:
+                case Code.LoadPacketAbsolute or Code.LoadPacketIndirect:
+                    if (LoadPacket((int)(step - code), r) is { } packet)
                     {
-                        var offset = row.Operation == Operation.LoadPacketAbsolute ? instruction.Immediate : (int)((uint)r[src] + (uint)instruction.Immediate);
-                        if (offset < 0 || (ulong)(uint)offset + (uint)(row.Bits / 8) > _state->PacketLength)
-                        {
-                            _returnsValue = true;
-                            return 0;
-                        }
-
-                        r[0] = Packet(_state->Packet + offset, row.Bits);
+                        r[0] = packet;
                         initialised = (initialised & ~0b111110) | 1;
-                        break;
+                        goto Next;
                     }
-                case Operation.Jump:
-                    slot += 1 + (row.IsLongJump ? instruction.Immediate : instruction.Offset);
-                    continue;
-                case Operation.MayGoto:
-                    if (_state->LoopRounds <= 0)
-                    {
-                        slot += 1 + instruction.Offset;
-                        continue;
-                    }
+                    _left = left;
+                    _returnsValue = true;
+                    return 0;
+                case Code.MayGoto:
+                    if (_state->LoopRounds <= 0) goto Jump;
                     _state->LoopRounds--;
-                    slot++;
-                    continue;
-                case >= Operation.JumpEqual and <= Operation.JumpSignedLessOrEqual:
-                    slot += Holds(row, r[dst], row.Source == OperandSource.Register ? r[src] : (ulong)(long)instruction.Immediate) ? 1 + instruction.Offset : 1;
-                    continue;
-                case Operation.CallSubprogram:
-                    r[0] = CallSubprogram(slot, slot + 1 + instruction.Immediate, depth + 1, r, initialised);
+                    goto Next;
+                case Code.CallSubprogram:
+                    _left = left;
+                    slot = (int)(step - code);
+                    r[0] = CallSubprogram(slot, slot + 1 + step->Offset, depth + 1, r, initialised);
+                    left = _left;
                     initialised = (initialised & ~0b111111) | (_returnsValue ? 1 : 0);
-                    break;
-                case Operation.CallHelper or Operation.CallKfunc or Operation.CallRegister:
-                    if (Call(slot, row, instruction, r, initialised) is { } ended) return ended;
+                    goto Next;
+                case Code.CallRegister:
+                    _left = left;
+                    slot = (int)(step - code);
+                    if (Call(slot, _rows[slot]!, _spec.Instructions[slot], r, initialised) is { } ended) return ended;
+                    left = _left;
                     initialised = (initialised & ~0b111110) | 1;
-                    break;
-                case Operation.Exit:
+                    goto Next;
+                case Code.Exit:
+                    _left = left;
                     // A function of the program may return nothing; who reads r0 then is at fault.
-                    if (depth == 0) Need(slot, initialised, 0);
+                    if (depth == 0) Need((int)(step - code), initialised, 0);
                     _returnsValue = (initialised & 1) != 0;
                     return r[0];
                 default:
-                    throw Fault("UB4014", slot, 0, $"no code for {row.Operation}");
+                    _left = left;
+                    throw Fault("UB4014", (int)(step - code), 0, $"no code for {step->Code}");
             }
-            slot++;
+        Write:
+            r[step->Dst] = a;
+            initialised |= step->Writes;
+        Next:
+            step++;
+            continue;
+        Jump:
+            slot = (int)(step - code) + 1 + step->Offset;
+            if ((uint)slot >= slots) throw Stop(slot, left);
+            step = code + slot;
+            continue;
+            // A quick look did not allow the access.
+        Load:
+            _left = left;
+            slot = (int)(step - code);
+            a = Load(slot, _rows[slot]!, address, r[10]);
+            goto Write;
+        Store:
+            _left = left;
+            slot = (int)(step - code);
+            Store(slot, _rows[slot]!, address, b, r[10]);
+            goto Next;
         }
     }
+
+    // Why the run can't go on at a slot, whatever the registers hold.
+    private CheckedFaultException Stop(int slot, long left)
+    {
+        _left = left;
+        if ((uint)slot >= (uint)_rows.Length) return Fault("UB4014", slot, 0, "execution left the program");
+        if (_rows[slot] is not { } row) return Fault("UB4014", slot, 0, "no instruction: an undefined opcode, or the second half of a 64-bit immediate");
+        if (left <= 0) return Fault("UB4011", slot, 0, $"the budget of {InstructionBudget} instructions is used up");
+        _left--;
+        if (_spec.Poisoned.TryGetValue(slot, out var poison)) return Fault("UB4014", slot, 0, poison);
+        var instruction = _spec.Instructions[slot];
+        var writesFramePointer = instruction is { Destination: <= 10 } && ((row.Uses & OperandFields.Source) == 0 || instruction.Source <= 10);
+        return Fault("UB4014", slot, 0, writesFramePointer ? "r10 is read-only" : "there are registers r0 to r10");
+    }
+
+    private CheckedFaultException Unread(int slot, long left, int initialised)
+    {
+        _left = left;
+        var register = BitOperations.TrailingZeroCount(_code[slot].Reads & ~initialised);
+        return Fault("UB4012", slot, 0, $"r{register} is read, and has no value here");
+    }
+
+    // Of a context struct the fields alone may be touched; a quick look doesn't know them.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private bool IsField(ulong address) => address - _fields < _fieldBytes;
 
     // Its own method: what is on the host's stack for the callee goes when it returns.
     private ulong CallSubprogram(int slot, int start, int depth, ulong* r, int initialised)
@@ -115,113 +226,31 @@ public sealed unsafe partial class CheckedInterpreter
         if ((initialised >> register & 1) == 0) throw Fault("UB4012", slot, 0, $"r{register} is read, and has no value here");
     }
 
-    private static bool ReadsSource(OpcodeRow row) => (row.Uses & OperandFields.Source) != 0;
-
-    private static bool ReadsDestination(OpcodeRow row) =>
-        (row.Uses & OperandFields.Destination) != 0
-        && row.Operation is not (Operation.Move or Operation.MoveSignExtend or Operation.LoadImmediate64 or Operation.Load or Operation.LoadSignExtend or Operation.LoadAcquire);
-
-    private static ulong Compute(OpcodeRow row, ulong a, ulong b)
+    // What a wide immediate names beside numbers stays where it is, so the next run finds a number.
+    private ulong Wide(int slot)
     {
-        if (row.Operation is Operation.ToLittleEndian or Operation.ToBigEndian or Operation.ByteSwap)
-        {
-            var swap = row.Operation != Operation.ToLittleEndian;
-            return row.Bits switch
-            {
-                16 => swap ? BinaryPrimitives.ReverseEndianness((ushort)a) : (ushort)a,
-                32 => swap ? BinaryPrimitives.ReverseEndianness((uint)a) : (uint)a,
-                _ => swap ? BinaryPrimitives.ReverseEndianness(a) : a,
-            };
-        }
-        if (row.Operation == Operation.MoveSignExtend)
-        {
-            var extended = (ulong)(row.Bits switch { 8 => (sbyte)b, 16 => (short)b, _ => (long)(int)b });
-            return row.Width == 64 ? extended : (uint)extended;
-        }
-        if (row.Width == 64)
-        {
-            return row.Operation switch
-            {
-                Operation.Add => a + b,
-                Operation.Subtract => a - b,
-                Operation.Multiply => a * b,
-                Operation.Divide => Arithmetic.Divide(a, b),
-                Operation.SignedDivide => Arithmetic.SignedDivide(a, b),
-                Operation.Or => a | b,
-                Operation.And => a & b,
-                Operation.ShiftLeft => a << (int)(b & 63),
-                Operation.ShiftRight => a >> (int)(b & 63),
-                Operation.Negate => 0 - a,
-                Operation.Modulo => Arithmetic.Modulo(a, b),
-                Operation.SignedModulo => Arithmetic.SignedModulo(a, b),
-                Operation.Xor => a ^ b,
-                Operation.Move => b,
-                _ => (ulong)((long)a >> (int)(b & 63)),
-            };
-        }
-        uint x = (uint)a, y = (uint)b;
-        return row.Operation switch
-        {
-            Operation.Add => x + y,
-            Operation.Subtract => x - y,
-            Operation.Multiply => x * y,
-            Operation.Divide => Arithmetic.Divide(x, y),
-            Operation.SignedDivide => Arithmetic.SignedDivide(x, y),
-            Operation.Or => x | y,
-            Operation.And => x & y,
-            Operation.ShiftLeft => x << (int)(y & 31),
-            Operation.ShiftRight => x >> (int)(y & 31),
-            Operation.Negate => 0 - x,
-            Operation.Modulo => Arithmetic.Modulo(x, y),
-            Operation.SignedModulo => Arithmetic.SignedModulo(x, y),
-            Operation.Xor => x ^ y,
-            Operation.Move => y,
-            _ => (uint)((int)x >> (int)(y & 31)),
-        };
+        if (slot + 1 >= _rows.Length) throw Fault("UB4014", slot, 0, "a 64-bit immediate is cut off");
+        var named = Named(slot, _rows[slot]!.Wide, _spec.Instructions[slot].Immediate, _spec.Instructions[slot + 1].Immediate);
+        _code[slot].Immediate = (long)named;
+        _code[slot].FromRegister = 0;
+        return named;
     }
 
-    private static bool Holds(OpcodeRow row, ulong a, ulong b)
+    private ulong Named(int slot, WideKind kind, int immediate, int next)
     {
-        if (row.Width == 32)
+        switch (kind)
         {
-            // Sign-extended, signed comparisons of the halves are those of the whole; zero-extended, the unsigned ones.
-            var signed = row.Operation is Operation.JumpSignedGreater or Operation.JumpSignedGreaterOrEqual or Operation.JumpSignedLess or Operation.JumpSignedLessOrEqual;
-            a = signed ? (ulong)(int)a : (uint)a;
-            b = signed ? (ulong)(int)b : (uint)b;
-        }
-        return row.Operation switch
-        {
-            Operation.JumpEqual => a == b,
-            Operation.JumpGreater => a > b,
-            Operation.JumpGreaterOrEqual => a >= b,
-            Operation.JumpSet => (a & b) != 0,
-            Operation.JumpNotEqual => a != b,
-            Operation.JumpSignedGreater => (long)a > (long)b,
-            Operation.JumpSignedGreaterOrEqual => (long)a >= (long)b,
-            Operation.JumpLess => a < b,
-            Operation.JumpLessOrEqual => a <= b,
-            Operation.JumpSignedLess => (long)a < (long)b,
-            _ => (long)a <= (long)b,
-        };
-    }
-
-    private ulong Wide(int slot, OpcodeRow row, in Instruction instruction, in Instruction next)
-    {
-        switch (row.Wide)
-        {
-            case WideKind.Number:
-                return (ulong)instruction.WideImmediate(next);
-            case WideKind.MapIndex or WideKind.MapValueIndex when (uint)instruction.Immediate < (uint)_spec.Maps.Length:
-                var header = _maps[_spec.Maps[instruction.Immediate]].Header;
-                return row.Wide == WideKind.MapIndex ? (ulong)header : (ulong)header->Data + (ulong)(long)next.Immediate;
+            case WideKind.MapIndex or WideKind.MapValueIndex when (uint)immediate < (uint)_spec.Maps.Length:
+                var header = _maps[_spec.Maps[immediate]].Header;
+                return kind == WideKind.MapIndex ? (ulong)header : (ulong)header->Data + (ulong)(long)next;
             case WideKind.Function:
                 for (var i = 0; i < _callbackCount; i++)
                 {
-                    if (_callbacks[i].Start == slot + 1 + instruction.Immediate) return (ulong)(_callbacks + i);
+                    if (_callbacks[i].Start == slot + 1 + immediate) return (ulong)(_callbacks + i);
                 }
                 break;
         }
-        throw Fault("UB4014", slot, 0, $"a 64-bit immediate of kind {row.Wide} names nothing here");
+        throw Fault("UB4014", slot, 0, $"a 64-bit immediate of kind {kind} names nothing here");
     }
 
     // Where an access really goes. Of a context struct only the fields may be touched, and where the host lays one out
@@ -312,10 +341,19 @@ public sealed unsafe partial class CheckedInterpreter
         }
     }
 
-    private static ulong Packet(byte* address, int bits) => bits switch
+    // Null when it reads past the packet's end, which ends the program.
+    private ulong? LoadPacket(int slot, ulong* r)
     {
-        8 => *address,
-        16 => (uint)(address[0] << 8 | address[1]),
-        _ => BinaryPrimitives.ReverseEndianness(Unsafe.ReadUnaligned<uint>(address)),
-    };
+        var row = _rows[slot]!;
+        var instruction = _spec.Instructions[slot];
+        var offset = row.Operation == Operation.LoadPacketAbsolute ? instruction.Immediate : (int)((uint)r[instruction.Source] + (uint)instruction.Immediate);
+        if (offset < 0 || (ulong)(uint)offset + (uint)(row.Bits / 8) > _state->PacketLength) return null;
+        var address = _state->Packet + offset;
+        return row.Bits switch
+        {
+            8 => *address,
+            16 => (uint)(address[0] << 8 | address[1]),
+            _ => BinaryPrimitives.ReverseEndianness(Unsafe.ReadUnaligned<uint>(address)),
+        };
+    }
 }

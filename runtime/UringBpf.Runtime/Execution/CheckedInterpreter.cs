@@ -15,6 +15,11 @@ public sealed unsafe partial class CheckedInterpreter : IDisposable
     private readonly MapSet _maps;
     private readonly FunctionRegistry _functions;
     private readonly OpcodeRow?[] _rows;
+    // One for each slot, and two behind them that can't be run: execution that leaves the program ends there.
+    private readonly CheckedInstruction* _code;
+    // Where the context struct lies, whose fields alone may be touched; no bytes where the context is flat memory.
+    private ulong _fields;
+    private readonly ulong _fieldBytes;
     private readonly CheckedMemory _memory = new();
     private readonly GCHandle _self;
     private readonly CheckedCallback* _callbacks;
@@ -50,13 +55,17 @@ public sealed unsafe partial class CheckedInterpreter : IDisposable
         _functions = functions ?? FunctionRegistry.BuiltIn;
         var slots = spec.Instructions.Length;
         _rows = new OpcodeRow?[slots];
+        _code = (CheckedInstruction*)NativeMemory.AllocZeroed((nuint)slots + 2, (nuint)sizeof(CheckedInstruction));
+        _code[slots].Code = _code[slots + 1].Code = Code.Invalid;
+        _fieldBytes = _layout.IsFlat ? 0 : (ulong)_layout.Size;
         var starts = new SortedSet<int>();
         for (var slot = 0; slot < slots; slot++)
         {
             var row = _rows[slot] = OpcodeTable.Find(spec.Instructions[slot]);
+            _code[slot] = spec.Poisoned.ContainsKey(slot) ? new() { Code = Code.Invalid } : CheckedInstruction.Decode(row, spec.Instructions, slot);
             if (row is { Operation: Operation.LoadImmediate64, Wide: WideKind.Function }) starts.Add(slot + 1 + spec.Instructions[slot].Immediate);
             // The second slot of a wide immediate is no instruction: its row stays null, so that a jump into it faults.
-            if (row is { Slots: 2 }) slot++;
+            if (row is { Slots: 2 } && slot + 1 < slots) _code[++slot].Code = Code.Invalid;
         }
         _self = GCHandle.Alloc(this, GCHandleType.Weak);
         _callbackCount = starts.Count;
@@ -98,6 +107,7 @@ public sealed unsafe partial class CheckedInterpreter : IDisposable
             state->Reset(InstructionBudget);
             state->SetContext(_spec.Type ?? ProgramTypes.Raw, pointer, (ulong)context.Length);
             _memory.Reset(state->StackTop);
+            _fields = (ulong)state->Context;
             _walked = null;
             _mapAddresses.Clear();
             _records.Clear();
@@ -130,6 +140,7 @@ public sealed unsafe partial class CheckedInterpreter : IDisposable
         if (_disposed) return;
         _disposed = true;
         NativeMemory.Free(_callbacks);
+        NativeMemory.Free(_code);
         _self.Free();
     }
 

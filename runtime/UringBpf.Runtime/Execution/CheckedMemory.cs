@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 using UringBpf.Bytecode;
 
 namespace UringBpf.Runtime;
@@ -21,7 +23,8 @@ internal sealed unsafe class CheckedMemory
     private readonly List<MemoryRegion> _regions = [];
     // What calls returned, by address: a program may look up many values, and each is asked for at every access.
     private readonly SortedList<ulong, MemoryRegion> _found = [];
-    private MemoryRegion _last;
+    // Where was last read and last written, which is likely where the next accesses go. A copy alternates.
+    private ulong _readStart, _readLength, _writtenStart, _writtenLength;
     private readonly bool[] _written = new bool[StackBytes];
     private byte* _stack;
 
@@ -29,7 +32,7 @@ internal sealed unsafe class CheckedMemory
     {
         _regions.Clear();
         _found.Clear();
-        _last = default;
+        Forget();
         _stack = stackTop - StackBytes;
         Array.Clear(_written);
     }
@@ -38,17 +41,64 @@ internal sealed unsafe class CheckedMemory
     public void Add(MemoryRegion region) => _regions.Add(region);
 
     /// <summary>Memory that a call gave the program.</summary>
-    public void AddFound(MemoryRegion region) => _found[region.Start] = _last = region;
+    public void AddFound(MemoryRegion region)
+    {
+        if (_found.TryGetValue(region.Start, out var known))
+        {
+            if (known == region) return;
+            Forget();
+        }
+        _found[region.Start] = region;
+    }
 
     /// <summary>Memory from a call that the program gave back.</summary>
     public void Remove(ulong start)
     {
         _found.Remove(start);
-        _last = default;
+        Forget();
     }
 
     /// <summary>The frame that starts: nothing in it has been written.</summary>
     public void EnterFrame(ulong frame) => Array.Clear(_written, (int)((byte*)frame - _stack) - Limits.StackBytesPerFrame, Limits.StackBytesPerFrame);
+
+    /// <summary>
+    /// True when the bytes may be read as far as a quick look tells: all of it is written stack, or in the region of the last
+    /// access. When not, <see cref="CheckRead"/> knows.
+    /// </summary>
+    /// <typeparam name="T">An unsigned integer of 1, 2, 4 or 8 bytes: the size of the access.</typeparam>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public bool MayRead<T>(ulong address, ulong lowestFrame) where T : unmanaged
+    {
+        if (InStack(address, (ulong)sizeof(T), lowestFrame))
+        {
+            ref var written = ref Unsafe.As<bool, byte>(ref Unsafe.Add(ref MemoryMarshal.GetArrayDataReference(_written), (nint)(address - (ulong)_stack)));
+            if (sizeof(T) == 1) return written == 1;
+            if (sizeof(T) == 2) return Unsafe.ReadUnaligned<ushort>(ref written) == 0x0101;
+            if (sizeof(T) == 4) return Unsafe.ReadUnaligned<uint>(ref written) == 0x01010101;
+            return Unsafe.ReadUnaligned<ulong>(ref written) == 0x0101010101010101;
+        }
+        return In(_readStart, _readLength, address, (ulong)sizeof(T));
+    }
+
+    /// <summary>
+    /// True when the bytes may be written as far as a quick look tells; those of the stack are then marked as written. When
+    /// not, <see cref="CheckWrite"/> knows.
+    /// </summary>
+    /// <typeparam name="T">An unsigned integer of 1, 2, 4 or 8 bytes: the size of the access.</typeparam>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public bool MayWrite<T>(ulong address, ulong lowestFrame) where T : unmanaged
+    {
+        if (InStack(address, (ulong)sizeof(T), lowestFrame))
+        {
+            ref var written = ref Unsafe.As<bool, byte>(ref Unsafe.Add(ref MemoryMarshal.GetArrayDataReference(_written), (nint)(address - (ulong)_stack)));
+            if (sizeof(T) == 1) written = 1;
+            else if (sizeof(T) == 2) Unsafe.WriteUnaligned(ref written, (ushort)0x0101);
+            else if (sizeof(T) == 4) Unsafe.WriteUnaligned(ref written, 0x01010101u);
+            else Unsafe.WriteUnaligned(ref written, 0x0101010101010101ul);
+            return true;
+        }
+        return In(_writtenStart, _writtenLength, address, (ulong)sizeof(T));
+    }
 
     /// <summary>Null when the bytes may be read, else why not.</summary>
     public string? CheckRead(ulong address, ulong bytes, ulong lowestFrame)
@@ -62,15 +112,19 @@ internal sealed unsafe class CheckedMemory
             }
             return null;
         }
-        return Find(address, bytes) == null ? Outside(address, bytes) : null;
+        if (Find(address, bytes) is not { } region) return Outside(address, bytes);
+        (_readStart, _readLength) = (region.Start, region.Length);
+        return null;
     }
 
     /// <summary>Null when the bytes may be written, else why not.</summary>
     public string? CheckWrite(ulong address, ulong bytes, ulong lowestFrame)
     {
         if (InStack(address, bytes, lowestFrame)) return null;
-        return Find(address, bytes) is not { } region ? Outside(address, bytes)
-            : region.Writable ? null : $"writes to {region.Name}, which is read-only";
+        if (Find(address, bytes) is not { } region) return Outside(address, bytes);
+        if (!region.Writable) return $"writes to {region.Name}, which is read-only";
+        (_writtenStart, _writtenLength) = (region.Start, region.Length);
+        return null;
     }
 
     /// <summary>The program, or a function for it, has written these bytes.</summary>
@@ -81,6 +135,7 @@ internal sealed unsafe class CheckedMemory
     }
 
     // Frames below the running one do not exist yet.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private bool InStack(ulong address, ulong bytes, ulong lowestFrame)
     {
         var bottom = lowestFrame - Limits.StackBytesPerFrame;
@@ -89,10 +144,9 @@ internal sealed unsafe class CheckedMemory
 
     private MemoryRegion? Find(ulong address, ulong bytes)
     {
-        if (_last.Contains(address, bytes)) return _last;
         foreach (var region in _regions)
         {
-            if (region.Contains(address, bytes)) return _last = region;
+            if (region.Contains(address, bytes)) return region;
         }
         var starts = _found.Keys;
         int low = 0, high = starts.Count;
@@ -103,8 +157,14 @@ internal sealed unsafe class CheckedMemory
             else high = middle;
         }
         if (low == 0 || !_found.Values[low - 1].Contains(address, bytes)) return null;
-        return _last = _found.Values[low - 1];
+        return _found.Values[low - 1];
     }
+
+    private void Forget() => _readLength = _writtenLength = 0;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static bool In(ulong start, ulong length, ulong address, ulong bytes) =>
+        address - start < length && bytes <= length - (address - start);
 
     // Says it by the nearest memory there is, if one is near.
     private string Outside(ulong address, ulong bytes)

@@ -6,6 +6,8 @@ namespace UringBpf.Runtime;
 internal enum Code : ushort
 {
     Exit,
+    /// <summary>Checked interpreter alone: what can't be run, whatever the registers hold.</summary>
+    Invalid,
     CallSubprogram,
     TailCall,
     CallRegister,

@@ -6,7 +6,9 @@ namespace UringBpf.Runtime;
 /// <summary>Turns instructions into what <see cref="InterpreterLoop{TMetering}"/> runs: one for each slot, so that jump distances stay.</summary>
 internal unsafe ref struct Decoder(VerifiedProgram verified, MapSet maps, FunctionRegistry functions, GCHandle registry, DecodedInstruction* code, CallbackTarget* callbacks)
 {
-    // Code of each opcode row; calls, wide immediates and exit are decoded by hand.
+    /// <summary>Code of each opcode row; calls, wide immediates and exit are decoded by hand.</summary>
+    public static ReadOnlySpan<Code> Codes => s_codes;
+
     private static readonly Code[] s_codes = CodesByRow();
 
     public readonly void Decode()
