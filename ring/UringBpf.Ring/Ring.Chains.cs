@@ -263,7 +263,7 @@ public sealed unsafe partial class Ring
     /// <summary>Does what an operation's completion changes besides its chain's step: files opened and closed, bytes moved.</summary>
     /// <returns>The result as the hook sees it.</returns>
     [MethodImpl(MethodImplOptions.NoInlining)]
-    private static int Settle(Chain* chain, Operation* operation, int result, CqeFlags flags)
+    internal static int Settle(Chain* chain, Operation* operation, int result, CqeFlags flags)
     {
         switch (operation->Opcode)
         {

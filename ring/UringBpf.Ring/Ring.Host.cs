@@ -113,6 +113,22 @@ public sealed unsafe partial class Ring
             *time = host.Delay;
             entry->Address = (ulong)time;
         }
+        if (HasPolicies && Judge(entry) is var verdict and < 0)
+        {
+            if (host.TakesSlot) _freeFileSlots.Push(host.Slot);
+            // One that was not closed stays the host's.
+            else if (host.Slot >= 0) _hostSlots.Add(host.Slot);
+            host.Slot = -1;
+            if (!host.InBatch)
+            {
+                Abandon(operation, entry);
+                Answer(host, verdict);
+                return;
+            }
+            // It breaks its link as one that fails: it goes out as a failing NOP.
+            var flags = entry->Flags & ~(SqeFlags.FixedFile | SqeFlags.BufferSelect);
+            *entry = Prepare.Nop(verdict) with { Flags = flags, UserData = operation->Tag };
+        }
         operation->Host = Wait(host);
         host.Operation = OperationTable.IndexOf(operation);
         _hostInFlight++;
@@ -235,6 +251,8 @@ internal sealed unsafe class HostOperation(Ring ring) : Waiter<int>, IQueuedComm
     /// <summary>Cancelled before it was submitted.</summary>
     public bool CancelRequested;
     public bool HasEarly;
+    /// <summary>Others may be linked to it.</summary>
+    public bool InBatch;
     public int Early;
     public bool HasDelay;
     public IoUring.Timespec Delay;
@@ -254,7 +272,7 @@ internal sealed unsafe class HostOperation(Ring ring) : Waiter<int>, IQueuedComm
     public void Begin(in Sqe entry, in HostMemory memory, CancellationToken cancellationToken)
     {
         Entry = entry;
-        CancelRequested = HasEarly = false;
+        CancelRequested = HasEarly = InBatch = false;
         // First, as it is what can throw.
         if (memory.File != null) Entry.Fd = Hold(memory.File);
         _file = memory.File;

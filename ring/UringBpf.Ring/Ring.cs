@@ -420,6 +420,7 @@ public sealed unsafe partial class Ring : IAsyncDisposable
         }
         // A function of the host that threw left the run open.
         _state->Leave();
+        FreePolicies();
         _state = null;
         ExecutionSlot.Release();
         RefuseInbox();

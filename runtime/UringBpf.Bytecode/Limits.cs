@@ -28,4 +28,6 @@ public static class Limits
     public const int InstructionsPerMayGoto = 32;
     /// <summary>The lowest value a verdict or status may have: -MAX_ERRNO.</summary>
     public const int MinErrno = -4095;
+    /// <summary>Bytes of a path that a policy hook is shown, the NUL included: PATH_MAX.</summary>
+    public const int PathBytes = 4096;
 }

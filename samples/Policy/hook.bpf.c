@@ -1,6 +1,6 @@
 /*
  * A plug-in's hook that may be hostile: it tries to read beneath its directory, and to get out of it by every way it knows.
- * It emits what became of each try. What it may do is the host's to say (Program.cs): nothing here is trusted.
+ * It emits what became of each try. What it may do is the host's to say (Program.cs, policy.bpf.c): nothing here is trusted.
  */
 #include "uring_bpf.h"
 
@@ -13,7 +13,10 @@ static const char names[][NAME_BYTES] = {
 #define NAMES (sizeof(names) / sizeof(names[0]))
 
 /* Other tries, after the names. */
-enum { OPEN_TO_WRITE = NAMES, CREATE, STAT_PATH, OPEN_PATH, WRITE_FILE, FOREIGN_SLOT, SEND, TRIES };
+enum { OPEN_TO_WRITE = NAMES, CREATE, STAT_PATH, OPEN_PATH, WRITE_FILE, READ_FILE, SEND, TRIES };
+
+/* File slots: the host's, then the plug-in's own. */
+enum { HOST_FILE, OWN_FILE };
 
 enum { START, OPENED, READ, CLOSED, OTHER }; /* user_data */
 
@@ -36,7 +39,7 @@ static __always_inline int read_name(struct uring_completion *ctx, struct uring_
             break;
         }
     }
-    uring_prep_openat_name(op, 0, 0, 0, length, open_flags, 0600, 0);
+    uring_prep_openat_name(op, 0, 0, 0, length, open_flags, 0600, OWN_FILE);
     op->user_data = OPENED;
     return 0;
 }
@@ -45,9 +48,9 @@ static __always_inline int read_name(struct uring_completion *ctx, struct uring_
 static __always_inline int try_next(struct uring_completion *ctx, struct plugin *plugin)
 {
     struct uring_op op;
-    int err = 0;
 
     for (__u32 i = 0; i < TRIES; i++) {
+        int err = 0;
         __u32 attempt = plugin->attempt;
         if (attempt >= TRIES)
             return URING_PASS;
@@ -60,13 +63,13 @@ static __always_inline int try_next(struct uring_completion *ctx, struct plugin 
         else if (attempt == STAT_PATH)
             uring_prep_statx(&op, 0, 0, 0x7ff, 0, 0);
         else if (attempt == OPEN_PATH)
-            uring_prep_openat(&op, URING_NO_DIR, 0, O_RDONLY, 0, 0);
+            uring_prep_openat(&op, URING_NO_DIR, 0, O_RDONLY, 0, OWN_FILE);
         else if (attempt == WRITE_FILE)
-            uring_prep_write(&op, 0, 0, 16, 0);
-        else if (attempt == FOREIGN_SLOT)
-            uring_prep_read(&op, 1, 0, 16, 0);
+            uring_prep_write(&op, HOST_FILE, 0, 16, 0);
+        else if (attempt == READ_FILE)
+            uring_prep_read(&op, HOST_FILE, 0, 16, 0);
         else
-            uring_prep_send(&op, 0, 0, 16, 0);
+            uring_prep_send(&op, HOST_FILE, 0, 16, 0);
         if (attempt > CREATE)
             op.user_data = OTHER;
         if (!err)
@@ -83,7 +86,7 @@ static __always_inline int close_file(struct uring_completion *ctx)
 {
     struct uring_op op;
 
-    uring_prep_close(&op, 0);
+    uring_prep_close(&op, OWN_FILE);
     op.user_data = CLOSED;
     int err = uring_submit(ctx, &op, sizeof(op));
     return err ? err : URING_CONTINUE;
@@ -102,7 +105,7 @@ int plugin(struct uring_completion *ctx)
             plugin->result = ctx->res;
             break;
         }
-        uring_prep_read(&op, 0, 0, 4096, 0);
+        uring_prep_read(&op, OWN_FILE, 0, 4096, 0);
         op.user_data = READ;
         err = uring_submit(ctx, &op, sizeof(op));
         return err ? err : URING_CONTINUE;

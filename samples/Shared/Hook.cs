@@ -9,13 +9,13 @@ namespace UringBpf.Samples;
 /// <summary>The sample's own hook: loaded, verified, compiled.</summary>
 internal static class Hook
 {
-    /// <summary>The object embedded in the sample, as clang wrote it.</summary>
-    public static ObjectSpec Load()
+    /// <summary>An object embedded in the sample, as clang wrote it.</summary>
+    public static ObjectSpec Load(string name = "hook.bpf.o")
     {
-        using var stream = Assembly.GetExecutingAssembly().GetManifestResourceStream("hook.bpf.o")!;
+        using var stream = Assembly.GetExecutingAssembly().GetManifestResourceStream(name)!;
         var bytes = new byte[stream.Length];
         stream.ReadExactly(bytes);
-        return ObjectSpec.Load(bytes, "hook.bpf.o");
+        return ObjectSpec.Load(bytes, name);
     }
 
     /// <summary>An errno in words.</summary>

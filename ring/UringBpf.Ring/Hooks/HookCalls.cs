@@ -69,6 +69,12 @@ internal static unsafe class HookCalls
             IoUringOp.Shutdown => PrepareShutdown(chain, link, operation, entry, op),
             _ => -Errno.OpNotSupp,
         };
+        if (result >= 0 && ring.HasPolicies)
+        {
+            result = ring.Judge(chain, link, op, entry);
+            // What preparing it has taken goes back, as if it had failed.
+            if (result < 0 && (operation->Marks & OperationMarks.Settles) != 0) Ring.Settle(chain, operation, result, CqeFlags.None);
+        }
         if (result < 0)
         {
             ring.Abandon(operation, entry);

@@ -22,6 +22,7 @@ public sealed unsafe class HookLink : IAsyncDisposable
     internal Chain* FirstChain;
     internal int LiveChains;
     internal bool Detaching;
+    internal PolicyLink[] Policies = [];
     internal readonly Stack<nint> FreeMemory = new();
     internal readonly Stack<nint> FreeChains = new();
     /// <summary>Blocks of chains' own buffers that are not freed, in use or not.</summary>
@@ -99,6 +100,18 @@ public sealed unsafe class HookLink : IAsyncDisposable
         });
     }
 
+    /// <summary>
+    /// Attaches a policy to this attachment's chains: its program judges each operation that they are about to submit, the first one
+    /// included, after the policies of the ring. Attach it before the first chain is started. It goes with the hook.
+    /// </summary>
+    /// <param name="program">A program of type submission (<c>SEC("uring/submit")</c>): 0 allows, -errno refuses. The link keeps it alive.</param>
+    /// <param name="operations">Operations to judge; default: all.</param>
+    /// <exception cref="BpfException">UB4502 when the program is of another type; UB4503 when the hook is detached or the ring is shut down;
+    /// UB4511 when there is no such operation.</exception>
+    /// <exception cref="ObjectDisposedException">The program was disposed.</exception>
+    public PolicyLink AttachPolicy(BpfProgram program, System.Collections.Immutable.ImmutableArray<IoUringOp> operations = default) =>
+        _ring.AttachPolicy(this, program, operations);
+
     /// <summary>Detaches: new chains are refused, running ones are cancelled; completes when all has been freed.</summary>
     public ValueTask DisposeAsync()
     {
@@ -127,6 +140,7 @@ public sealed unsafe class HookLink : IAsyncDisposable
     {
         Release(Current);
         Current = null;
+        _ring.ReleasePolicies(this);
         while (FreeChains.TryPop(out var chain)) NativeMemory.AlignedFree((void*)chain);
         while (FreeMemory.TryPop(out var memory))
         {

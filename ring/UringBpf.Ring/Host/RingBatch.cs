@@ -38,6 +38,7 @@ public sealed class RingBatch
         ThrowIfSubmitted();
         Ring.RefuseSkipping(entry);
         var host = _ring.Prepared(entry, new HostMemory { File = file, Delay = delay }, cancellationToken);
+        host.InBatch = true;
         _items.Add(host);
         return new ValueTask<int>(host, host.Version);
     }

@@ -7,36 +7,21 @@ internal static class Errno
         Exist = 17, NotDir = 20, IsDir = 21, Inval = 22, NFile = 23, MFile = 24, NoSpc = 28, Pipe = 32, NoSys = 38, Time = 62, BadFd = 77,
         OpNotSupp = 95, NoBufs = 105, TimedOut = 110, Already = 114, DQuot = 122, Canceled = 125;
 
+    // From 1 on; "-" where there is none.
+    private static readonly string[] s_names =
+        ("EPERM ENOENT ESRCH EINTR EIO ENXIO E2BIG ENOEXEC EBADF ECHILD EAGAIN ENOMEM EACCES EFAULT ENOTBLK EBUSY EEXIST EXDEV ENODEV " +
+        "ENOTDIR EISDIR EINVAL ENFILE EMFILE ENOTTY ETXTBSY EFBIG ENOSPC ESPIPE EROFS EMLINK EPIPE EDOM ERANGE EDEADLK ENAMETOOLONG " +
+        "ENOLCK ENOSYS ENOTEMPTY ELOOP - ENOMSG EIDRM ECHRNG EL2NSYNC EL3HLT EL3RST ELNRNG EUNATCH ENOCSI EL2HLT EBADE EBADR EXFULL " +
+        "ENOANO EBADRQC EBADSLT - EBFONT ENOSTR ENODATA ETIME ENOSR ENONET ENOPKG EREMOTE ENOLINK EADV ESRMNT ECOMM EPROTO EMULTIHOP " +
+        "EDOTDOT EBADMSG EOVERFLOW ENOTUNIQ EBADFD EREMCHG ELIBACC ELIBBAD ELIBSCN ELIBMAX ELIBEXEC EILSEQ ERESTART ESTRPIPE EUSERS " +
+        "ENOTSOCK EDESTADDRREQ EMSGSIZE EPROTOTYPE ENOPROTOOPT EPROTONOSUPPORT ESOCKTNOSUPPORT EOPNOTSUPP EPFNOSUPPORT EAFNOSUPPORT " +
+        "EADDRINUSE EADDRNOTAVAIL ENETDOWN ENETUNREACH ENETRESET ECONNABORTED ECONNRESET ENOBUFS EISCONN ENOTCONN ESHUTDOWN " +
+        "ETOOMANYREFS ETIMEDOUT ECONNREFUSED EHOSTDOWN EHOSTUNREACH EALREADY EINPROGRESS ESTALE EUCLEAN ENOTNAM ENAVAIL EISNAM " +
+        "EREMOTEIO EDQUOT ENOMEDIUM EMEDIUMTYPE ECANCELED ENOKEY EKEYEXPIRED EKEYREVOKED EKEYREJECTED EOWNERDEAD ENOTRECOVERABLE " +
+        "ERFKILL EHWPOISON").Split(' ');
+
     /// <summary>The symbolic name of an errno, such as <c>ENOENT</c>, or its number.</summary>
-    public static string Name(int errno) => errno switch
-    {
-        Perm => "EPERM",
-        NoEnt => "ENOENT",
-        Intr => "EINTR",
-        IO => "EIO",
-        BadF => "EBADF",
-        Again => "EAGAIN",
-        NoMem => "ENOMEM",
-        Access => "EACCES",
-        Fault => "EFAULT",
-        Busy => "EBUSY",
-        Exist => "EEXIST",
-        NotDir => "ENOTDIR",
-        IsDir => "EISDIR",
-        Inval => "EINVAL",
-        NFile => "ENFILE",
-        MFile => "EMFILE",
-        NoSpc => "ENOSPC",
-        Pipe => "EPIPE",
-        NoSys => "ENOSYS",
-        Time => "ETIME",
-        BadFd => "EBADFD",
-        OpNotSupp => "EOPNOTSUPP",
-        NoBufs => "ENOBUFS",
-        TimedOut => "ETIMEDOUT",
-        Already => "EALREADY",
-        DQuot => "EDQUOT",
-        Canceled => "ECANCELED",
-        _ => errno.ToString(System.Globalization.CultureInfo.InvariantCulture),
-    };
+    public static string Name(int errno) => errno > 0 && errno <= s_names.Length && s_names[errno - 1] is var name and not "-"
+        ? name
+        : errno.ToString(System.Globalization.CultureInfo.InvariantCulture);
 }

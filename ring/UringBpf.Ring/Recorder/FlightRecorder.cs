@@ -174,6 +174,18 @@ internal sealed unsafe class FlightRecorder : IDisposable
         entry->Code = function;
     }
 
+    public void Judged(Chain* chain, ushort program, UringSubmission* submission, int verdict, int site)
+    {
+        var entry = Next(TraceKind.Policy, chain);
+        entry->Tag = 0;
+        entry->A = (uint)submission->File | (ulong)submission->Length << 32;
+        entry->B = program;
+        entry->C = submission->Offset;
+        entry->Result = verdict;
+        entry->Site = site;
+        entry->Code = (byte)submission->Opcode;
+    }
+
     /// <summary>Copies the record.</summary>
     public RingTrace Snapshot(RingFeatures features)
     {

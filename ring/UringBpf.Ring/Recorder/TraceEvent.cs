@@ -21,6 +21,8 @@ internal enum TraceKind : byte
     ChainEnding,
     /// <summary>Nothing of a chain is in flight any more: Result, A verdict, B steps, C bytes.</summary>
     ChainEnd,
+    /// <summary>A policy judged an operation: Code its opcode, A its file slot and (upper half) length, B the policy's program, C offset, Result verdict.</summary>
+    Policy,
 }
 
 /// <summary>One event of the flight recorder: 64 bytes, a cache line.</summary>

@@ -141,6 +141,17 @@ internal sealed class TraceModel
                 var (call, result) = TraceText.Call(entry);
                 lane.PendingCalls.Add(new TraceCall(call, result, entry.Result < 0, line));
                 break;
+            case TraceKind.Policy:
+                var (judged, verdict) = TraceText.Judged(entry, _programs[(int)entry.B].Name);
+                if (entry.Chain != 0)
+                {
+                    lane.PendingCalls.Add(new TraceCall(judged, verdict, entry.Result < 0, line));
+                    break;
+                }
+                // The host hears of a refusal as of a result; what was allowed shows as the operation itself.
+                if (entry.Result >= 0) break;
+                lane.Add(new TraceBar { Start = entry.Time, End = entry.Time, Opcode = (IoUringOp)entry.Code, Text = judged, UserData = 0, Row = lane.FreeRow(), Line = null, InFlight = false, Result = entry.Result });
+                break;
             case TraceKind.Hook:
                 // Where it was timed, B is when it began: later than the batch's stamp.
                 lane.Decisions.Add(new TraceDecision(entry.B != 0 ? (long)entry.B : entry.Time, entry.Duration, entry.A, lane.LastCompleted, entry.Result,

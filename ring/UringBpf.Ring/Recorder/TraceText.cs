@@ -54,6 +54,10 @@ internal static class TraceText
         return ($"{prototype?.Name ?? $"kfunc {id}"}({string.Join(", ", arguments)})", Result(entry.Result));
     }
 
+    /// <summary>What a policy was asked and said.</summary>
+    public static (string Text, string Result) Judged(in TraceEvent entry, string policy) =>
+        ($"policy {policy}({Name((IoUringOp)entry.Code)} file {(int)entry.A}, length {entry.A >> 32})", entry.Result < 0 ? Result(entry.Result) : "allowed");
+
     private static readonly FunctionPrototype[] s_kfuncs =
     [
         KfuncPrototypes.Cancel, KfuncPrototypes.Emit, KfuncPrototypes.HoldBuffer, KfuncPrototypes.Timeout, KfuncPrototypes.Handover,

@@ -103,15 +103,31 @@ static __always_inline int uring_err(__s32 res)
     return res >= -4095 && res < 0 ? res : -5;
 }
 
-/* ---- The context of a policy hook: SEC("uring/submit"); 0 allows, -errno refuses ---- */
+/* ---- The context of a policy hook: SEC("uring/submit"); 0 allows, -errno refuses. All of it is read-only. ---- */
+
+#define URING_PATH_BYTES 4096
+
+enum {
+    URING_BY_HOST = 0, /* an operation of the host                                                 */
+    URING_BY_HOOK = 1, /* an operation of a chain, its first one (which the host names) included   */
+};
 
 struct uring_submission {
-    __u32 opcode;
-    __u32 flags;
-    __s32 file;
-    __u32 length;
-    __u64 offset;
-    __u64 user_data;
+    __u32 opcode;    /* IORING_OP_* as the submitter named it                                      */
+    __u32 flags;     /* O_* of an open, RWF_*, MSG_*, AT_* …                                       */
+    __s32 file;      /* a chain's: the file slot it works on, -1 if none; the host's: a descriptor */
+    __u32 length;    /* bytes; mode of an open                                                     */
+    __u64 offset;    /* file offset; nanoseconds of a timeout                                      */
+    __u64 user_data; /* of the operation; 0 for the host's                                         */
+    __s32 target;    /* the file slot that an open or accept fills, -1 if none                     */
+    __u32 dir;       /* a chain's: the granted directory, URING_NO_DIR if none; the host's: a descriptor */
+    __u32 buffer;    /* a chain's: the buffer's index                                              */
+    __u32 origin;    /* URING_BY_*                                                                 */
+    __u64 chain;     /* the chain's number, 0 for the host                                         */
+    __u32 path_len;  /* bytes of path without the NUL, 0 where the operation has none              */
+    __u32 reserved;
+    char path[URING_PATH_BYTES]; /* NUL-terminated; whole, as longer ones are refused. Two paths, such as a
+                                  * rename's, are shown one after the other: each must be allowed. */
 } __core;
 
 /* ---- Operations ---- */
@@ -378,7 +394,7 @@ static __u64 (*const bpf_ktime_get_tai_ns)(void) = (void *)208;
 
 /* The ABI. */
 _Static_assert(sizeof(struct uring_completion) == 120, "struct uring_completion");
-_Static_assert(sizeof(struct uring_submission) == 32, "struct uring_submission");
+_Static_assert(sizeof(struct uring_submission) == 64 + URING_PATH_BYTES, "struct uring_submission");
 _Static_assert(sizeof(struct uring_op) == 64, "struct uring_op");
 
 #endif

@@ -45,6 +45,9 @@ public sealed record ContextField(string Name, int Offset, int Size, ContextFiel
     /// <summary>True for a signed number. Loads do not depend on it; the types published for CO-RE do.</summary>
     public bool IsSigned { get; init; }
 
+    /// <summary>Bytes of each element of flat memory, as the types published for CO-RE say. Default 8.</summary>
+    public int ElementSize { get; init; } = 8;
+
     /// <summary>True when the program's view and the host's differ, so that engines must translate the access.</summary>
     public bool IsTranslated => HostOffset != Offset || HostSize != Size;
 }

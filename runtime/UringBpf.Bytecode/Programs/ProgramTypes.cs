@@ -42,11 +42,13 @@ public static class ProgramTypes
         Context = new()
         {
             StructName = "uring_submission",
-            Size = 32,
-            HostSize = 32,
+            Size = 64 + Limits.PathBytes,
+            HostSize = 64 + Limits.PathBytes,
             Fields =
             [
                 new("opcode", 0, 4), new("flags", 4, 4), new("file", 8, 4) { IsSigned = true }, new("length", 12, 4), new("offset", 16, 8), new("user_data", 24, 8),
+                new("target", 32, 4) { IsSigned = true }, new("dir", 36, 4), new("buffer", 40, 4), new("origin", 44, 4), new("chain", 48, 8), new("path_len", 56, 4),
+                new("path", 64, Limits.PathBytes, FlatMemory) { ElementSize = 1 },
             ],
         },
     };

@@ -29,7 +29,7 @@ internal static class PublishedTypes
     private static int FieldType(BtfBuilder builder, ContextField field) => field.Kind switch
     {
         ContextFieldKind.BufferStart or ContextFieldKind.BufferEnd when field.Size == 8 => builder.Pointer(0),
-        ContextFieldKind.FlatMemory => builder.Array(builder.Integer(8, isSigned: false), field.Size / 8),
+        ContextFieldKind.FlatMemory => builder.Array(builder.Integer(field.ElementSize, isSigned: false), field.Size / field.ElementSize),
         _ when field.Size > 8 => builder.Array(builder.Integer(4, isSigned: false), field.Size / 4),
         _ => builder.Integer(field.Size, field.IsSigned),
     };

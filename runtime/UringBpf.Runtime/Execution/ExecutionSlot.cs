@@ -54,6 +54,19 @@ public static unsafe class ExecutionSlot
         t_owner = null;
     }
 
+    // A state with its stack; AlignedFree frees both.
+    internal static ExecutionState* Allocate()
+    {
+        const int stackBytes = Limits.Frames * Limits.StackBytesPerFrame;
+        var size = (nuint)(sizeof(ExecutionState) + 64 + stackBytes);
+        var memory = (byte*)NativeMemory.AlignedAlloc(size, 64);
+        NativeMemory.Clear(memory, size);
+        var state = (ExecutionState*)memory;
+        var stackBase = (byte*)(((nuint)(memory + sizeof(ExecutionState)) + 63) & ~(nuint)63);
+        state->StackTop = stackBase + stackBytes;
+        return state;
+    }
+
     // The slow path of ExecutionState.Reset: the state's slot was given to another thread while it was not running.
     internal static void Acquire(ExecutionState* state)
     {
@@ -112,13 +125,7 @@ public static unsafe class ExecutionSlot
 
         public Owner()
         {
-            const int stackBytes = Limits.Frames * Limits.StackBytesPerFrame;
-            var size = (nuint)(sizeof(ExecutionState) + 64 + stackBytes);
-            var memory = (byte*)NativeMemory.AlignedAlloc(size, 64);
-            NativeMemory.Clear(memory, size);
-            State = (ExecutionState*)memory;
-            var stackBase = (byte*)(((nuint)(memory + sizeof(ExecutionState)) + 63) & ~(nuint)63);
-            State->StackTop = stackBase + stackBytes;
+            State = Allocate();
             State->RandomState = (ulong)Random.Shared.NextInt64() | 1;
             // The first run takes a slot, as one whose slot was taken does; until then 0 is a slot like any other.
             State->Revoked = 1;

@@ -1,0 +1,224 @@
+using System.Collections.Immutable;
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using UringBpf.Bytecode;
+using UringBpf.Runtime;
+
+namespace UringBpf.Ring;
+
+// Policy hooks: what judges an operation before it is submitted.
+public sealed unsafe partial class Ring
+{
+    private PolicyLink[] _policies = [];
+    private int _policyCount;
+    // Policies run while a hook is inside uring_submit: on a stack of their own.
+    private ExecutionState* _policyState;
+    private UringSubmission* _submission;
+
+    /// <summary>
+    /// Attaches a policy to the ring: from now on its program judges every operation that the host or a hook is about to submit.
+    /// Where there are several, each must allow; those of the ring are asked first, in the order in which they were attached.
+    /// </summary>
+    /// <param name="program">A program of type submission (<c>SEC("uring/submit")</c>): 0 allows, -errno refuses. The link keeps it alive.</param>
+    /// <param name="operations">Operations to judge; default: all.</param>
+    /// <remarks>An operation of the host that is refused completes with the errno, and one of a chain gives it to <c>uring_submit</c>; neither
+    /// reaches the kernel. What is in flight already, cancelling, and closing the files of a chain that ends are not judged.</remarks>
+    /// <exception cref="BpfException">UB4502 when the program is of another type; UB4503 when the ring is shut down; UB4511 when there is no such operation.</exception>
+    /// <exception cref="ObjectDisposedException">The program was disposed.</exception>
+    public PolicyLink AttachPolicy(BpfProgram program, ImmutableArray<IoUringOp> operations = default) => AttachPolicy(null, program, operations);
+
+    internal PolicyLink AttachPolicy(HookLink? hook, BpfProgram program, ImmutableArray<IoUringOp> operations)
+    {
+        PolicyProgram.Check(program);
+        var link = new PolicyLink(this, hook, operations);
+        RunOnOwner(() =>
+        {
+            if (_stopping || hook is { Detaching: true }) throw new BpfException("UB4503", hook == null ? "the ring is shut down." : "the hook is detached.");
+            link.Current = new PolicyProgram(program, _recorder);
+            if (_policyState == null)
+            {
+                _policyState = ExecutionSlot.Allocate();
+                _submission = (UringSubmission*)NativeMemory.AllocZeroed((nuint)sizeof(UringSubmission));
+            }
+            if (hook != null) hook.Policies = [.. hook.Policies, link];
+            else _policies = [.. _policies, link];
+            _policyCount++;
+        }).AsTask().GetAwaiter().GetResult();
+        return link;
+    }
+
+    internal void Detach(PolicyLink policy, HookLink? hook)
+    {
+        if (policy.Current == null) return;
+        if (hook != null) hook.Policies = [.. hook.Policies.Where(other => other != policy)];
+        else _policies = [.. _policies.Where(other => other != policy)];
+        policy.Release();
+        _policyCount--;
+    }
+
+    /// <summary>The hook is gone, and what judged its chains.</summary>
+    internal void ReleasePolicies(HookLink hook)
+    {
+        foreach (var policy in hook.Policies) policy.Release();
+        _policyCount -= hook.Policies.Length;
+        hook.Policies = [];
+    }
+
+    private void FreePolicies()
+    {
+        foreach (var policy in _policies) policy.Release();
+        _policies = [];
+        NativeMemory.AlignedFree(_policyState);
+        NativeMemory.Free(_submission);
+        _policyState = null;
+        _submission = null;
+    }
+
+    /// <summary>True when an operation must be judged before it goes out.</summary>
+    internal bool HasPolicies
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        get => _policyCount > 0;
+    }
+
+    /// <summary>Judges an operation of a chain whose entry is filled in: 0 or -errno.</summary>
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    internal int Judge(Chain* chain, HookLink link, in UringOp op, Sqe* entry)
+    {
+        if (_policies.Length == 0 && link.Policies.Length == 0) return 0;
+        var submission = _submission;
+        submission->Opcode = (uint)op.Opcode;
+        submission->Flags = op.OpFlags;
+        submission->Length = op.Length;
+        submission->Offset = op.Offset;
+        submission->UserData = op.UserData;
+        var opens = op.Opcode is IoUringOp.OpenAt or IoUringOp.StatX;
+        submission->File = op.Opcode is IoUringOp.Nop or IoUringOp.Timeout || opens ? -1 : op.File;
+        submission->Target = op.Opcode is IoUringOp.OpenAt or IoUringOp.Accept ? op.Target : -1;
+        submission->Directory = opens ? op.Directory : UringOp.NoDirectory;
+        submission->Buffer = op.Buffer;
+        submission->Origin = UringSubmission.ByHook;
+        submission->Chain = chain->Id;
+        return Judge(chain, link.Policies, op.Opcode, opens ? (byte*)entry->Address : null, null);
+    }
+
+    /// <summary>Judges an operation of the host: 0 or -errno.</summary>
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private int Judge(Sqe* entry)
+    {
+        if (_policies.Length == 0) return 0;
+        var submission = _submission;
+        submission->Opcode = (uint)entry->Opcode;
+        submission->Flags = entry->OpFlags;
+        submission->File = entry->Fd;
+        submission->Length = entry->Length;
+        submission->Offset = entry->Offset;
+        submission->UserData = 0;
+        submission->Target = -1;
+        submission->Directory = UringOp.NoDirectory;
+        submission->Buffer = entry->BufferIndex;
+        submission->Origin = UringSubmission.ByHost;
+        submission->Chain = 0;
+        byte* path = null, second = null;
+        switch (entry->Opcode)
+        {
+            case IoUringOp.OpenAt2:
+                var how = (IoUring.OpenHow*)entry->Offset;
+                submission->Flags = (uint)how->Flags;
+                submission->Length = (uint)how->Mode;
+                submission->Offset = 0;
+                path = (byte*)entry->Address;
+                break;
+            case IoUringOp.StatX:
+                // addr2 is an address, and no business of a policy.
+                submission->Offset = 0;
+                path = (byte*)entry->Address;
+                break;
+            case IoUringOp.OpenAt or IoUringOp.UnlinkAt or IoUringOp.MkdirAt:
+                path = (byte*)entry->Address;
+                break;
+            case IoUringOp.RenameAt or IoUringOp.LinkAt:
+                submission->Offset = 0;
+                path = (byte*)entry->Address;
+                second = (byte*)entry->Offset;
+                break;
+            case IoUringOp.SymlinkAt:
+                submission->Offset = 0;
+                path = (byte*)entry->Offset;
+                break;
+            case IoUringOp.SetXAttr or IoUringOp.GetXAttr:
+                submission->Offset = 0;
+                path = (byte*)entry->Address3;
+                break;
+            case IoUringOp.Timeout:
+                var time = (IoUring.Timespec*)entry->Address;
+                submission->Offset = time == null ? 0 : (ulong)time->Seconds * 1_000_000_000 + (ulong)time->Nanoseconds;
+                break;
+            case IoUringOp.Read or IoUringOp.Write or IoUringOp.ReadV or IoUringOp.WriteV or IoUringOp.ReadFixed or IoUringOp.WriteFixed
+                or IoUringOp.ReadVFixed or IoUringOp.WriteVFixed or IoUringOp.ReadMultishot or IoUringOp.SyncFileRange or IoUringOp.FAllocate
+                or IoUringOp.FAdvise or IoUringOp.FTruncate or IoUringOp.Splice or IoUringOp.Tee:
+                break;
+            default:
+                submission->Offset = 0;
+                break;
+        }
+        if (path != null)
+        {
+            submission->Directory = (uint)entry->Fd;
+            submission->File = -1;
+        }
+        var result = Judge(null, [], entry->Opcode, path, null);
+        return result < 0 || second == null ? result : Judge(null, [], entry->Opcode, second, path);
+    }
+
+    private int Judge(Chain* chain, PolicyLink[] own, IoUringOp opcode, byte* path, byte* first)
+    {
+        const int nameTooLong = 36;
+        // A second path may be in another directory, which is in the entry's length.
+        if (first != null) _submission->Directory = _submission->Length;
+        if (!ShowPath(path)) return -nameTooLong;
+        var state = _policyState;
+        var outer = _state;
+        // The outer stay, of the batch of completions or this one, keeps maps and programs.
+        var enters = !outer->Activity.IsActive;
+        if (enters) outer->Enter();
+        state->Slot = outer->Slot;
+        state->RandomState = outer->RandomState;
+        var result = Judge(chain, _policies, opcode, state);
+        if (result == 0) result = Judge(chain, own, opcode, state);
+        outer->RandomState = state->RandomState;
+        if (enters) outer->Leave();
+        return result;
+    }
+
+    private int Judge(Chain* chain, PolicyLink[] policies, IoUringOp opcode, ExecutionState* state)
+    {
+        foreach (var policy in policies)
+        {
+            if (!policy.Judges(opcode)) continue;
+            var program = policy.Current!;
+            var verdict = program.Run(_submission, state);
+            policy.Count(refused: verdict < 0);
+            _recorder?.Judged(chain, program.TraceProgram, _submission, verdict, _state->Site);
+            if (verdict < 0) return verdict;
+        }
+        return 0;
+    }
+
+    // Copies a path into what policies are shown; false when it is longer than that. What an earlier one left behind it is cleared.
+    private bool ShowPath(byte* path)
+    {
+        var text = new Span<byte>(_submission->Path, Limits.PathBytes);
+        var before = (int)_submission->PathLength;
+        var length = 0;
+        if (path != null)
+        {
+            while (length < Limits.PathBytes && path[length] != 0) length++;
+            if (length == Limits.PathBytes) return false;
+            new ReadOnlySpan<byte>(path, length).CopyTo(text);
+        }
+        if (before > length) text[length..before].Clear();
+        _submission->PathLength = (uint)length;
+        return true;
+    }
+}
