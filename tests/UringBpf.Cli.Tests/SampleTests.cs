@@ -187,7 +187,7 @@ public sealed class SampleTests
         Assert.EndsWith("(errno 18)", outcome.Lines[5]);
         Assert.All((string[])[.. outcome.Lines[2..5], .. outcome.Lines[6..]], line => Assert.EndsWith("(errno 13)", line));
         Assert.Equal(13, outcome.Lines.Length);
-        Assert.Contains("refused 10", outcome.Error);
+        Assert.Contains("refused 9", outcome.Error);
         Assert.Equal("inside", File.ReadAllText(Path.Combine(folder["plugin"], "inside.txt")));
     }
 
