@@ -19,6 +19,7 @@ internal sealed unsafe class Trail(Stage stage) : WalkObserver
     private readonly int[] _last = new int[1024];
     private readonly ulong[] _registers = new ulong[Limits.Frames * 11];
     private readonly List<(ValueKind Kind, int Id, ulong Basis)> _ids = [];
+    private readonly List<(Link Link, ulong Number)> _links = [];
     private int _count;
     private VerifiedProgram? _program;
     private int _previousSlot, _previousDepth;
@@ -122,6 +123,7 @@ internal sealed unsafe class Trail(Stage stage) : WalkObserver
     {
         if (state.Depth != depth + 1 || state.BufferRange > stage.PacketLength) return false;
         _ids.Clear();
+        _links.Clear();
         for (var index = depth; index >= 0; index--)
         {
             var frame = state[index];
@@ -153,11 +155,11 @@ internal sealed unsafe class Trail(Stage stage) : WalkObserver
         switch (value.Kind)
         {
             case ValueKind.Number:
-                return value.Number.Contains(concrete) && (value.Id == 0 || Same(ValueKind.Number, value.Id, concrete - (ulong)value.Offset));
+                return value.Number.Contains(concrete) && Hangs(value.Link, concrete);
             case ValueKind.Context:
-                return value.Number.Contains(concrete - stage.ContextAddress - (ulong)value.Offset);
+                return HoldsOffset(value, concrete - stage.ContextAddress);
             case ValueKind.Stack:
-                return value.Number.Contains(concrete - _registers[11 * value.Detail + Frame.Pointer] - (ulong)value.Offset);
+                return HoldsOffset(value, concrete - _registers[11 * value.Detail + Frame.Pointer]);
             case ValueKind.Buffer:
                 {
                     var variable = concrete - stage.PacketAddress - (ulong)value.Offset;
@@ -169,7 +171,7 @@ internal sealed unsafe class Trail(Stage stage) : WalkObserver
             case ValueKind.Map:
                 return concrete == (ulong)stage.Maps[value.Map!].Header;
             case ValueKind.MapValue when value.Id == 0:
-                return value.Number.Contains(concrete - (ulong)stage.Maps[value.Map!].Header->Data - (ulong)value.Offset);
+                return HoldsOffset(value, concrete - (ulong)stage.Maps[value.Map!].Header->Data);
             case ValueKind.MapValue or ValueKind.Memory when value.Number.IsConstant && value.Id != 0:
                 return concrete != 0 && Same(value.Kind, value.Id, concrete - (ulong)value.Offset - value.Number.Value);
             case ValueKind.MapValue when value.Map!.Type == MapType.Array:
@@ -190,7 +192,24 @@ internal sealed unsafe class Trail(Stage stage) : WalkObserver
         }
     }
 
-    // One id, one number (or object).
+    private bool HoldsOffset(Value pointer, ulong offset) =>
+        pointer.Number.Contains(offset - (ulong)pointer.Offset) && Hangs(pointer.Link, offset - (ulong)pointer.Offset);
+
+    // All numbers on one unknown: those of one scale by their differences, others by what the unknown must be.
+    private bool Hangs(Link link, ulong concrete)
+    {
+        if (link.Id == 0) return true;
+        foreach (var (known, number) in _links)
+        {
+            if (known.Id != link.Id) continue;
+            if (known.Scale == link.Scale ? number - (ulong)known.Offset != concrete - (ulong)link.Offset
+                : ((Int128)(long)number - known.Offset) * link.Scale != ((Int128)(long)concrete - link.Offset) * known.Scale) return false;
+        }
+        _links.Add((link, concrete));
+        return true;
+    }
+
+    // One id, one object.
     private bool Same(ValueKind kind, int id, ulong basis)
     {
         foreach (var known in _ids)

@@ -17,6 +17,11 @@ internal sealed class Generalisation(LoopThresholds.PerRegister perRegister, Fun
     private readonly Dictionary<int, long?> _shifts = [];
     private ulong[] _thresholds = [];
 
+    // What constants that moved hang on: a round is so many of the unknown's steps, from where it started.
+    private long _step;
+    private long _start;
+    private int _constants;
+
     /// <summary>The ids that name numbers as they are at this head.</summary>
     public HashSet<int> Bound { get; } = [];
 
@@ -25,6 +30,7 @@ internal sealed class Generalisation(LoopThresholds.PerRegister perRegister, Fun
     {
         if (old.Depth != now.Depth || old.LockId != now.LockId || !old.References.AsSpan().SequenceEqual(now.References)) return null;
         Survey(old, now);
+        SurveyConstants(old, now);
         var general = now.Copy();
         general.BufferRange = Math.Min(old.BufferRange, now.BufferRange);
         for (var index = 0; index < old.Depth; index++)
@@ -44,7 +50,20 @@ internal sealed class Generalisation(LoopThresholds.PerRegister perRegister, Fun
                 frame.SetSlot(slot, old[index].Slot(slot) is { } a && now[index].Slot(slot) is { } b ? StackSlot.Join(a, b, Join) : null);
             }
         }
-        return general;
+        return Tighten(general) ? general : null;
+    }
+
+    // What hangs together was widened one by one; the narrowest decides.
+    private static bool Tighten(MachineState general)
+    {
+        for (var index = 0; index < general.Depth; index++)
+        {
+            for (var register = 0; register < Frame.Registers; register++)
+            {
+                if (general[index][register] is { Link.Id: not 0 } value && !general.NarrowLinked(value)) return false;
+            }
+        }
+        return true;
     }
 
     private Value? Join(Value? old, Value? now)
@@ -58,7 +77,7 @@ internal sealed class Generalisation(LoopThresholds.PerRegister perRegister, Fun
         {
             _thresholds = [(ulong)old.Detail];
             var position = JoinNumbers(old, now);
-            return now with { Number = position.Number, Id = position.Id, Offset = position.Offset };
+            return now with { Number = position.Number, Id = position.Id, Scale = position.Scale, Offset = position.Offset };
         }
         if (old.Kind == ValueKind.Buffer) return JoinBuffers(old, now);
         if (old.IsMaybeNull)
@@ -68,13 +87,20 @@ internal sealed class Generalisation(LoopThresholds.PerRegister perRegister, Fun
         }
         if (old.Kind is ValueKind.Stack or ValueKind.Context or ValueKind.MapValue or ValueKind.Memory)
         {
-            var id = old.Id == now.Id ? now.Id : Pair(old.Id, now.Id, 0);
-            if (old.Offset == now.Offset && old.Number.Equals(now.Number)) return now with { Id = id };
-            // A pointer that walks an object stops at its end, most often. None goes further than arithmetic lets it.
-            var offset = Scalar.Widen(old.TotalOffset, now.TotalOffset, [.. new SortedSet<ulong>([.. _thresholds, .. Ends(now)])]);
-            return now with { Id = id, Offset = 0, Number = Scalar.Intersect(offset, Scalar.FromSigned(-Walker.OffsetLimit, Walker.OffsetLimit)) };
+            return JoinPointers(old, now);
         }
         return old.Equals(now) ? now : null;
+    }
+
+    private Value JoinPointers(Value old, Value now)
+    {
+        var id = old.Id == now.Id ? now.Id : Pair(old.Id, now.Id, 0);
+        if (old.Offset == now.Offset && old.Number.Equals(now.Number) && old.Link == now.Link) return now with { Id = id };
+        // A pointer that walks an object stops at its end, most often. None goes further than arithmetic lets it.
+        var offset = Scalar.Widen(old.TotalOffset, now.TotalOffset, [.. new SortedSet<ulong>([.. _thresholds, .. Ends(now)])]);
+        offset = Scalar.Intersect(offset, Scalar.FromSigned(-Walker.OffsetLimit, Walker.OffsetLimit));
+        var link = JoinLinks(old.TotalLink, old.TotalOffset, now.TotalLink, now.TotalOffset, offset);
+        return now with { Id = id, Offset = 0, Number = offset, LinkId = link.Id, Scale = link.Scale, LinkOffset = link.Offset };
     }
 
     private static ulong[] Ends(Value pointer)
@@ -92,19 +118,89 @@ internal sealed class Generalisation(LoopThresholds.PerRegister perRegister, Fun
     {
         var number = Scalar.Widen(old.Number, now.Number, _thresholds);
         if (number.IsConstant) return Value.Of(number);
-        var shift = now.Offset - old.Offset;
-        // The same unknown in both rounds: it did not change.
-        if (old.Id != 0 && old.Id == now.Id && shift == 0)
+        var link = JoinLinks(old.Link, old.Number, now.Link, now.Number, number);
+        if (link.Id == 0) link = new(newId(), 1, 0);
+        // An unknown that did not change and had its name from elsewhere does not count rounds.
+        if (link != old.Link || link != now.Link || bound.Contains(link.Id)) Bound.Add(link.Id);
+        return new Value { Kind = ValueKind.Number, Number = number, Id = link.Id, Scale = link.Scale, Offset = link.Offset };
+    }
+
+    // What a joined number hangs on: the unknown of both rounds, or one that stands for both. None, where it must be a new one.
+    private Link JoinLinks(Link old, in Scalar oldNumber, Link now, in Scalar nowNumber, in Scalar joined)
+    {
+        if (!old.Bears(joined)) return Link.None;
+        if (old.Id != 0 && now.Id != 0)
         {
-            if (bound.Contains(old.Id)) Bound.Add(old.Id);
-            return now with { Number = number };
+            if (old == now) return now;
+            if (old.DistanceTo(now) is not { } shift) return Link.None;
+            // All that the head named so moved alike: the name stays.
+            var again = old.Id == now.Id && bound.Contains(old.Id) && _shifts.GetValueOrDefault(old.Id) == shift;
+            return old with { Id = again ? old.Id : Pair(old.Id, now.Id, shift) };
         }
-        var linked = old.Id != 0 && now.Id != 0;
-        // All that the head named so moved alike: the name stays.
-        var again = linked && old.Id == now.Id && bound.Contains(old.Id) && _shifts.GetValueOrDefault(old.Id) == shift;
-        var id = again ? old.Id : linked ? Pair(old.Id, now.Id, shift) : newId();
-        Bound.Add(id);
-        return new Value { Kind = ValueKind.Number, Number = number, Id = id, Offset = linked ? old.Offset : 0 };
+        if (!oldNumber.IsConstant || !nowNumber.IsConstant || _step == 0) return Link.None;
+        var (start, moved) = ((long)oldNumber.Value, (long)(nowNumber.Value - oldNumber.Value));
+        if (!IsFollowed(start, moved) || moved % _step != 0) return Link.None;
+        var scale = moved / _step;
+        var link = new Link(0, (int)scale, start - scale * _start);
+        if (Math.Abs(scale) > Link.ScaleLimit || Math.Abs(link.Offset) > Link.OffsetLimit || !link.Bears(joined)) return Link.None;
+        if (_constants == 0) _constants = newId();
+        return link with { Id = _constants };
+    }
+
+    private static bool IsFollowed(long start, long moved) =>
+        moved != 0 && start is >= -Link.OffsetLimit and <= Link.OffsetLimit && moved is >= -Link.OffsetLimit and <= Link.OffsetLimit;
+
+    // The constants that moved: their greatest common step, and the first number that makes it, after which the unknown is counted.
+    private void SurveyConstants(MachineState old, MachineState now)
+    {
+        foreach (var (before, after) in Moves(old, now))
+        {
+            var (start, moved) = ((long)before.Value, (long)(after.Value - before.Value));
+            if (IsFollowed(start, moved)) _step = CommonDivisor(_step, Math.Abs(moved));
+        }
+        foreach (var (before, after) in Moves(old, now))
+        {
+            var (start, moved) = ((long)before.Value, (long)(after.Value - before.Value));
+            if (!IsFollowed(start, moved) || Math.Abs(moved) != _step) continue;
+            (_step, _start) = (moved, start);
+            return;
+        }
+    }
+
+    private static long CommonDivisor(long a, long b)
+    {
+        while (b != 0) (a, b) = (b, a % b);
+        return a;
+    }
+
+    private static IEnumerable<(Scalar Before, Scalar After)> Moves(MachineState old, MachineState now)
+    {
+        for (var index = 0; index < old.Depth; index++)
+        {
+            if (ReferenceEquals(old[index], now[index])) continue;
+            for (var register = 0; register < Frame.Registers; register++)
+            {
+                if (Move(old[index][register], now[index][register]) is { } move) yield return move;
+            }
+            for (var slot = 0; slot < now[index].UsedSlots; slot++)
+            {
+                if (old[index].Slot(slot) is not { } a || now[index].Slot(slot) is not { } b) continue;
+                if (Move(a.Low, b.Low) is { } low && a.LowSize == b.LowSize) yield return low;
+                if (Move(a.High, b.High) is { } high && a.HighSize == b.HighSize) yield return high;
+            }
+        }
+
+        static (Scalar, Scalar)? Move(Value? a, Value? b)
+        {
+            if (a is null || b is null || ReferenceEquals(a, b) || a.Kind != b.Kind) return null;
+            var (before, after) = a.Kind switch
+            {
+                ValueKind.Number or ValueKind.Iterator => (a.Number, b.Number),
+                ValueKind.Stack or ValueKind.Context or ValueKind.MapValue or ValueKind.Memory => (a.TotalOffset, b.TotalOffset),
+                _ => (Scalar.Unknown, Scalar.Unknown),
+            };
+            return before.IsConstant && after.IsConstant && before.Value != after.Value ? (before, after) : null;
+        }
     }
 
     // How far the numbers of each given id moved, null where they did not move alike.
@@ -113,7 +209,7 @@ internal sealed class Generalisation(LoopThresholds.PerRegister perRegister, Fun
         foreach (var (place, value) in Place.Numbers(old))
         {
             if (!bound.Contains(value.Id) || place.In(now) is not { } moved || moved.Kind != value.Kind || moved.Id != value.Id) continue;
-            var shift = moved.Offset - value.Offset;
+            var shift = value.Link.DistanceTo(moved.Link);
             if (!_shifts.TryGetValue(value.Id, out var known)) _shifts.Add(value.Id, shift);
             else if (known != shift) _shifts[value.Id] = null;
         }

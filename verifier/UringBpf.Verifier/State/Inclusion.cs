@@ -65,16 +65,20 @@ internal sealed class Inclusion
     {
         for (var register = 0; register < Frame.Registers; register++)
         {
-            if (frame[register] is { Id: not 0 } value && !Same(value.Id, value.Id)) return false;
+            if (frame[register] is { } value && !Identify(value)) return false;
         }
         for (var slot = 0; slot < frame.UsedSlots; slot++)
         {
             if (frame.Slot(slot) is not { } cell) continue;
-            if (cell.Low is { Id: not 0 } low && !Same(low.Id, low.Id)) return false;
-            if (cell.High is { Id: not 0 } high && !Same(high.Id, high.Id)) return false;
+            if (cell.Low is { } low && !Identify(low)) return false;
+            if (cell.High is { } high && !Identify(high)) return false;
         }
         return true;
     }
+
+    private bool Identify(Value value) =>
+        (value.Id == 0 || value.IsNumber && value.Number.IsConstant || Same(value.Id, value.Id))
+        && (value.LinkId == 0 || value.Number.IsConstant || Same(value.LinkId, value.LinkId));
 
     private bool Includes(StackSlot? old, StackSlot? now)
     {
@@ -96,14 +100,12 @@ internal sealed class Inclusion
         if (old.IsNumber)
         {
             if (!ReferenceEquals(old, now) && !old.Number.Includes(now.Number)) return false;
-            // A link between constants says nothing that they do not say themselves. A number without a link is linked to
-            // nothing, so each one gets a name of its own.
-            return old.Id == 0 || old.Number.IsConstant || Same(old.Id, now.Id != 0 ? now.Id : --_nameless, now.Offset - old.Offset);
+            return Hangs(old.Link, old.Number, now.Link, now.Number);
         }
         if (old.Kind == ValueKind.Iterator)
         {
             return old.Detail == now.Detail && Same(old.Reference, now.Reference) && old.Number.Includes(now.Number)
-                && (old.Id == 0 || old.Number.IsConstant || Same(old.Id, now.Id != 0 ? now.Id : --_nameless, now.Offset - old.Offset));
+                && Hangs(old.Link, old.Number, now.Link, now.Number);
         }
         if (old.Kind == ValueKind.Buffer) return IncludesBuffer(old, now);
         if (old.Detail != now.Detail || old.IsReadOnly != now.IsReadOnly || !ReferenceEquals(old.Map, now.Map)
@@ -113,7 +115,8 @@ internal sealed class Inclusion
         }
         return (old.Reference == 0 || Same(old.Reference, now.Reference))
             && (old.Id == now.Id && old.Id == 0 || old.Id != 0 && now.Id != 0 && Same(old.Id, now.Id))
-            && (old.Offset == now.Offset ? old.Number.Includes(now.Number) : old.TotalOffset.Includes(now.TotalOffset));
+            && (old.Offset == now.Offset ? old.Number.Includes(now.Number) : old.TotalOffset.Includes(now.TotalOffset))
+            && (old.LinkId == 0 || Hangs(old.TotalLink, old.TotalOffset, now.TotalLink, now.TotalOffset));
     }
 
     // The variable parts may be cut differently: the new one is as far from the old one as the fixed parts differ, for all
@@ -125,6 +128,22 @@ internal sealed class Inclusion
         if (old.Range >= 0 && (now.Range < 0 || old.Range > now.Range - shift)) return false;
         return Same(old.Id, now.Id, shift)
             && old.Number.Includes(Scalar.Binary(Operation.Add, 64, now.Number, Scalar.Constant((ulong)shift)));
+    }
+
+    // What hangs on one unknown in the old state must do so in the new one: for some unknown, which the whole distances
+    // between the links determine.
+    private bool Hangs(Link old, in Scalar oldNumber, Link now, in Scalar nowNumber)
+    {
+        // A link between constants says nothing that they do not say themselves.
+        if (old.Id == 0 || oldNumber.IsConstant) return true;
+        if (old.Bears(nowNumber))
+        {
+            if (now.Id != 0 && old.DistanceTo(now) is { } distance) return Same(old.Id, now.Id, distance);
+            // A constant is any unknown's value: here, of the unknown 0.
+            if (nowNumber.IsConstant && old.DistanceTo(new(0, old.Scale, (long)nowNumber.Value)) is { } value) return Same(old.Id, 0, value);
+        }
+        // A number without a link is linked to nothing, so each one gets a name of its own.
+        return Same(old.Id, --_nameless);
     }
 
     // For linked numbers, the new link must be at the same distance everywhere too.

@@ -87,6 +87,31 @@ internal sealed class MachineState
         }
     }
 
+    /// <summary>Passes on what was learnt of one value to all that hang on the same unknown. False when the state turns out to be impossible.</summary>
+    public bool NarrowLinked(Value known)
+    {
+        // Of a number with a scale, only those that are whole unknowns remain: another scale tells.
+        return NarrowLinked(known, out var scaled) && (scaled is null || NarrowLinked(scaled, out _));
+    }
+
+    private bool NarrowLinked(Value known, out Value? scaled)
+    {
+        var possible = true;
+        var link = known.Link;
+        Value? other = null;
+        Rewrite(value =>
+        {
+            if (ReferenceEquals(value, known) || value.Kind == ValueKind.Iterator || value.Link is var hung && hung.Id != link.Id) return value;
+            var number = Scalar.Intersect(value.Number, link.Implies(known.Number, hung));
+            if (number.IsEmpty) possible = false;
+            var narrowed = number.Equals(value.Number) ? value : value with { Number = number };
+            if (hung.Scale != link.Scale) other = narrowed;
+            return narrowed;
+        });
+        scaled = other;
+        return possible;
+    }
+
     public override string ToString()
     {
         var text = new StringBuilder();

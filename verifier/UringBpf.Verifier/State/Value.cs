@@ -52,10 +52,25 @@ internal sealed record Value
     public long Offset { get; init; }
 
     /// <summary>
-    /// Numbers with one id differ by their <see cref="Offset"/>s only. Pointers that may be NULL with one id are all NULL
+    /// Numbers with one id and one <see cref="Scale"/> differ by their <see cref="Offset"/>s only. Pointers that may be NULL with one id are all NULL
     /// or all not. Buffer pointers with one id have the same variable part; id 0 has none. Other pointers: which object.
     /// </summary>
     public int Id { get; init; }
+
+    /// <summary>The scale of the <see cref="Link"/>.</summary>
+    public int Scale { get; init; } = 1;
+
+    /// <summary>Of a pointer, the unknown that the variable part of its offset hangs on, or 0.</summary>
+    public int LinkId { get; init; }
+
+    /// <summary>The offset of that link.</summary>
+    public long LinkOffset { get; init; }
+
+    /// <summary>What <see cref="Number"/> hangs on.</summary>
+    public Link Link => Kind is ValueKind.Number or ValueKind.Iterator ? new(Id, Scale, Offset) : new(LinkId, Scale, LinkOffset);
+
+    /// <summary>What the whole offset of a pointer hangs on.</summary>
+    public Link TotalLink => new(LinkId, Scale, LinkOffset + Offset);
 
     /// <summary>The reference that must be released, or 0.</summary>
     public int Reference { get; init; }
@@ -126,7 +141,7 @@ internal sealed record Value
 
     public override string ToString()
     {
-        if (IsNumber) return Number.ToString() + (Id != 0 ? $" #{Id}{Offset:+0;-0;+0}" : "");
+        if (IsNumber) return Number.ToString() + (Id != 0 ? $" {(Scale != 1 ? $"{Scale}*" : "")}#{Id}{Offset:+0;-0;+0}" : "");
         var name = Kind switch
         {
             ValueKind.Context => "ctx",
@@ -143,7 +158,7 @@ internal sealed record Value
             _ => "iterator",
         };
         if (Offset != 0) name += Offset.ToString("+0;-0");
-        if (!Number.IsConstant || Number.Value != 0) name += $"+({Number})";
+        if (!Number.IsConstant || Number.Value != 0) name += $"+({Number}{(LinkId != 0 ? $" {(Scale != 1 ? $"{Scale}*" : "")}#{LinkId}{LinkOffset:+0;-0;+0}" : "")})";
         return Id != 0 ? $"{name} #{Id}" : name;
     }
 }

@@ -27,7 +27,7 @@ internal sealed class Counter
         {
             if (!head.Bound.Contains(value.Id)) continue;
             var heads = cycle.Where(node => node.Slot == head.Slot && node.Bound.Contains(value.Id)
-                && place.In(node.State) is { } named && named.Kind == value.Kind && named.Id == value.Id && named.Offset == value.Offset).ToList();
+                && place.In(node.State) is { } named && named.Kind == value.Kind && named.Link == value.Link).ToList();
             if (RoundsOf(place, value, heads, cycle) is { } rounds && (best is null || rounds < best.Rounds)) best = new(heads, rounds);
         }
         return best;
@@ -43,7 +43,7 @@ internal sealed class Counter
                 if (!cycle.Contains(edge.Target)) continue;
                 if (heads.Contains(edge.Target))
                 {
-                    if (edge.Arrival is null || place.In(edge.Arrival) is not { } arrived || arrived.Kind != value.Kind || arrived.Id != value.Id) return null;
+                    if (edge.Arrival is null || place.In(edge.Arrival) is not { } arrived || arrived.Kind != value.Kind || arrived.Id != value.Id || arrived.Scale != value.Scale) return null;
                     var distance = arrived.Offset - value.Offset;
                     least = Math.Min(least, distance);
                     most = Math.Max(most, distance);
@@ -70,7 +70,7 @@ internal sealed class Counter
         foreach (var (place, value) in Place.Numbers(recorded))
         {
             if (value.Id != id) continue;
-            if (place.In(arrival) is not { } arrived || arrived.Kind != value.Kind || arrived.Id != id || arrived.Offset != value.Offset) return false;
+            if (place.In(arrival) is not { } arrived || arrived.Kind != value.Kind || arrived.Link != value.Link) return false;
         }
         return true;
     }

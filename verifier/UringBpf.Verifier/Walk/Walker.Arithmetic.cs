@@ -13,9 +13,6 @@ internal sealed partial class Walker
     // Hosts hand out at most this many bytes of data: lengths are 32-bit signed numbers (res of a completion).
     internal const long LargestBuffer = int.MaxValue;
 
-    // Links whose distance grows beyond this are dropped.
-    private const long LinkLimit = 1L << 32;
-
     private void WalkArithmetic(int slot, OpcodeRow row, in Instruction instruction)
     {
         var register = instruction.Destination;
@@ -50,7 +47,7 @@ internal sealed partial class Walker
         var result = row.Source == OperandSource.Register && instruction.Source == register ? OnItself(row, dst.Number)
             : Scalar.Binary(row.Operation, row.Width, dst.Number, src.Number);
         _state.Set(register, Distance(row, dst, src) is { } distance
-            ? new Value { Kind = ValueKind.Number, Number = result, Id = dst.Id, Offset = dst.Offset + distance }
+            ? new Value { Kind = ValueKind.Number, Number = result, Id = dst.Id, Scale = dst.Scale, Offset = dst.Offset + distance }
             : Value.Of(result));
     }
 
@@ -65,9 +62,9 @@ internal sealed partial class Walker
         if (dst.Id == 0 || !src.Number.IsConstant || row.Operation is not (Operation.Add or Operation.Subtract)) return null;
         var by = (long)src.Number.Value;
         if (row.Width == 32) by = (int)by;
-        if (by is < -LinkLimit or > LinkLimit) return null;
+        if (by is < -Link.OffsetLimit or > Link.OffsetLimit) return null;
         if (row.Operation == Operation.Subtract) by = -by;
-        if (Math.Abs(dst.Offset + by) > LinkLimit) return null;
+        if (Math.Abs(dst.Offset + by) > Link.OffsetLimit) return null;
         if (row.Width == 64) return by;
         // The same as in 64 bits only while nothing is cut off.
         var stays = dst.Number.UMax <= uint.MaxValue && (long)dst.Number.UMin + by >= 0 && (long)dst.Number.UMax + by <= uint.MaxValue;
@@ -157,6 +154,9 @@ internal sealed partial class Walker
             Number = Scalar.Binary(Operation.Add, 64, pointer.Number, by),
             Id = pointer.Kind == ValueKind.Buffer ? NewId() : pointer.Id,
             Range = -1,
+            LinkId = 0,
+            LinkOffset = 0,
+            Scale = 1,
         };
     }
 

@@ -99,7 +99,7 @@ internal sealed partial class Walker
             return;
         }
         Wait(done, _shape.Next(run.Call));
-        var linked = round.Id != 0 ? new Value { Kind = ValueKind.Number, Number = next, Id = round.Id, Offset = round.Offset + 1 } : Value.Of(next);
+        var linked = round.Id != 0 ? new Value { Kind = ValueKind.Number, Number = next, Id = round.Id, Scale = round.Scale, Offset = round.Offset + 1 } : Value.Of(next);
         EnterRound(run, frame.Function, linked);
     }
 }

@@ -88,22 +88,7 @@ internal sealed partial class Walker
         if (number.Equals(value.Number)) return true;
         var narrowed = value with { Number = number };
         state.Set(register, narrowed);
-        return value.Id == 0 || NarrowLinked(state, narrowed);
-    }
-
-    private static bool NarrowLinked(MachineState state, Value known)
-    {
-        var possible = true;
-        state.Rewrite(other =>
-        {
-            if (!other.IsNumber || other.Id != known.Id || ReferenceEquals(other, known)) return other;
-            var number = other.Offset == known.Offset ? known.Number
-                : Scalar.Binary(Operation.Add, 64, known.Number, Scalar.Constant((ulong)(other.Offset - known.Offset)));
-            number = Scalar.Intersect(other.Number, number);
-            if (number.IsEmpty) possible = false;
-            return number.Equals(other.Number) ? other : other with { Number = number };
-        });
-        return possible;
+        return value.Id == 0 || state.NarrowLinked(narrowed);
     }
 
     private void WalkPointerComparison(int slot, OpcodeRow row, in Instruction instruction, Value dst, Value src)
@@ -192,18 +177,18 @@ internal sealed partial class Walker
             return;
         }
         var taken = _state.Copy();
-        Narrowed(taken, instruction.Destination, dst, takenA);
-        Narrowed(taken, instruction.Source, src, takenB);
-        Fork(slot, taken);
+        if (Narrowed(taken, instruction.Destination, dst, takenA) && Narrowed(taken, instruction.Source, src, takenB)) Fork(slot, taken);
         Facts.Jump(slot, taken: false);
-        Narrowed(_state, instruction.Destination, dst, fallA);
-        Narrowed(_state, instruction.Source, src, fallB);
+        if (!Narrowed(_state, instruction.Destination, dst, fallA) || !Narrowed(_state, instruction.Source, src, fallB)) _slot = -1;
 
-        static void Narrowed(MachineState state, int register, Value pointer, in Scalar biased)
+        static bool Narrowed(MachineState state, int register, Value pointer, in Scalar biased)
         {
-            if (register == Frame.Pointer) return;
+            if (register == Frame.Pointer) return true;
             var total = Scalar.Binary(Operation.Subtract, 64, biased, Scalar.Constant(Limits.StackBytesPerFrame));
-            if (!total.Equals(pointer.TotalOffset)) state.Set(register, pointer with { Offset = 0, Number = total });
+            if (total.Equals(pointer.TotalOffset)) return true;
+            var narrowed = pointer with { Offset = 0, Number = total, LinkOffset = pointer.LinkOffset + pointer.Offset };
+            state.Set(register, narrowed);
+            return pointer.LinkId == 0 || state.NarrowLinked(narrowed);
         }
     }
 
