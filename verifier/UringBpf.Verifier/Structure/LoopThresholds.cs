@@ -44,7 +44,8 @@ internal sealed class LoopThresholds(ProgramSpec spec, ProgramShape shape)
         for (var register = 0; register < Frame.Registers; register++)
         {
             if (now.Register(register) is not { IsNumber: true } value || before.Register(register) is not { IsNumber: true } old) continue;
-            if (!value.Number.Equals(old.Number) || value.Number.UMax >= uint.MaxValue) continue;
+            var stayed = value.Number.Equals(old.Number) || value.Id != 0 && value.Link == old.Link;
+            if (!stayed || value.Number.UMax >= uint.MaxValue) continue;
             foreach (var set in all.Sets) Add(set, value.Number.UMax);
         }
         return all;
