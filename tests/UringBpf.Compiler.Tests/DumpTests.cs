@@ -56,23 +56,4 @@ public sealed class DumpTests
         Assert.DoesNotContain("http", page, StringComparison.Ordinal);
         Assert.Equal(Regex.Count(page, "<tr data-line"), Regex.Count(page, "</td></tr>"));
     }
-
-    [Fact]
-    public void LongProgramsAreFullyOptimisedRegionByRegion()
-    {
-        // 10,000 additions: far beyond what RyuJIT optimises in one method.
-        var code = new List<Instruction> { new(0xb7, 0) };
-        for (var i = 0; i < 10_000; i++) code.Add(new Instruction(i % 7 == 0 ? (byte)0x0f : (byte)0x07, 0, i % 7 == 0 ? 1 : 0, immediate: i % 7 == 0 ? 0 : i));
-        code.Add(new Instruction(0x95));
-        var program = TestPrograms.Trusted([.. code]);
-        using var listener = new MethodCodeListener();
-        var graph = new ProgramGraph(program, FunctionRegistry.BuiltIn, CompilerOptions.Default);
-        var compiled = DynamicCode.Create(graph, MapSet.Empty, CompilerOptions.Default);
-        Assert.True(compiled.Methods.Count > 5);
-        foreach (var key in compiled.Methods.Keys)
-        {
-            var found = listener.Find(compiled.Address(key));
-            Assert.True(found is { FullyOptimized: true }, $"{key}: {found}");
-        }
-    }
 }

@@ -28,13 +28,15 @@ internal sealed class BasicBlock(int index, int start)
 internal sealed class FunctionGraph
 {
     private readonly ProgramGraph _program;
-    private readonly Dictionary<int, BasicBlock> _byStart = [];
+    // By slot from the function's start; null where no block starts.
+    private readonly BasicBlock?[] _byStart;
 
     public FunctionGraph(ProgramGraph program, int index, int maxBlockSlots)
     {
         _program = program;
         Index = index;
         Function = program.Verified.Subprograms[index];
+        _byStart = new BasicBlock?[Function.Length];
         SplitIntoBlocks(maxBlockSlots);
         Connect();
     }
@@ -66,10 +68,7 @@ internal sealed class FunctionGraph
     public string MethodName => Function.Name.Length > 0 ? Function.Name : $"function_{Index}";
 
     /// <summary>The block that starts at a slot.</summary>
-    public BasicBlock BlockAt(int slot) => _byStart[slot];
-
-    /// <summary>True when the slot starts a block.</summary>
-    public bool StartsBlock(int slot) => _byStart.ContainsKey(slot);
+    public BasicBlock BlockAt(int slot) => _byStart[slot - Function.Start]!;
 
     /// <summary>Works out <see cref="BasicBlock.LiveIn"/> by backward data flow.</summary>
     public void ComputeLiveness()
@@ -99,25 +98,24 @@ internal sealed class FunctionGraph
 
     private void SplitIntoBlocks(int maxBlockSlots)
     {
-        var leaders = new SortedSet<int> { Function.Start };
-        var sinceLeader = 0;
+        var leads = new bool[Function.Length];
+        leads[0] = true;
         for (var slot = Function.Start; slot < Function.End; slot += _program.Slots(slot))
         {
             var next = slot + _program.Slots(slot);
             var target = _program.JumpTarget(slot);
-            if (target >= 0) leaders.Add(target);
-            if ((target >= 0 || _program.EndsPath(slot)) && next < Function.End) leaders.Add(next);
-            if (++sinceLeader >= maxBlockSlots && next < Function.End)
-            {
-                leaders.Add(next);
-                sinceLeader = 0;
-            }
+            if (target >= 0) leads[target - Function.Start] = true;
+            // A call by number in a register may be as long as many blocks.
+            var ends = target >= 0 || _program.EndsPath(slot) || _program.Row(slot).Operation == Operation.CallRegister;
+            if (ends && next < Function.End) leads[next - Function.Start] = true;
         }
-        foreach (var start in leaders)
+        for (int i = 0, sinceLeader = 0; i < leads.Length; i += _program.Slots(Function.Start + i))
         {
-            var block = new BasicBlock(Blocks.Count, start);
+            if (!leads[i] && ++sinceLeader < maxBlockSlots) continue;
+            sinceLeader = 0;
+            var block = new BasicBlock(Blocks.Count, Function.Start + i);
             Blocks.Add(block);
-            _byStart.Add(start, block);
+            _byStart[i] = block;
         }
         for (var i = 0; i < Blocks.Count; i++)
         {
@@ -132,8 +130,8 @@ internal sealed class FunctionGraph
         foreach (var block in Blocks)
         {
             var target = _program.JumpTarget(block.Last);
-            if (target >= 0 && _program.MayJump(block.Last)) Link(block, _byStart[target]);
-            if (_program.FallsThrough(block.Last) && block.End < Function.End) Link(block, _byStart[block.End]);
+            if (target >= 0 && _program.MayJump(block.Last)) Link(block, BlockAt(target));
+            if (_program.FallsThrough(block.Last) && block.End < Function.End) Link(block, BlockAt(block.End));
         }
     }
 

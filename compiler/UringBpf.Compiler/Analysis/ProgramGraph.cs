@@ -13,9 +13,14 @@ internal sealed class ProgramGraph
     private const int FrameRegister = 10;
 
     private readonly OpcodeRow[] _rows;
+    // What each instruction reads and writes, a bit for each register.
+    private readonly ushort[] _reads;
+    private readonly ushort[] _writes;
     private readonly CompilerOptions _options;
     private readonly bool _translates;
     private readonly bool[] _inlinable;
+    private readonly bool[] _inlines;
+    private readonly bool[] _isSplit;
 
     public ProgramGraph(VerifiedProgram verified, FunctionRegistry functions, CompilerOptions options)
     {
@@ -31,17 +36,31 @@ internal sealed class ProgramGraph
                 ?? throw new BpfException("UB3001", $"{verified.Spec.Name}: opcode 0x{Instructions[slot].Opcode:x2} has no row in the opcode table.", slot);
         }
 
+        (_reads, _writes) = (new ushort[Instructions.Length], new ushort[Instructions.Length]);
+        for (var slot = 0; slot < Instructions.Length; slot += Slots(slot))
+        {
+            if (!IsReached(slot)) continue;
+            _reads[slot] = (ushort)ReadsOf(slot);
+            _writes[slot] = (ushort)WritesOf(slot);
+        }
+
         Functions = new FunctionGraph[verified.Subprograms.Length];
-        for (var i = 0; i < Functions.Length; i++) Functions[i] = new FunctionGraph(this, i, options.RegionInstructions);
+        for (var i = 0; i < Functions.Length; i++) Functions[i] = new FunctionGraph(this, i, Math.Min(options.RegionInstructions, MethodSize.MaxBlockSlots));
+        (_isSplit, _inlines) = (new bool[Functions.Length], new bool[Functions.Length]);
         _inlinable = FindInlinable();
         // What a call reads depends on the callee, so callees settle first: iterate until nothing changes (calls are not recursive).
-        int before;
+        bool changed;
         do
         {
-            before = Functions.Sum(f => f.LiveAtEntry);
-            foreach (var function in Functions) function.ComputeLiveness();
+            changed = false;
+            foreach (var function in Functions)
+            {
+                var before = function.LiveAtEntry;
+                function.ComputeLiveness();
+                changed |= function.LiveAtEntry != before;
+            }
         }
-        while (Functions.Sum(f => f.LiveAtEntry) != before);
+        while (changed);
     }
 
     public VerifiedProgram Verified { get; }
@@ -97,9 +116,15 @@ internal sealed class ProgramGraph
     public int Callee(int slot) => FunctionAt(slot + 1 + Instructions[slot].Immediate);
 
     /// <summary>Registers an instruction reads, a bit each.</summary>
-    public int Reads(int slot)
+    public int Reads(int slot) => _rows[slot].Operation == Operation.CallSubprogram && IsReached(slot)
+        ? Functions[Callee(slot)].LiveAtEntry | (1 << FrameRegister)
+        : _reads[slot];
+
+    /// <summary>Registers an instruction writes. Calls leave r1..r5 unreadable, which counts as writing them.</summary>
+    public int Writes(int slot) => _writes[slot];
+
+    private int ReadsOf(int slot)
     {
-        if (!IsReached(slot)) return 0;
         var row = _rows[slot];
         ref readonly var instruction = ref Instructions.ItemRef(slot);
         var destination = 1 << instruction.Destination;
@@ -113,16 +138,14 @@ internal sealed class ProgramGraph
             Operation.Exit => 1,
             Operation.CallHelper or Operation.CallKfunc => FunctionReads(slot),
             Operation.CallRegister => destination | ArgumentMask(5),
-            // The null test: graphs are made one after the other.
-            Operation.CallSubprogram => (Functions[Callee(slot)]?.LiveAtEntry ?? 0) | (1 << FrameRegister),
+            // What the callee reads: known once its graph is made.
+            Operation.CallSubprogram => 0,
             _ => destination | source,
         };
     }
 
-    /// <summary>Registers an instruction writes. Calls leave r1..r5 unreadable, which counts as writing them.</summary>
-    public int Writes(int slot)
+    private int WritesOf(int slot)
     {
-        if (!IsReached(slot)) return 0;
         var row = _rows[slot];
         ref readonly var instruction = ref Instructions.ItemRef(slot);
         return row.Operation switch
@@ -155,6 +178,21 @@ internal sealed class ProgramGraph
             "Pass the registry whose prototypes the program was loaded with.", slot);
     }
 
+    /// <summary>The helpers whose number may be in the register of a callx. The verifier refuses those that are called in a way
+    /// of their own.</summary>
+    public List<FunctionImplementation> RegisterCallees(int slot)
+    {
+        var functions = new List<FunctionImplementation>();
+        ref readonly var facts = ref Facts(slot);
+        foreach (var prototype in Verified.Spec.Functions.All)
+        {
+            if (prototype.Kind != FunctionKind.Helper || (prototype.Traits & (FunctionTraits.TailCall | FunctionTraits.CallsBack)) != 0) continue;
+            if ((ulong)prototype.Id < facts.DestinationMin || (ulong)prototype.Id > facts.DestinationMax) continue;
+            if (Registry.Find(prototype) is { } function) functions.Add(function);
+        }
+        return functions;
+    }
+
     /// <summary>The map of a lookup that is emitted in place, or -1.</summary>
     public int InlinedArray(int slot)
     {
@@ -164,19 +202,20 @@ internal sealed class ProgramGraph
     }
 
     /// <summary>True when a function's calls of another are replaced by its code.</summary>
-    public bool Inlines(int caller, int callee) => _options.InlineSubprograms && !IsSplit(caller) && _inlinable[callee];
+    public bool Inlines(int caller, int callee) => _inlines[caller] && _inlinable[callee];
 
     /// <summary>True for a function that is too long for one method.</summary>
-    public bool IsSplit(int function) => Functions[function].Function.Length > _options.RegionInstructions;
+    public bool IsSplit(int function) => _isSplit[function];
 
-    // Small functions, with everything they inline in turn. A tail call or packet load ends its function in a way that
-    // only a frame of its own can.
+    // Small functions, with everything they inline in turn.
     private bool[] FindInlinable()
     {
         const int maxSlots = 80, maxInlinedSlots = 600;
+        var own = Array.ConvertAll(Functions, function => MethodSize.Of(this, function));
+        for (var i = 0; i < Functions.Length; i++) _isSplit[i] = !own[i].Fits(_options.RegionInstructions);
         var sizes = new int[Functions.Length];
         var inlinable = new bool[Functions.Length];
-        Array.Fill(sizes, -1);
+        sizes.AsSpan().Fill(-1);
         var budget = maxInlinedSlots;
         for (var i = 0; i < Functions.Length; i++) Size(i);
         foreach (var caller in Functions)
@@ -190,7 +229,20 @@ internal sealed class ProgramGraph
                 if (budget < 0) inlinable[callee] = false;
             }
         }
+        // A caller that has no room left for what it would inline calls it.
+        for (var i = 0; i < Functions.Length; i++)
+            _inlines[i] = _options.InlineSubprograms && !_isSplit[i] && WithInlined(i).Fits(_options.RegionInstructions + maxInlinedSlots);
         return inlinable;
+
+        MethodSize WithInlined(int function)
+        {
+            var size = own[function];
+            foreach (var slot in Calls(Functions[function]))
+            {
+                if (inlinable[Callee(slot)]) size += WithInlined(Callee(slot));
+            }
+            return size;
+        }
 
         int Size(int function)
         {
@@ -200,14 +252,29 @@ internal sealed class ProgramGraph
             var size = Functions[function].Function.Length;
             foreach (var slot in Calls(Functions[function])) size = Math.Min(int.MaxValue / 2, size + Size(Callee(slot)));
             sizes[function] = size;
-            inlinable[function] = size <= maxSlots && !Slots(Functions[function]).Any(slot =>
-                _rows[slot].Operation is Operation.LoadPacketAbsolute or Operation.LoadPacketIndirect || IsTailCall(slot));
+            inlinable[function] = size <= maxSlots && !NeedsFrame(Functions[function]);
             return size;
         }
 
-        IEnumerable<int> Slots(FunctionGraph function) => function.Blocks.SelectMany(block => Enumerable.Range(block.Start, block.End - block.Start)).Where(HasRow);
+        List<int> Calls(FunctionGraph function)
+        {
+            var calls = new List<int>();
+            for (var slot = function.Function.Start; slot < function.Function.End; slot += Slots(slot))
+            {
+                if (_rows[slot].Operation == Operation.CallSubprogram && IsReached(slot)) calls.Add(slot);
+            }
+            return calls;
+        }
 
-        IEnumerable<int> Calls(FunctionGraph function) => Slots(function).Where(slot => _rows[slot].Operation == Operation.CallSubprogram && IsReached(slot));
+        // A tail call or packet load ends its function in a way that only a frame of its own can.
+        bool NeedsFrame(FunctionGraph function)
+        {
+            for (var slot = function.Function.Start; slot < function.Function.End; slot += Slots(slot))
+            {
+                if (_rows[slot].Operation is Operation.LoadPacketAbsolute or Operation.LoadPacketIndirect || IsTailCall(slot)) return true;
+            }
+            return false;
+        }
     }
 
     private static bool TakesMap(FunctionPrototype prototype) => prototype.Arguments.Any(argument => argument.Kind == ArgumentKind.Map);

@@ -15,24 +15,23 @@ internal sealed unsafe class RegionPlan
 
     private readonly int[] _regionOfBlock;
 
-    public RegionPlan(FunctionGraph function, int maxSlots)
+    public RegionPlan(ProgramGraph program, FunctionGraph function, int maxSlots)
     {
         _regionOfBlock = new int[function.Blocks.Count];
-        // Blocks have 4,000 slots at most and branches cost RyuJIT a block or two each.
-        const int maxBlocks = 600;
         var region = new List<BasicBlock>();
-        var slots = 0;
+        var size = new MethodSize();
         foreach (var block in function.Blocks)
         {
-            if (region.Count > 0 && (slots + block.End - block.Start > maxSlots || region.Count >= maxBlocks))
+            var more = MethodSize.Of(program, block);
+            if (region.Count > 0 && !(size + more).Fits(maxSlots))
             {
                 Regions.Add(region);
                 region = [];
-                slots = 0;
+                size = new MethodSize();
             }
             _regionOfBlock[block.Index] = Regions.Count;
             region.Add(block);
-            slots += block.End - block.Start;
+            size += more;
         }
         Regions.Add(region);
     }

@@ -1,3 +1,4 @@
+using System.Numerics;
 using UringBpf.Bytecode;
 
 namespace UringBpf.Compiler;
@@ -10,17 +11,20 @@ internal sealed class RegisterAssignment
 {
     public const int Registers = 11;
 
-    private readonly int _start;
+    private const int Frame = 10;
+
+    // Places count from the first slot and block assigned here: a region of a long function has tables of its own length.
+    private readonly int _start, _firstBlock;
     private readonly int[]? _uses;
     private readonly int[]? _definitions;
-    private readonly int[,]? _blockStarts;
-    private readonly int[,]? _blockEnds;
-    private readonly string[]? _names;
+    private readonly int[]? _blockStarts;
+    private readonly int[]? _blockEnds;
+    private string[]? _names;
 
-    private RegisterAssignment(int start, int count, int[]? uses, int[]? definitions, int[,]? blockStarts, int[,]? blockEnds, string[]? names, bool[] narrow)
+    private RegisterAssignment(int start, int firstBlock, int count, int[]? uses, int[]? definitions, int[]? blockStarts, int[]? blockEnds, bool[] narrow)
     {
-        _names = names;
         _start = start;
+        _firstBlock = firstBlock;
         Count = count;
         _uses = uses;
         _definitions = definitions;
@@ -42,159 +46,187 @@ internal sealed class RegisterAssignment
     public int Definition(int slot, int register) => _definitions is null ? register : _definitions[(slot - _start) * Registers + register];
 
     /// <summary>The local that holds a register when a block is entered, or -1 when it is not live there.</summary>
-    public int AtStart(BasicBlock block, int register) => _blockStarts is null ? register : _blockStarts[block.Index, register];
+    public int AtStart(BasicBlock block, int register) => _blockStarts is null ? register : _blockStarts[(block.Index - _firstBlock) * Registers + register];
 
     /// <summary>The local that holds a register when a block is left, or -1 when it holds nothing.</summary>
-    public int AtEnd(BasicBlock block, int register) => _blockEnds is null ? register : _blockEnds[block.Index, register];
+    public int AtEnd(BasicBlock block, int register) => _blockEnds is null ? register : _blockEnds[(block.Index - _firstBlock) * Registers + register];
 
     /// <summary>What dumps call a local: the register, and which of its live ranges.</summary>
-    public string Name(int local) => _names?[local] ?? $"r{local}";
+    public string Name(int local) => _uses is null ? $"r{local}" : (_names ??= Names())[local];
 
     /// <summary>One local per register.</summary>
-    public static RegisterAssignment Straight() => new(0, Registers, null, null, null, null, null, new bool[Registers]);
+    public static RegisterAssignment Straight() => new(0, 0, Registers, null, null, null, null, new bool[Registers]);
 
-    /// <summary>One local per live range within some blocks of a function.</summary>
-    public static RegisterAssignment Split(ProgramGraph program, FunctionGraph function, IReadOnlyList<BasicBlock> blocks, bool narrow) =>
-        new Splitter(program, function, blocks).Run(narrow);
+    /// <summary>One local per live range within consecutive blocks of a function.</summary>
+    public static RegisterAssignment Split(ProgramGraph program, IReadOnlyList<BasicBlock> blocks, bool narrow) =>
+        new Splitter(program, blocks).Run(narrow);
 
-    private sealed class Splitter(ProgramGraph program, FunctionGraph function, IReadOnlyList<BasicBlock> blocks)
+    private string[] Names()
     {
-        private readonly HashSet<BasicBlock> _inside = [.. blocks];
-        private readonly int _start = function.Function.Start;
-        private readonly List<int> _parent = [];
+        var names = new string[Count];
+        var ranges = new int[Registers];
+        void Name(int local, int register)
+        {
+            if (local >= 0) names[local] ??= ranges[register]++ == 0 ? $"r{register}" : $"r{register}.{ranges[register]}";
+        }
+        for (var register = 0; register < Registers; register++) Name(_blockStarts![register], register);
+        for (var i = 0; i < _uses!.Length; i++)
+        {
+            Name(_uses[i], i % Registers);
+            Name(_definitions![i], i % Registers);
+        }
+        // A register may only pass through.
+        for (var i = 0; i < _blockStarts!.Length; i++) Name(_blockStarts[i], i % Registers);
+        return names;
+    }
+
+    private sealed class Splitter(ProgramGraph program, IReadOnlyList<BasicBlock> blocks)
+    {
+        private readonly int _start = blocks[0].Start;
+        private readonly int _firstBlock = blocks[0].Index;
+        private int[] _parent = [];
+        private int _nodes;
 
         public RegisterAssignment Run(bool narrow)
         {
-            var length = function.Function.Length;
+            var length = blocks[^1].End - _start;
             var uses = new int[length * Registers];
             var definitions = new int[length * Registers];
-            Array.Fill(uses, -1);
-            Array.Fill(definitions, -1);
+            uses.AsSpan().Fill(-1);
+            definitions.AsSpan().Fill(-1);
+            // A node for each register that is live into a block; one for each definition, of which an instruction makes one.
+            _parent = new int[blocks.Count * Registers + length];
 
-            // A node for each register that is live into a block; one for each definition.
-            var atStart = new int[function.Blocks.Count, Registers];
-            var atEnd = new int[function.Blocks.Count, Registers];
-            foreach (var block in blocks)
+            var atStart = new int[blocks.Count * Registers];
+            var atEnd = new int[blocks.Count * Registers];
+            for (var block = 0; block < blocks.Count; block++)
             {
                 for (var register = 0; register < Registers; register++)
-                    atStart[block.Index, register] = (block.LiveIn >> register & 1) != 0 ? NewNode() : -1;
+                    atStart[block * Registers + register] = (blocks[block].LiveIn >> register & 1) != 0 ? NewNode() : -1;
             }
-            foreach (var block in blocks)
+            for (var index = 0; index < blocks.Count; index++)
             {
-                var current = new int[Registers];
-                for (var register = 0; register < Registers; register++) current[register] = atStart[block.Index, register];
+                var block = blocks[index];
+                var current = atEnd.AsSpan(index * Registers, Registers);
+                atStart.AsSpan(index * Registers, Registers).CopyTo(current);
                 for (var slot = block.Start; slot < block.End; slot += program.Slots(slot))
                 {
-                    var reads = program.Reads(slot);
-                    var writes = program.Writes(slot);
-                    for (var register = 0; register < Registers; register++)
+                    var at = (slot - _start) * Registers;
+                    for (var reads = program.Reads(slot); reads != 0; reads &= reads - 1)
                     {
-                        if ((reads >> register & 1) != 0) uses[(slot - _start) * Registers + register] = current[register];
+                        var register = BitOperations.TrailingZeroCount(reads);
+                        uses[at + register] = current[register];
                     }
-                    for (var register = 0; register < Registers; register++)
+                    for (var writes = program.Writes(slot); writes != 0; writes &= writes - 1)
                     {
-                        if ((writes >> register & 1) == 0) continue;
-                        current[register] = NewNode();
-                        definitions[(slot - _start) * Registers + register] = current[register];
+                        var register = BitOperations.TrailingZeroCount(writes);
+                        current[register] = definitions[at + register] = NewNode();
                     }
                 }
-                for (var register = 0; register < Registers; register++) atEnd[block.Index, register] = current[register];
             }
-            foreach (var block in blocks)
+            for (var index = 0; index < blocks.Count; index++)
             {
-                foreach (var next in block.Successors)
+                foreach (var next in blocks[index].Successors)
                 {
-                    if (!_inside.Contains(next)) continue;
-                    for (var register = 0; register < Registers; register++)
+                    if (!IsInside(next)) continue;
+                    for (var live = next.LiveIn; live != 0; live &= live - 1)
                     {
-                        // atEnd is -1 only for a register that is not live here either: unreached by the verifier's account.
-                        if ((next.LiveIn >> register & 1) != 0 && atEnd[block.Index, register] >= 0)
-                            Union(atStart[next.Index, register], atEnd[block.Index, register]);
+                        var register = BitOperations.TrailingZeroCount(live);
+                        // It is -1 only for a register that is not live here either: unreached by the verifier's account.
+                        var leaving = atEnd[index * Registers + register];
+                        if (leaving >= 0) Union(atStart[(next.Index - _firstBlock) * Registers + register], leaving);
                     }
                 }
             }
 
-            // Number the webs.
-            var numbers = new Dictionary<int, int>();
-            int Number(int node) => node < 0 ? -1 : numbers.TryGetValue(Find(node), out var number) ? number : numbers[Find(node)] = numbers.Count;
-            for (var i = 0; i < uses.Length; i++)
-            {
-                uses[i] = Number(uses[i]);
-                definitions[i] = Number(definitions[i]);
-            }
-            foreach (var block in blocks)
-            {
-                for (var register = 0; register < Registers; register++)
-                {
-                    atStart[block.Index, register] = Number(atStart[block.Index, register]);
-                    atEnd[block.Index, register] = Number(atEnd[block.Index, register]);
-                }
-            }
-            var assignment = new RegisterAssignment(_start, numbers.Count, uses, definitions, atStart, atEnd,
-                Names(numbers.Count, uses, definitions, atStart), new bool[numbers.Count]);
+            var count = Number(uses, definitions, atStart, atEnd);
+            var assignment = new RegisterAssignment(_start, _firstBlock, count, uses, definitions, atStart, atEnd, new bool[count]);
             if (narrow) FindNarrow(assignment);
             return assignment;
         }
 
-        private string[] Names(int count, int[] uses, int[] definitions, int[,] atStart)
+        // Replaces nodes by the numbers of their webs; gives how many webs there are.
+        private int Number(int[] uses, int[] definitions, int[] atStart, int[] atEnd)
         {
-            var names = new string[count];
-            var ranges = new int[Registers];
-            void Name(int web, int register)
-            {
-                if (web >= 0) names[web] ??= ranges[register]++ == 0 ? $"r{register}" : $"r{register}.{ranges[register]}";
-            }
-            for (var register = 0; register < Registers; register++) Name(atStart[blocks[0].Index, register], register);
+            var numbers = new int[_nodes];
+            numbers.AsSpan().Fill(-1);
+            var count = 0;
             for (var i = 0; i < uses.Length; i++)
             {
-                Name(uses[i], i % Registers);
-                Name(definitions[i], i % Registers);
+                NumberOne(ref uses[i]);
+                NumberOne(ref definitions[i]);
             }
-            // A register may only pass through.
-            foreach (var block in blocks)
+            for (var i = 0; i < atStart.Length; i++)
             {
-                for (var register = 0; register < Registers; register++) Name(atStart[block.Index, register], register);
+                NumberOne(ref atStart[i]);
+                NumberOne(ref atEnd[i]);
             }
-            return names;
+            return count;
+
+            void NumberOne(ref int node)
+            {
+                if (node < 0) return;
+                ref var number = ref numbers[Find(node)];
+                if (number < 0) number = count++;
+                node = number;
+            }
         }
+
+        private bool IsInside(BasicBlock block) => (uint)(block.Index - _firstBlock) < (uint)blocks.Count;
 
         // A web is 32 bits wide when nothing but zero is ever in its upper half, or nobody reads that half, and more
         // uses want 32 bits than 64.
         private void FindNarrow(RegisterAssignment assignment)
         {
             var zeroUpper = new bool[assignment.Count];
-            Array.Fill(zeroUpper, true);
+            zeroUpper.AsSpan().Fill(true);
             var uses32 = new int[assignment.Count];
             var uses64 = new int[assignment.Count];
             // What comes from outside or goes there has 64 bits.
             foreach (var block in blocks)
             {
+                var enters = block.Index == 0;
+                foreach (var from in block.Predecessors) enters |= !IsInside(from);
+                var leaves = 0;
+                foreach (var next in block.Successors) leaves |= IsInside(next) ? 0 : next.LiveIn;
                 for (var register = 0; register < Registers; register++)
                 {
-                    if ((block.Index == 0 || block.Predecessors.Any(from => !_inside.Contains(from))) && assignment.AtStart(block, register) is >= 0 and var entering)
-                        zeroUpper[entering] = false;
-                    var leaves = block.Successors.Any(next => !_inside.Contains(next) && (next.LiveIn >> register & 1) != 0);
-                    if (leaves && assignment.AtEnd(block, register) is >= 0 and var leaving) uses64[leaving]++;
+                    if (enters && assignment.AtStart(block, register) is >= 0 and var entering) zeroUpper[entering] = false;
+                    if ((leaves >> register & 1) != 0 && assignment.AtEnd(block, register) is >= 0 and var leaving) uses64[leaving]++;
                 }
             }
-            foreach (var (slot, register) in Accesses(program.Reads))
+
+            // The definitions that may put something into upper halves, and the 64-bit moves, are looked at again and again.
+            var (wide, moves) = (new List<int>(), new List<int>());
+            foreach (var block in blocks)
             {
-                var web = assignment.Use(slot, register);
-                var move = program.Row(slot).Operation == Operation.Move && program.Row(slot).Width == 64;
-                if (move) continue;
-                if (Wants32(slot, register)) uses32[web]++;
-                else uses64[web]++;
+                for (var slot = block.Start; slot < block.End; slot += program.Slots(slot))
+                {
+                    var row = program.Row(slot);
+                    var moves64 = row.Operation == Operation.Move && row.Width == 64 && row.Source == OperandSource.Register;
+                    if (moves64 && program.Reads(slot) != 0) moves.Add(slot);
+                    for (var reads = program.Reads(slot) & ~(1 << Frame); reads != 0 && !moves64; reads &= reads - 1)
+                    {
+                        var register = BitOperations.TrailingZeroCount(reads);
+                        if (Wants32(slot, register)) uses32[assignment.Use(slot, register)]++;
+                        else uses64[assignment.Use(slot, register)]++;
+                    }
+                    if (program.Writes(slot) != 0 && !(row.IsArithmetic && row.Width == 32)) wide.Add(slot);
+                }
             }
             var changed = true;
             while (changed)
             {
                 changed = false;
-                foreach (var (slot, register) in Accesses(program.Writes))
+                foreach (var slot in wide)
                 {
-                    var web = assignment.Definition(slot, register);
-                    if (!zeroUpper[web] || MakesZeroUpper(slot, assignment, zeroUpper)) continue;
-                    zeroUpper[web] = false;
-                    changed = true;
+                    if (MakesZeroUpper(slot, assignment, zeroUpper)) continue;
+                    for (var writes = program.Writes(slot); writes != 0; writes &= writes - 1)
+                    {
+                        var web = assignment.Definition(slot, BitOperations.TrailingZeroCount(writes));
+                        changed |= zeroUpper[web];
+                        zeroUpper[web] = false;
+                    }
                 }
             }
             // A 64-bit move passes on what its target's readers want.
@@ -204,32 +236,17 @@ internal sealed class RegisterAssignment
             while (changed)
             {
                 changed = false;
-                foreach (var (slot, register) in Accesses(program.Reads))
+                foreach (var slot in moves)
                 {
-                    if (program.Row(slot).Operation != Operation.Move || program.Row(slot).Width != 64) continue;
-                    var from = assignment.Use(slot, register);
-                    var to = assignment.Definition(slot, program.Instructions[slot].Destination);
-                    if (upperRead[from] || !upperRead[to]) continue;
+                    ref readonly var instruction = ref program.Instructions.ItemRef(slot);
+                    if (instruction.Source == Frame) continue;
+                    var from = assignment.Use(slot, instruction.Source);
+                    if (upperRead[from] || !upperRead[assignment.Definition(slot, instruction.Destination)]) continue;
                     upperRead[from] = changed = true;
                 }
             }
             for (var web = 0; web < assignment.Count; web++)
                 assignment.Narrow[web] = !upperRead[web] || (zeroUpper[web] && uses32[web] > uses64[web]);
-        }
-
-        private IEnumerable<(int Slot, int Register)> Accesses(Func<int, int> mask)
-        {
-            foreach (var block in blocks)
-            {
-                for (var slot = block.Start; slot < block.End; slot += program.Slots(slot))
-                {
-                    var registers = mask(slot);
-                    for (var register = 0; register < Registers; register++)
-                    {
-                        if ((registers >> register & 1) != 0 && register != 10) yield return (slot, register);
-                    }
-                }
-            }
         }
 
         // True when the instruction reads only the low half of the register.
@@ -259,7 +276,7 @@ internal sealed class RegisterAssignment
             {
                 Operation.Load or Operation.LoadAcquire => row.Bits <= 32 && !program.IsTranslatedPointer(slot),
                 Operation.ToLittleEndian or Operation.ToBigEndian or Operation.ByteSwap => row.Bits <= 32,
-                Operation.Move => row.Source == OperandSource.Immediate ? instruction.Immediate >= 0 : instruction.Source != 10 && zeroUpper[assignment.Use(slot, instruction.Source)],
+                Operation.Move => row.Source == OperandSource.Immediate ? instruction.Immediate >= 0 : instruction.Source != Frame && zeroUpper[assignment.Use(slot, instruction.Source)],
                 Operation.And => row.Source == OperandSource.Immediate && instruction.Immediate >= 0,
                 Operation.ShiftRight => row.Source == OperandSource.Immediate && (instruction.Immediate & 63) >= 32,
                 Operation.LoadPacketAbsolute or Operation.LoadPacketIndirect => true,
@@ -267,11 +284,7 @@ internal sealed class RegisterAssignment
             };
         }
 
-        private int NewNode()
-        {
-            _parent.Add(_parent.Count);
-            return _parent.Count - 1;
-        }
+        private int NewNode() => _parent[_nodes] = _nodes++;
 
         private int Find(int node)
         {

@@ -37,6 +37,8 @@ internal sealed class RecordedCode
 
         public override void BeginInstruction(int slot) => generator.Slot = slot;
 
+        public override bool NamesLocals => true;
+
         public override void NameLocal(LocalBuilder local, string name) => ((RecordedLocal)local).Name = name;
 
         public override void LoadMap(int map) => generator.EmitSymbol(OpCodes.Ldc_I8, $"map {MapName(map)}");

@@ -16,6 +16,9 @@ internal abstract class CodeTarget
     {
     }
 
+    /// <summary>True where <see cref="NameLocal"/> does something: names of locals are not worth making otherwise.</summary>
+    public virtual bool NamesLocals => false;
+
     /// <summary>Gives a local a name for dumps.</summary>
     public virtual void NameLocal(LocalBuilder local, string name)
     {

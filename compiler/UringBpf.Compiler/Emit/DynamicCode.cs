@@ -64,7 +64,8 @@ internal sealed unsafe class DynamicCode
         return method;
     }
 
-    private static nint Pointer(DynamicMethod method) => GetMethodDescriptor(method).GetFunctionPointer();
+    /// <summary>The address of a method's machine code.</summary>
+    public static nint Pointer(DynamicMethod method) => GetMethodDescriptor(method).GetFunctionPointer();
 
     // RuntimeMethodHandle of a DynamicMethod: not public, and `ldftn` on one is not allowed.
     [UnsafeAccessor(UnsafeAccessorKind.Method, Name = "GetMethodDescriptor")]

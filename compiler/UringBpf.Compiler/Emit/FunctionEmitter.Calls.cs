@@ -158,15 +158,20 @@ internal sealed unsafe partial class FunctionEmitter
     // callx: the helper's number is in a register. The verifier only lets a number through that it knows.
     private void EmitRegisterCall(in Instruction instruction)
     {
+        var functions = _program.RegisterCallees(_slot);
+        if (functions.Count == 1)
+        {
+            Call(functions[0]);
+            Store64(0);
+            return;
+        }
         var done = _il.DefineLabel();
         var result = _il.DeclareLocal(typeof(ulong));
-        foreach (var prototype in _program.Verified.Spec.Functions.All)
+        foreach (var function in functions)
         {
-            if (prototype.Kind != FunctionKind.Helper || (prototype.Traits & FunctionTraits.TailCall) != 0) continue;
-            if (_program.Registry.Find(prototype) is not { } function) continue;
             var next = _il.DefineLabel();
             Load64(instruction.Destination);
-            LoadConstant(prototype.Id, 64);
+            LoadConstant(function.Prototype.Id, 64);
             _il.Emit(OpCodes.Bne_Un, next);
             Call(function);
             _il.Emit(OpCodes.Stloc, result);
@@ -178,6 +183,5 @@ internal sealed unsafe partial class FunctionEmitter
         _il.MarkLabel(done);
         _il.Emit(OpCodes.Ldloc, result);
         Store64(0);
-        UnwindOnFault();
     }
 }

@@ -109,7 +109,7 @@ internal sealed partial class FunctionEmitter
         if (_stackSlots.SizeAt(offset) != bytes) return null;
         if (_stackLocals.TryGetValue((int)offset, out var local)) return local;
         local = _il.DeclareLocal(bytes == 8 ? typeof(ulong) : typeof(uint));
-        _target.NameLocal(local, $"stack{offset}");
+        if (_target.NamesLocals) _target.NameLocal(local, $"stack{offset}");
         _stackLocals.Add((int)offset, local);
         return local;
     }

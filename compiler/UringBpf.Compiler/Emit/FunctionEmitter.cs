@@ -43,7 +43,7 @@ internal sealed partial class FunctionEmitter
         _il = target.Generator;
         _frame = frame;
         _metered = program.Verified.Termination == Termination.Metered;
-        _registers = options.SplitLiveRanges ? RegisterAssignment.Split(program, function, _blocks, options.NarrowRegisters) : RegisterAssignment.Straight();
+        _registers = options.SplitLiveRanges ? RegisterAssignment.Split(program, _blocks, options.NarrowRegisters) : RegisterAssignment.Straight();
         _locals = new LocalBuilder?[_registers.Count];
         _stackSlots = options.StackSlotsInLocals && region is null ? StackSlots.Find(program, function, _registers) : StackSlots.None;
     }
@@ -243,7 +243,7 @@ internal sealed partial class FunctionEmitter
     {
         if (_locals[web] is { } known) return known;
         var local = _locals[web] = _il.DeclareLocal(_registers.Narrow[web] ? typeof(uint) : typeof(ulong));
-        _target.NameLocal(local, _registers.Name(web));
+        if (_target.NamesLocals) _target.NameLocal(local, _registers.Name(web));
         return local;
     }
 
