@@ -33,8 +33,10 @@ public sealed unsafe partial class Ring
         try
         {
             CheckProgram(program, table);
-            if (program.Verified.WritesBuffers && grants.ReadOnlyBuffers)
-                throw new BpfException("UB4502", $"{program.Name} writes to its buffers, which are granted read-only.");
+            foreach (var named in table.Programs) CheckProgram(named, table);
+            if (table.Programs.Length > ushort.MaxValue) throw new BpfException("UB4511", $"{table.Programs.Length} programs are granted: at most {ushort.MaxValue}.");
+            if (grants.ReadOnlyBuffers && table.Programs.Prepend(program).FirstOrDefault(one => one.Verified.WritesBuffers) is { } writer)
+                throw new BpfException("UB4502", $"{writer.Name} writes to its buffers, which are granted read-only.");
             var done = RunOnOwner(() =>
             {
                 if (_stopping) throw new BpfException("UB4503", "the ring is shut down.");
@@ -153,6 +155,9 @@ public sealed unsafe partial class Ring
         waiter.CopyScratch(new Span<byte>(chain->Context.Scratch, 64));
         _recorder?.ChainStarted(chain);
         var refused = HookCalls.Submit(chain, waiter.First);
+        // Nothing follows it that could be linked.
+        chain->Marks &= ~ChainMarks.Links;
+        if ((chain->Marks & ChainMarks.Waits) != 0) StartWaiting(chain);
         if (refused < 0) End(chain, refused, refused);
     }
 
@@ -175,6 +180,7 @@ public sealed unsafe partial class Ring
         chain->Id = _nextChain++;
         chain->StepLimit = link.Limits.MaxSteps;
         for (var i = 0; i < Chain.MaxOwnFiles; i++) chain->Files[i] = -1;
+        chain->FirstWaiting = chain->LastWaiting = -1;
         chain->Next = link.FirstChain;
         if (chain->Next != null) chain->Next->Previous = chain;
         link.FirstChain = chain;
@@ -203,7 +209,9 @@ public sealed unsafe partial class Ring
     {
         var chain = operation->Chain;
         var context = &chain->Context;
-        if ((operation->Marks & OperationMarks.Settles) != 0) result = Settle(chain, operation, result, flags);
+        var program = &chain->Hook->Program;
+        chain->Running = 0;
+        if (operation->Marks != OperationMarks.None) result = CompleteMarked(chain, operation, result, flags, state, ref program);
         var data = operation->Data;
         context->UserData = operation->UserData;
         context->Result = result;
@@ -225,26 +233,74 @@ public sealed unsafe partial class Ring
         chain->Steps++;
         _hookRuns++;
 
-        var hook = chain->Hook;
-        state->Prepare(hook->Budget, hook->LoopRounds);
-        state->Chain = chain;
-        state->Context = (byte*)context;
-        var recorder = _recorder;
-        var started = recorder is { HookDurations: true } ? System.Diagnostics.Stopwatch.GetTimestamp() : 0;
-        var verdict = (int)hook->Entry(hook->Self, (byte*)context, (ulong)sizeof(UringCompletion), state);
-        if (state->Fault != RunFault.None) verdict = -Errno.Time;
-        recorder?.HookRan(chain, verdict, state, started);
-        if (verdict == Verdict.Continue && chain->InFlight > 0 && !chain->CancelRequests) return;
+        var verdict = RunHook(chain, program, state);
+        if (verdict == Verdict.Continue && chain->InFlight > 0 && chain->Marks == ChainMarks.None) return;
 
         Decide(chain, result, verdict);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private int RunHook(Chain* chain, HookProgram* program, ExecutionState* state)
+    {
+        state->Prepare(program->Budget, program->LoopRounds);
+        state->Chain = chain;
+        state->Context = (byte*)&chain->Context;
+        var recorder = _recorder;
+        var started = recorder is { HookDurations: true } ? System.Diagnostics.Stopwatch.GetTimestamp() : 0;
+        var verdict = (int)program->Entry(program->Self, (byte*)&chain->Context, (ulong)sizeof(UringCompletion), state);
+        if (state->Fault != RunFault.None) verdict = -Errno.Time;
+        recorder?.HookRan(chain, verdict, state, started);
+        return verdict;
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]
     private void Decide(Chain* chain, int result, int verdict)
     {
-        if (chain->CancelRequests) CancelRequested(chain);
+        chain->Marks &= ~ChainMarks.Links;
+        if ((chain->Marks & ChainMarks.Cancels) != 0) CancelRequested(chain);
         if (verdict < 0) End(chain, verdict, verdict);
         else if (verdict == Verdict.Pass || chain->InFlight == 0) End(chain, result, Verdict.Pass);
+        else if ((chain->Marks & ChainMarks.Waits) != 0) StartWaiting(chain);
+    }
+
+    /// <summary>Does what a completion changes beyond its chain's step: what other operations wait for it, what the chain owns; runs it, where
+    /// it is a program.</summary>
+    /// <returns>The result as the hook sees it; and which program that is.</returns>
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private int CompleteMarked(Chain* chain, Operation* operation, int result, CqeFlags flags, ExecutionState* state, ref HookProgram* program)
+    {
+        var marks = operation->Marks;
+        // What stood for it came to an end; it never started.
+        if ((marks & OperationMarks.Held) != 0) result = -Errno.Canceled;
+        if ((marks & OperationMarks.Named) != 0)
+        {
+            var extra = _operations.Extra(operation);
+            if (operation->Opcode == IoUringOp.Program && result >= 0 && chain->Steps < chain->StepLimit) result = RunOperation(chain, operation, extra->Runs, state);
+            chain->Running = extra->Program;
+            program = HookVersion.ProgramAt(chain->Hook, extra->Program);
+        }
+        if ((marks & OperationMarks.Settles) != 0) result = Settle(chain, operation, result, flags);
+        if ((flags & CqeFlags.More) == 0 && (marks & (OperationMarks.Linked | OperationMarks.Draining)) != 0) CompleteOrdered(chain, operation, result);
+        return result;
+    }
+
+    // A program as an operation: it sees what it was given, and what it returns is the result.
+    private int RunOperation(Chain* chain, Operation* operation, int index, ExecutionState* state)
+    {
+        var context = &chain->Context;
+        context->UserData = operation->UserData;
+        context->Result = 0;
+        context->CqeFlags = 0;
+        Operation.Show(operation, context);
+        context->Step = chain->Steps;
+        context->DataEnd = context->Data + operation->Length;
+        chain->Running = (ushort)index;
+        _hookRuns++;
+        var result = RunHook(chain, HookVersion.ProgramAt(chain->Hook, index), state);
+        chain->Marks &= ~ChainMarks.Links;
+        // What the hook sees next is a result, and moved no bytes.
+        operation->Data = null;
+        return result;
     }
 
     // The chain is ending already, or has used up its steps.
@@ -299,14 +355,14 @@ public sealed unsafe partial class Ring
             operation->Marks |= OperationMarks.CancelRequested;
             found = true;
         }
-        chain->CancelRequests |= found;
+        if (found) chain->Marks |= ChainMarks.Cancels;
         return found ? 0 : -Errno.NoEnt;
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]
     private void CancelRequested(Chain* chain)
     {
-        chain->CancelRequests = false;
+        chain->Marks &= ~ChainMarks.Cancels;
         for (var i = 0; i < chain->InFlight; i++)
         {
             var operation = _operations[chain->Operations[i]];
@@ -350,7 +406,9 @@ public sealed unsafe partial class Ring
         chain->Verdict = verdict;
         chain->StepLimit = 0;
         _recorder?.ChainEnding(chain);
+        chain->FirstWaiting = chain->LastWaiting = -1;
         for (var i = 0; i < chain->InFlight; i++) CancelOperation(_operations[chain->Operations[i]]);
+        chain->Marks = ChainMarks.None;
         if (chain->InFlight == 0) CloseFiles(chain);
     }
 

@@ -44,7 +44,8 @@ public sealed unsafe partial class Ring : IAsyncDisposable
     {
         _backend = backend;
         _thread = thread;
-        for (var operation = 0; operation < 64; operation++)
+        HookOperations = OperationSet.Bit(IoUringOp.Program);
+        for (var operation = 0; OperationSet.Has((IoUringOp)operation); operation++)
         {
             // A hook's open goes out as openat2, which keeps it beneath its directory: without that there is none.
             var sent = (IoUringOp)operation == IoUringOp.OpenAt ? IoUringOp.OpenAt2 : (IoUringOp)operation;
@@ -381,6 +382,11 @@ public sealed unsafe partial class Ring : IAsyncDisposable
         if ((operation->Marks & OperationMarks.Cancelling) != 0) return;
         operation->Marks |= OperationMarks.Cancelling;
         _recorder?.Cancelled(operation);
+        if ((operation->Marks & OperationMarks.Held) != 0)
+        {
+            CancelHeld(operation);
+            return;
+        }
         // A request that still waits for room goes first, so that the kernel knows it.
         FlushPending();
         *MakeRoom() = new Sqe { Opcode = IoUringOp.AsyncCancel, Fd = -1, Address = operation->Tag, UserData = NoSlot };

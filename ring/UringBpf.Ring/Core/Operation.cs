@@ -27,6 +27,17 @@ internal enum OperationMarks : byte
     CancelRequested = 2,
     /// <summary>Its completion changes what the chain owns or may still move: see Ring.Settle.</summary>
     Settles = 4,
+    /// <summary>Another program than the attachment's own runs when it completes, or it is a program itself: see <see cref="OperationExtra"/>.</summary>
+    Named = 8,
+    /// <summary>Another operation is linked to it.</summary>
+    Linked = 16,
+    /// <summary>It was not sent when it was submitted: it waits for another. Where its completion still finds this, a NOP stood for
+    /// it: it is cancelled.</summary>
+    Held = 32,
+    /// <summary>It is held for a drain.</summary>
+    Waiting = 64,
+    /// <summary>What was submitted after it waits for it.</summary>
+    Draining = 128,
 }
 
 /// <summary>
@@ -87,8 +98,16 @@ internal unsafe struct OperationExtra
     public IoUring.Timespec Time;
     /// <summary>A path copied from a buffer, freed with the slot.</summary>
     public byte* PathCopy;
-    /// <summary>Next in the queue of entries that found the submission queue full.</summary>
+    /// <summary>Next in the queue of entries that found the submission queue full, or of those that wait for a drain.</summary>
     public int Next;
+    /// <summary>The operation that starts after this one, where it is marked as linked.</summary>
+    public int Successor;
+    /// <summary>The operation that this one, held, is linked to; or -1.</summary>
+    public int Predecessor;
+    /// <summary>Which program runs when it completes; and, where the operation is a program, which one it is.</summary>
+    public ushort Program, Runs;
+    /// <summary>As it was submitted.</summary>
+    public UringOpFlags Flags;
     /// <summary>The entry while it waits for room in the submission queue.</summary>
     public Sqe Overflow;
 }

@@ -13,6 +13,19 @@ internal enum ChainPhase : byte
     Closing,
 }
 
+/// <summary>What a chain's completions must see to beyond running the hook.</summary>
+[Flags]
+internal enum ChainMarks : byte
+{
+    None = 0,
+    /// <summary>The hook asked for a cancel in this step.</summary>
+    Cancels = 1,
+    /// <summary>The operation submitted last is linked to the next.</summary>
+    Links = 2,
+    /// <summary>Operations wait for their turn: see <see cref="Chain.Waiting"/>.</summary>
+    Waits = 4,
+}
+
 /// <summary>
 /// A chain in native memory: the context its hook sees (scratch included, so nothing is copied between steps) and what it
 /// may still do. Owner thread only.
@@ -37,8 +50,10 @@ internal unsafe struct Chain
     /// <summary>Steps at which a completion runs no hook any more: the limit while the chain lives, 0 from its end on.</summary>
     public uint StepLimit;
     public ChainPhase Phase;
-    /// <summary>The hook asked for a cancel in this step.</summary>
-    public bool CancelRequests;
+    /// <summary>What is to be looked at when the hook has returned.</summary>
+    public ChainMarks Marks;
+    /// <summary>Which program runs: what it submits inherits it.</summary>
+    public ushort Running;
 
     /// <summary>Neighbours in the list of the hook's live chains.</summary>
     public Chain* Previous, Next;
@@ -58,6 +73,14 @@ internal unsafe struct Chain
     /// <summary>Bit i: own file i is being opened or closed.</summary>
     public uint BusyFiles;
     public fixed uint Counters[JoinCounters];
+    /// <summary>With <see cref="ChainMarks.Links"/>: the operation whose successor comes next.</summary>
+    public int LinkTail;
+    /// <summary>First and last of the operations that wait, each with what is linked to it, for a drain; -1 without one.</summary>
+    public int FirstWaiting, LastWaiting;
+    /// <summary>Operations that wait for a drain, those linked to them included.</summary>
+    public int Waiting;
+    /// <summary>Operations in flight that drain: what was submitted after them waits.</summary>
+    public int Draining;
 }
 
 /// <summary>A buffer granted to a hook.</summary>
@@ -87,21 +110,35 @@ internal unsafe struct GrantedPath
 [StructLayout(LayoutKind.Sequential)]
 internal unsafe struct HookVersion
 {
-    public delegate*<nint, byte*, ulong, Runtime.ExecutionState*, ulong> Entry;
-    public nint Self;
-    public long Budget;
-    public int LoopRounds;
+    /// <summary>First, so that the version's address is its own program's.</summary>
+    public HookProgram Program;
     /// <summary>GCHandle of the <see cref="HookLink"/>.</summary>
     public nint Link;
-    /// <summary>GCHandle of the program, which must outlive its last chain.</summary>
-    public nint Program;
+    /// <summary>Programs that a submission may name; memory behind the version.</summary>
+    public HookProgram* Named;
+    public int NamedCount;
     public int References;
     public uint MaxSteps;
     public int MaxInFlight;
     public ulong MaxBytes;
     public ulong AllowedOperations;
+
+    /// <summary>0: its own program; n: the n-th that can be named.</summary>
+    public static HookProgram* ProgramAt(HookVersion* version, int index) => index == 0 ? &version->Program : version->Named + (index - 1);
+}
+
+/// <summary>What is needed to run a program.</summary>
+[StructLayout(LayoutKind.Sequential)]
+internal unsafe struct HookProgram
+{
+    public delegate*<nint, byte*, ulong, Runtime.ExecutionState*, ulong> Entry;
+    public nint Self;
+    public long Budget;
+    public int LoopRounds;
     /// <summary>Its number in the flight recorder.</summary>
     public ushort TraceProgram;
+    /// <summary>GCHandle of the program, which must outlive its last chain.</summary>
+    public nint Handle;
 }
 
 /// <summary>Verdicts of a completion hook (uring_bpf.h). A negative verdict is an errno.</summary>

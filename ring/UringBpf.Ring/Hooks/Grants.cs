@@ -31,6 +31,10 @@ public sealed record Grants
     /// <summary>True when buffers may only be read by the hook's own code; programs that write to them are refused at attach.</summary>
     public bool ReadOnlyBuffers { get; init; }
 
+    /// <summary>Programs besides the attachment's own that a submission may name: to run when it completes, or as an operation. Of type
+    /// completion; the attachment keeps them alive.</summary>
+    public ImmutableArray<Runtime.BpfProgram> Programs { get; init; } = [];
+
     /// <summary>Operations the hook may submit. Default: nop, read, write, fsync, open, close, statx, timeout.</summary>
     public ImmutableArray<IoUringOp> Operations { get; init; } =
         [IoUringOp.Nop, IoUringOp.Read, IoUringOp.Write, IoUringOp.FSync, IoUringOp.OpenAt, IoUringOp.Close, IoUringOp.StatX, IoUringOp.Timeout];
@@ -79,12 +83,15 @@ internal sealed unsafe class GrantTable : IDisposable
                 Directories[i] = new GrantedPath { Fd = fd, Writable = grants.AllowWrite };
             }
 
+            // Running a granted program needs no more than the grant.
+            AllowedOperations = OperationSet.Bit(IoUringOp.Program);
             foreach (var operation in grants.Operations)
             {
-                if ((int)operation >= 64) throw new BpfException("UB4511", $"operation {operation} can't be granted to hooks.");
-                AllowedOperations |= 1UL << (int)operation;
+                if (!OperationSet.Has(operation)) throw new BpfException("UB4511", $"operation {operation} can't be granted to hooks.");
+                AllowedOperations |= OperationSet.Bit(operation);
             }
             AllowWrite = grants.AllowWrite;
+            Programs = grants.Programs.IsDefault ? [] : grants.Programs;
             FileCount = grants.Files.Length;
             Files = (int*)Allocate((nuint)(FileCount * sizeof(int)), 4);
         }
@@ -106,6 +113,7 @@ internal sealed unsafe class GrantTable : IDisposable
     public int FileCount { get; }
     public ulong AllowedOperations { get; }
     public bool AllowWrite { get; }
+    public ImmutableArray<Runtime.BpfProgram> Programs { get; }
 
     public void Dispose()
     {
@@ -122,4 +130,16 @@ internal sealed unsafe class GrantTable : IDisposable
         _memory.Add((nint)memory);
         return memory;
     }
+}
+
+/// <summary>Sets of operations in 64 bits: the kernel's 63, and the program as an operation.</summary>
+internal static class OperationSet
+{
+    private const int KernelOperations = 63;
+
+    /// <summary>True for an operation there is.</summary>
+    public static bool Has(IoUringOp operation) => (int)operation < KernelOperations || operation == IoUringOp.Program;
+
+    /// <summary>The bit of an operation there is.</summary>
+    public static ulong Bit(IoUringOp operation) => 1UL << Math.Min((int)operation, KernelOperations);
 }

@@ -41,18 +41,23 @@ internal static unsafe class HookCalls
     public static int Submit(Chain* chain, UringOp op)
     {
         if (chain->Phase != ChainPhase.Live) return -Errno.Canceled;
-        if (!op.ReservedIsZero || (op.Flags & ~UringOpFlags.PathInBuffer) != 0) return -Errno.Inval;
-        if ((uint)op.Opcode >= 64) return -Errno.OpNotSupp;
+        const UringOpFlags known = UringOpFlags.PathInBuffer | UringOpFlags.Link | UringOpFlags.HardLink | UringOpFlags.Drain | UringOpFlags.NamesProgram;
+        if (!op.ReservedIsZero || (op.Flags & ~known) != 0) return -Errno.Inval;
+        if (!OperationSet.Has(op.Opcode)) return -Errno.OpNotSupp;
         var hook = chain->Hook;
-        if ((hook->AllowedOperations >> (int)op.Opcode & 1) == 0) return -Errno.Access;
+        if ((hook->AllowedOperations & OperationSet.Bit(op.Opcode)) == 0) return -Errno.Access;
+        if (op.Program > (uint)hook->NamedCount) return -Errno.Inval;
         if (chain->InFlight >= hook->MaxInFlight) return -Errno.Busy;
         var link = HookLink.Of(chain);
         var ring = link.Ring;
-        if ((ring.HookOperations >> (int)op.Opcode & 1) == 0) return -Errno.OpNotSupp;
+        if ((ring.HookOperations & OperationSet.Bit(op.Opcode)) == 0) return -Errno.OpNotSupp;
 
         var operation = ring.Operations.Take(OperationOwner.Chain);
         if (operation == null) return -Errno.Busy;
-        var entry = ring.Reserve(operation);
+        // What is linked, drains, or comes after such, may have to wait: it is kept in its slot until then.
+        const UringOpFlags order = UringOpFlags.Link | UringOpFlags.HardLink | UringOpFlags.Drain;
+        var ordered = (op.Flags & order) != 0 || chain->Marks > ChainMarks.Cancels || chain->Draining > 0;
+        var entry = ordered ? ring.ReserveHeld(operation) : ring.Reserve(operation);
         operation->Opcode = op.Opcode;
         entry->Opcode = op.Opcode;
         operation->UserData = op.UserData;
@@ -67,6 +72,7 @@ internal static unsafe class HookCalls
             IoUringOp.Timeout => PrepareTimeout(ring, operation, entry, op.Offset),
             IoUringOp.Send or IoUringOp.Recv => PrepareTransfer(chain, link, operation, entry, op),
             IoUringOp.Shutdown => PrepareShutdown(chain, link, operation, entry, op),
+            IoUringOp.Program => PrepareProgram(chain, link, ring, operation, entry, op),
             _ => -Errno.OpNotSupp,
         };
         if (result >= 0 && ring.HasPolicies)
@@ -80,8 +86,34 @@ internal static unsafe class HookCalls
             ring.Abandon(operation, entry);
             return result;
         }
+        // Its completion runs the program it names; else the one that submits it.
+        var handler = op.Opcode != IoUringOp.Program && (op.Flags & UringOpFlags.NamesProgram) != 0 ? (ushort)op.Program : chain->Running;
+        if (handler != 0 || op.Opcode == IoUringOp.Program)
+        {
+            operation->Marks |= OperationMarks.Named;
+            ring.Operations.Extra(operation)->Program = handler;
+        }
         Ring.Link(chain, operation);
-        ring.Send(operation, entry);
+        if (ordered) ring.SendInOrder(chain, operation, op.Flags);
+        else ring.Send(operation, entry);
+        return 0;
+    }
+
+    // In the kernel's eyes a NOP: the program runs when it completes.
+    private static int PrepareProgram(Chain* chain, HookLink link, Ring ring, Operation* operation, Sqe* entry, in UringOp op)
+    {
+        if (op.OpFlags != 0 || op.Offset != 0 || op.File != -1) return -Errno.Inval;
+        if (op.Length > 0)
+        {
+            var address = ResolveBuffer(chain, link, op.Buffer, op.BufferOffset, op.Length, out _);
+            if (address == null) return -Errno.Fault;
+            operation->Buffer = op.Buffer;
+            operation->Data = address;
+            operation->Length = op.Length;
+        }
+        entry->Opcode = IoUringOp.Nop;
+        entry->Fd = -1;
+        ring.Operations.Extra(operation)->Runs = (ushort)op.Program;
         return 0;
     }
 

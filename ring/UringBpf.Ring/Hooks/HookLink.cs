@@ -129,9 +129,19 @@ public sealed unsafe class HookLink : IAsyncDisposable
     internal void Release(HookVersion* version)
     {
         if (--version->References > 0) return;
-        var program = GCHandle.FromIntPtr(version->Program);
-        ((BpfProgram)program.Target!).Release();
-        program.Free();
+        FreeVersion(version);
+    }
+
+    private static void FreeVersion(HookVersion* version)
+    {
+        for (var i = 0; i <= version->NamedCount; i++)
+        {
+            var handle = HookVersion.ProgramAt(version, i)->Handle;
+            if (handle == 0) continue;
+            var program = GCHandle.FromIntPtr(handle);
+            ((BpfProgram)program.Target!).Release();
+            program.Free();
+        }
         NativeMemory.Free(version);
     }
 
@@ -153,21 +163,38 @@ public sealed unsafe class HookLink : IAsyncDisposable
 
     private HookVersion* NewVersion(BpfProgram program)
     {
-        // The entry point below stays callable though the host disposes the program.
-        program.Retain();
-        var version = (HookVersion*)NativeMemory.AllocZeroed((nuint)sizeof(HookVersion));
-        version->Entry = program.EntryPoint;
-        version->Self = program.Self;
-        version->Budget = program.InstructionBudget;
-        version->LoopRounds = ExecutionState.LoopRoundsFor(program.InstructionBudget);
+        var named = Grants.Programs;
+        var version = (HookVersion*)NativeMemory.AllocZeroed((nuint)(sizeof(HookVersion) + named.Length * sizeof(HookProgram)));
+        version->Named = (HookProgram*)(version + 1);
+        version->NamedCount = named.Length;
+        try
+        {
+            Fill(&version->Program, program);
+            for (var i = 0; i < named.Length; i++) Fill(version->Named + i, named[i]);
+        }
+        catch (ObjectDisposedException)
+        {
+            FreeVersion(version);
+            throw;
+        }
         version->Link = GCHandle.ToIntPtr(_self);
-        version->Program = GCHandle.ToIntPtr(GCHandle.Alloc(program));
         version->References = 1;
         version->MaxSteps = Limits.MaxSteps;
         version->MaxInFlight = Limits.MaxInFlight;
         version->MaxBytes = Limits.MaxBytes;
         version->AllowedOperations = Grants.AllowedOperations;
-        version->TraceProgram = _ring.Recorder?.IndexOf(program.Verified.Spec) ?? 0;
         return version;
+    }
+
+    private void Fill(HookProgram* entry, BpfProgram program)
+    {
+        // The entry point below stays callable though the host disposes the program.
+        program.Retain();
+        entry->Handle = GCHandle.ToIntPtr(GCHandle.Alloc(program));
+        entry->Entry = program.EntryPoint;
+        entry->Self = program.Self;
+        entry->Budget = program.InstructionBudget;
+        entry->LoopRounds = ExecutionState.LoopRoundsFor(program.InstructionBudget);
+        entry->TraceProgram = _ring.Recorder?.IndexOf(program.Verified.Spec) ?? 0;
     }
 }

@@ -32,8 +32,8 @@ public sealed class PolicyLink : IAsyncDisposable
         }
         foreach (var operation in operations)
         {
-            if ((int)operation >= 64) throw new BpfException("UB4511", $"a policy for operation {operation}: there is no such operation.");
-            _operations |= 1UL << (int)operation;
+            if (!OperationSet.Has(operation)) throw new BpfException("UB4511", $"a policy for operation {operation}: there is no such operation.");
+            _operations |= OperationSet.Bit(operation);
         }
     }
 
@@ -72,7 +72,7 @@ public sealed class PolicyLink : IAsyncDisposable
         }
     }
 
-    internal bool Judges(IoUringOp operation) => (int)operation >= 64 || (_operations >> (int)operation & 1) != 0;
+    internal bool Judges(IoUringOp operation) => (_operations & OperationSet.Bit(operation)) != 0;
 
     internal void Count(bool refused)
     {

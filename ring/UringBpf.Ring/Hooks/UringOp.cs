@@ -10,6 +10,16 @@ public enum UringOpFlags : byte
     None = 0,
     /// <summary>URING_OP_PATH_IN_BUFFER: the path is a NUL-terminated string in the buffer at <see cref="UringOp.BufferOffset"/>, copied at submit.</summary>
     PathInBuffer = 1,
+    /// <summary>URING_OP_LINK: the operation submitted next starts when this one has succeeded; else it and what is linked to it complete with
+    /// -ECANCELED. A read or write that moves less than was asked for breaks a link, a timer that has run out does not.</summary>
+    Link = 2,
+    /// <summary>URING_OP_HARDLINK: as <see cref="Link"/>, but not broken by a failure.</summary>
+    HardLink = 4,
+    /// <summary>URING_OP_DRAIN: starts, with what is linked to it, when everything that the chain submitted before has completed; what the chain
+    /// submits later waits until it has.</summary>
+    Drain = 8,
+    /// <summary>URING_OP_NAMES_PROGRAM: <see cref="UringOp.Program"/> says which program runs.</summary>
+    NamesProgram = 16,
 }
 
 /// <summary>
@@ -43,7 +53,10 @@ public struct UringOp
     public uint Path;
     /// <summary>Comes back in the context of its completion.</summary>
     public ulong UserData;
-    private readonly ulong _reserved0;
+    /// <summary>With <see cref="UringOpFlags.NamesProgram"/>: which program runs when the operation completes, or, for <see cref="IoUringOp.Program"/>,
+    /// as the operation: 0 the attachment's own, n entry n - 1 of <see cref="Grants.Programs"/>. Else zero.</summary>
+    public uint Program;
+    private readonly uint _reserved0;
     private readonly ulong _reserved1;
 
     /// <summary>The path stands for itself: it was granted by the host as a whole (URING_NO_DIR).</summary>
@@ -53,7 +66,7 @@ public struct UringOp
     public const int Size = 64;
 
     /// <summary>False when a reserved field is not zero.</summary>
-    public readonly bool ReservedIsZero => (_reserved0 | _reserved1) == 0;
+    public readonly bool ReservedIsZero => (_reserved0 | _reserved1 | ((Flags & UringOpFlags.NamesProgram) != 0 ? 0 : Program)) == 0;
 
     /// <summary>An operation that completes at once with 0.</summary>
     public static UringOp Nop(ulong userData = 0) => new() { Opcode = IoUringOp.Nop, File = -1, Directory = NoDirectory, UserData = userData };
@@ -81,6 +94,16 @@ public struct UringOp
     /// <param name="userData">Comes back in the context.</param>
     public static UringOp OpenAt(uint directory, uint path, int target, uint openFlags = 0, uint mode = 0, ulong userData = 0) =>
         new() { Opcode = IoUringOp.OpenAt, File = -1, Directory = directory, Path = path, Target = target, OpFlags = openFlags, Length = mode, UserData = userData };
+
+    /// <summary>
+    /// Runs a program as an operation of its own, to be linked or drained: what IORING_OP_BPF is for. It sees the chain's scratch and,
+    /// as its data, the part of a buffer that <see cref="Buffer"/>, <see cref="BufferOffset"/> and <see cref="Length"/> name; it may do what
+    /// hooks may. What it returns is the operation's result, with which the hook runs that the operation was submitted by.
+    /// </summary>
+    /// <param name="program">0 the attachment's own, n entry n - 1 of <see cref="Grants.Programs"/>.</param>
+    /// <param name="userData">Comes back in the context, of the program's run too.</param>
+    public static UringOp RunProgram(uint program, ulong userData = 0) =>
+        Nop(userData) with { Opcode = IoUringOp.Program, Flags = UringOpFlags.NamesProgram, Program = program };
 
     /// <summary>Completes with -ETIME after a time.</summary>
     public static UringOp Timeout(TimeSpan delay, ulong userData = 0) =>

@@ -102,4 +102,7 @@ public enum IoUringOp : byte
     SendMsgZc, ReadMultishot, WaitId, FutexWait, FutexWake, FutexWaitV, FixedFdInstall, FTruncate, Bind, Listen, RecvZc,
     EpollWait, ReadVFixed, WriteVFixed, Pipe,
 #pragma warning restore CS1591
+
+    /// <summary>Not the kernel's: a program as an operation of a chain (URING_OP_PROGRAM, <see cref="UringOp.RunProgram"/>).</summary>
+    Program = 255,
 }

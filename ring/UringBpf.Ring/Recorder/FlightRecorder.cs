@@ -61,7 +61,7 @@ internal sealed unsafe class FlightRecorder : IDisposable
         if (chain != null)
         {
             entry->Chain = chain->Id;
-            entry->Program = chain->Hook->TraceProgram;
+            entry->Program = HookVersion.ProgramAt(chain->Hook, chain->Running)->TraceProgram;
         }
         else
         {

@@ -141,7 +141,10 @@ struct uring_op { /* reserved fields must be zero; size is the version */
     __s32 target;
     __u32 dir, path;
     __u64 user_data;
-    __u64 reserved[2];
+    union {
+        __u64 reserved[2];
+        __u32 program; /* with URING_OP_NAMES_PROGRAM */
+    };
 };
 
 enum {
@@ -159,6 +162,7 @@ enum {
     IORING_OP_RECV = 27,
     IORING_OP_SPLICE = 30,
     IORING_OP_SHUTDOWN = 34,
+    URING_OP_PROGRAM = 255, /* not the kernel's: a program as an operation */
 };
 
 enum {
@@ -169,7 +173,13 @@ enum {
     IORING_CQE_F_BUF_MORE = 16,
 };
 
+/* Flags of struct uring_op. Links and drains order the operations of one chain. */
 #define URING_OP_PATH_IN_BUFFER 1 /* the path is in the buffer: buffer, buf_offset; its length with the NUL in .path */
+#define URING_OP_LINK 2           /* the operation submitted next starts when this one succeeded, else it is cancelled; a
+                                   * short read or write breaks it, a timer that ran out does not */
+#define URING_OP_HARDLINK 4       /* the operation submitted next starts when this one has ended */
+#define URING_OP_DRAIN 8          /* starts when all submitted before has completed; what is submitted later waits for it */
+#define URING_OP_NAMES_PROGRAM 16 /* .program says which program runs: 0 the attachment's own, n the n-th granted */
 #define URING_NO_DIR 0xffffffffU  /* .dir: the path was granted as a whole                                          */
 #define URING_CURRENT_OFFSET (~0ULL)
 
@@ -300,6 +310,23 @@ static __always_inline void uring_prep_recv(struct uring_op *op, __s32 file, __u
 {
     uring_prep_rw(op, IORING_OP_RECV, file, buffer, len, 0);
     op->op_flags = msg_flags;
+}
+
+/* Runs a program as an operation: 0 is the attachment's own, n the n-th granted. It sees opcode URING_OP_PROGRAM, this
+ * user_data, the chain's scratch, and len bytes at buf_offset of buffer as its data; what it returns is the result. */
+static __always_inline void uring_prep_program(struct uring_op *op, __u32 program, __u16 buffer, __u32 buf_offset, __u32 len)
+{
+    uring_prep_rw(op, URING_OP_PROGRAM, -1, buffer, len, 0);
+    op->flags = URING_OP_NAMES_PROGRAM;
+    op->buf_offset = buf_offset;
+    op->program = program;
+}
+
+/* The completion of an operation runs this program instead of the one that submits it: 0 or the n-th granted. */
+static __always_inline void uring_set_program(struct uring_op *op, __u32 program)
+{
+    op->flags |= URING_OP_NAMES_PROGRAM;
+    op->program = program;
 }
 
 /* Ends one or both directions of a socket: how is 0 SHUT_RD, 1 SHUT_WR, 2 SHUT_RDWR. */
