@@ -67,12 +67,16 @@ public sealed unsafe partial class Ring
     private void FreePolicies()
     {
         foreach (var policy in _policies) policy.Release();
+        _policyCount -= _policies.Length;
         _policies = [];
         NativeMemory.AlignedFree(_policyState);
         NativeMemory.Free(_submission);
         _policyState = null;
         _submission = null;
     }
+
+    /// <summary>Policies that are attached, to the ring and to hooks.</summary>
+    internal int Policies => _policyCount;
 
     /// <summary>True when an operation must be judged before it goes out.</summary>
     internal bool HasPolicies

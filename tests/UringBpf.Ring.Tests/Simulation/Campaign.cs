@@ -13,19 +13,26 @@ namespace UringBpf.Ring.Tests;
 /// </summary>
 public sealed class Campaign
 {
-    /// <summary>Programs of chains.bpf.o and chaos.bpf.o that the cases attach.</summary>
-    public static readonly string[] Programs = ["chaos", "chaos", "chaos", "rearm", "hang", "burst", "result", "stop", "cancel", "join", "buffers", "ten_reads", "read_again", "open_twice", "extent"];
+    /// <summary>Programs that the cases attach, by object.</summary>
+    private static readonly (string Object, string[] Programs)[] s_programs =
+    [
+        ("chaos.bpf.o", ["chaos", "chaos", "chaos", "chaos", "chaos_policy"]),
+        ("chains.bpf.o", ["rearm", "hang", "burst", "result", "stop", "cancel", "join", "buffers", "ten_reads", "read_again", "open_twice", "extent"]),
+        ("order.bpf.o", ["links", "short_link", "drain", "cancel_held", "hold", "read_then_run", "run_named", "other", "sum"]),
+    ];
 
     // Far more turns than a case needs to come to its end.
     private const int MostTurns = 200_000;
     private const int LongestWrite = 256;
 
     private readonly IReadOnlyList<BpfProgram> _programs;
+    private readonly BpfProgram _policy;
     private readonly Action<string>? _trace;
     private readonly Ring _ring;
     private readonly RingOptions _options;
     private readonly List<Attachment> _links = [];
     private readonly List<HookLink> _everAttached = [];
+    private readonly List<PolicyLink> _policies = [];
     private readonly List<Running<ChainResult>> _chains = [];
     private readonly List<Running<int>> _operations = [];
     private readonly List<Task> _detaching = [];
@@ -56,7 +63,8 @@ public sealed class Campaign
 
     private Campaign(ulong seed, IReadOnlyList<BpfProgram> programs, Action<string>? trace)
     {
-        _programs = programs;
+        _programs = [.. programs.Where(program => program.Verified.Type == ProgramTypes.Completion)];
+        _policy = programs.Single(program => program.Verified.Type == ProgramTypes.Submission);
         _trace = trace;
         _random = seed;
         var files = new Dictionary<string, ReadOnlyMemory<byte>>();
@@ -95,8 +103,13 @@ public sealed class Campaign
     /// <summary>Compiles or interprets the programs: once for all cases.</summary>
     public static List<BpfProgram> Load(Func<string, ObjectSpec> load, Func<ProgramSpec, MapSet, BpfProgram> create)
     {
-        ObjectSpec chains = load("chains.bpf.o"), chaos = load("chaos.bpf.o");
-        return [.. Programs.Select(name => name == "chaos" ? create(chaos.Program(name), MapSet.Create(chaos.Maps)) : create(chains.Program(name), MapSet.Create(chains.Maps)))];
+        var found = new List<BpfProgram>();
+        foreach (var (name, programs) in s_programs)
+        {
+            var spec = load(name);
+            found.AddRange(programs.Select(program => create(spec.Program(program), MapSet.Create(spec.Maps))));
+        }
+        return found;
     }
 
     /// <summary>Runs a case.</summary>
@@ -140,7 +153,7 @@ public sealed class Campaign
 
     private string? Act(string[] paths)
     {
-        switch (Below(20))
+        switch (Below(22))
         {
             case 0 or 1 or 11 when _links.Count < 5: Attach(paths); break;
             case 2 or 3 or 4 when _links.Count > 0: Start(_links[Below(_links.Count)]); break;
@@ -148,6 +161,8 @@ public sealed class Campaign
             case 6 when _links.Count > 0: Update(_links[Below(_links.Count)]); break;
             case 7 when _sources.Count > 0: _sources[Below(_sources.Count)].Cancel(); break;
             case 8 or 9 or 10: Operate(); break;
+            case 12 when _policies.Count < 3: AttachPolicy(); break;
+            case 13 when _policies.Count > 0: ChangePolicy(Below(_policies.Count)); break;
             default:
                 for (var turns = 1 + Below(12); turns > 0; turns--) if (Turn() is { } problem) return problem;
                 break;
@@ -174,7 +189,8 @@ public sealed class Campaign
             Directories = Below(2) == 0 ? ["/data"] : [],
             Buffers = [.. buffers],
             AllowWrite = Below(2) == 0,
-            Operations = [.. new Grants().Operations, IoUringOp.Send, IoUringOp.Recv],
+            Programs = [.. Enumerable.Range(0, Below(4)).Select(_ => _programs[Below(_programs.Count)])],
+            Operations = [.. new Grants().Operations, IoUringOp.Send, IoUringOp.Recv, IoUringOp.Shutdown],
         };
         try
         {
@@ -198,8 +214,38 @@ public sealed class Campaign
             2 => UringOp.Timeout(TimeSpan.FromTicks(Below(100_000)), 5),
             _ => UringOp.Nop(6),
         };
+        if (Below(6) == 0) first.Flags |= (UringOpFlags)(1 << Below(5));
+        if (Below(6) == 0) first = UringOp.RunProgram((uint)Below(3), 7);
         var token = Token();
         _chains.Add(new Running<ChainResult>(on.Link.StartAsync(first, BitConverter.GetBytes((ulong)Below(40)), token), on.Limits));
+    }
+
+    private void AttachPolicy()
+    {
+        IoUringOp[] some = [(IoUringOp)Below(63), IoUringOp.Nop, IoUringOp.Program];
+        try
+        {
+            _policies.Add(Below(3) == 0 || _links.Count == 0
+                ? _ring.AttachPolicy(_policy, [.. some.Take(Below(4))])
+                : _links[Below(_links.Count)].Link.AttachPolicy(_policy, [.. some.Take(Below(4))]));
+        }
+        catch (BpfException gone) when (gone.Code == "UB4503")
+        {
+            // The hook is being detached.
+            Say($"policy: {gone.Code}");
+        }
+    }
+
+    private void ChangePolicy(int index)
+    {
+        var policy = _policies[index];
+        if (Below(2) == 0)
+        {
+            _detaching.Add(policy.UpdateAsync(_policy).AsTask());
+            return;
+        }
+        _detaching.Add(policy.DisposeAsync().AsTask());
+        _policies.RemoveAt(index);
     }
 
     private void Detach(int index)
@@ -256,10 +302,25 @@ public sealed class Campaign
                 if (chain->Steps > limits.MaxSteps) return $"chain {chain->Id} has made {chain->Steps} steps, the limit is {limits.MaxSteps}";
                 if (chain->Bytes > limits.MaxBytes || chain->Reserved > limits.MaxBytes - chain->Bytes)
                     return $"chain {chain->Id} has moved {chain->Bytes} bytes and asked for {chain->Reserved}, the limit is {limits.MaxBytes}";
+                if (Waits(chain) is { } stuck) return $"chain {chain->Id}: {stuck}";
                 if (chain->Phase == ChainPhase.Live && chain->InFlight == 0) return $"chain {chain->Id} is alive with nothing in flight";
             }
         }
         return null;
+    }
+
+    // What waits for others in a chain is counted, and never all there is.
+    private unsafe string? Waits(Chain* chain)
+    {
+        var (held, waiting) = (0, 0);
+        for (var i = 0; i < chain->InFlight; i++)
+        {
+            var marks = _ring.Operations[chain->Operations[i]]->Marks;
+            if ((marks & (OperationMarks.Held | OperationMarks.Cancelling)) == OperationMarks.Held) held++;
+            if ((marks & OperationMarks.Waiting) != 0) waiting++;
+        }
+        if (waiting != chain->Waiting) return $"{waiting} operations wait, {chain->Waiting} are counted";
+        return held > 0 && held == chain->InFlight ? $"all {held} operations in flight wait for others" : null;
     }
 
     // Takes everything down, in either order, and looks at what is left.
@@ -300,6 +361,7 @@ public sealed class Campaign
             if (detached.IsFaulted && detached.Exception!.InnerException is not BpfException { Code: "UB4503" }) return $"a detach or an update failed: {detached.Exception.InnerException}";
         }
         if (_ring.OperationsInFlight != 0) return $"{_ring.OperationsInFlight} operation slots are left";
+        if (_ring.Policies != 0) return $"{_ring.Policies} policies are left";
         if (_ring.FreeFileSlots != _options.FileSlots) return $"{_options.FileSlots - _ring.FreeFileSlots} file slots are left";
         var (operations, completions, files) = _ring.Simulation.LeftBehind;
         if ((operations, completions, files) is not (0, _, 0)) return $"the machine has {operations} operations and {files} open file slots left";

@@ -16,15 +16,17 @@ static __always_inline __u32 below(__u32 n)
     return bpf_get_prandom_u32() % n;
 }
 
-static const __u8 opcodes[16] = {
+#define OPCODES 19
+static const __u8 opcodes[32] = {
     IORING_OP_NOP, IORING_OP_NOP, IORING_OP_READ, IORING_OP_READ, IORING_OP_WRITE, IORING_OP_WRITE, IORING_OP_FSYNC, IORING_OP_OPENAT,
     IORING_OP_OPENAT, IORING_OP_CLOSE, IORING_OP_STATX, IORING_OP_TIMEOUT, IORING_OP_TIMEOUT, IORING_OP_SEND, IORING_OP_RECV, 200,
+    URING_OP_PROGRAM, URING_OP_PROGRAM, IORING_OP_SHUTDOWN,
 };
 
 static __noinline int submit_one(struct uring_completion *ctx)
 {
     struct uring_op op;
-    __u8 opcode = opcodes[below(16) & 15];
+    __u8 opcode = opcodes[below(OPCODES) & 31];
 
     uring_prep_rw(&op, opcode, (__s32)below(FILES) - 1, below(BUFFERS), below(300), below(400));
     op.user_data = below(TAGS);
@@ -47,6 +49,15 @@ static __noinline int submit_one(struct uring_completion *ctx)
         op.offset = 1ULL << below(34);
     if (opcode == IORING_OP_RECV)
         op.op_flags = below(4) ? 0 : 0x100; /* MSG_WAITALL */
+    if (opcode == URING_OP_PROGRAM) {
+        op.file = -1;
+        op.offset = 0;
+    }
+    /* Linked, drained, or neither; now and then with another program than this one. */
+    if (below(3) == 0)
+        op.flags |= URING_OP_LINK << below(3);
+    if (below(4) == 0)
+        uring_set_program(&op, below(4));
     if (below(64) == 0)
         op.flags = bpf_get_prandom_u32();
     return uring_submit(ctx, &op, sizeof(op));
@@ -88,6 +99,13 @@ int chaos(struct uring_completion *ctx)
     case 1: return -(int)(1 + below(1 << 8));
     default: return URING_CONTINUE;
     }
+}
+
+/* Refuses one in eight with any errno. */
+SEC("uring/submit")
+int chaos_policy(struct uring_submission *ctx)
+{
+    return below(8) ? 0 : -(int)(1 + below(133));
 }
 
 char _license[] SEC("license") = "MIT";
