@@ -186,7 +186,10 @@ public sealed unsafe partial class CheckedInterpreter : IDisposable
             interpreter._memory.AddFound(new MemoryRegion("key", (nuint)r2, map->KeySize, false));
             interpreter._memory.AddFound(new MemoryRegion("map value", (nuint)r3, map->ValueSize, (map->Flags & MapFlags.ReadOnlyProgram) == 0));
         }
-        return interpreter.RunFunction(callback->Start, depth, r, 1 << 10 | 0b11110);
+        var result = interpreter.RunFunction(callback->Start, depth, r, 1 << 10 | 0b11110);
+        // The helper reads it: it says whether to go on.
+        if (!interpreter._returnsValue) throw Fault("UB4012", callback->Start, 0, "the callback returns without a value in r0");
+        return result;
     }
 
     private static CheckedFaultException Fault(string code, int slot, ulong address, string message) => new(new CheckedFault(code, slot, address, message));

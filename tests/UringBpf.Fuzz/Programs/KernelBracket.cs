@@ -23,6 +23,7 @@ public sealed class KernelBracket
         ("makes pointer be out of bounds", "bounds: the kernel's ranges are wider"),
         ("unbounded min value", "bounds: the kernel's ranges are wider"),
         ("min value is negative", "bounds: the kernel's ranges are wider"),
+        ("variable offset stack pointer cannot be passed", "atomic operations at a variable stack offset"),
         ("combined stack size", "512 bytes of stack for all frames together; here each frame has 512"),
         ("unreachable insn", "instructions that no jump leads to"),
         ("dereference of modified ctx ptr", "a context pointer with an offset"),

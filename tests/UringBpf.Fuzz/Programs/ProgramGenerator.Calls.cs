@@ -226,6 +226,8 @@ public sealed partial class ProgramGenerator
                 break;
             case 2:
                 {
+                    // The kernel has it in packet programs only.
+                    if (_forKernel && _type.Context.IsFlat) return;
                     // Four-byte multiples; a variable length at times.
                     var number = _random.OneIn(2) ? Pick(held => held.Kind == HeldKind.Number && held.Max is >= 0 and < 8) : -1;
                     if (number >= 0)

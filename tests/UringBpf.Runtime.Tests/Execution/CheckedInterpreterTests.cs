@@ -144,6 +144,36 @@ public sealed class CheckedInterpreterTests
     }
 
     [Fact]
+    public void A_function_may_leave_r0_unset_if_nobody_reads_it()
+    {
+        using var unread = new CheckedInterpreter(Program("call f\nr0 = 3\nexit\nf: exit"));
+        using var read = new CheckedInterpreter(Program("call f\nexit\nf: exit"));
+        Assert.Equal(3ul, unread.Run([]).Result);
+        Assert.Equal(("UB4012", 1), (read.Run([]).Fault!.Code, read.Run([]).Fault!.Instruction));
+    }
+
+    [Fact]
+    public void A_callback_must_return_a_value()
+    {
+        using var unset = new CheckedInterpreter(Program("r1 = 2\nr2 = code_addr(f) ll\nr3 = 0\nr4 = 0\ncall bpf_loop\nexit\nf: exit"));
+        Assert.Equal("UB4012", unset.Run([]).Fault!.Code);
+    }
+
+    [Fact]
+    public void What_a_walk_over_a_map_shows_its_callback_is_memory()
+    {
+        MapSpec[] specs = [new() { Name = "cells", Type = MapType.Array, KeySize = 4, ValueSize = 8, MaxEntries = 3 }];
+        using var maps = MapSet.Create(specs);
+        // Adds up keys, and writes each value; beyond the value it faults.
+        var inside = Program("r1 = map_by_idx(0x0) ll\nr2 = code_addr(f) ll\nr3 = 0\nr4 = 0\ncall 0xa4\nexit\nf: r1 = *(u32 *)(r2 + 0)\n*(u64 *)(r3 + 0) = r1\nr0 = 0\nexit");
+        var outside = Program("r1 = map_by_idx(0x0) ll\nr2 = code_addr(f) ll\nr3 = 0\nr4 = 0\ncall 0xa4\nexit\nf: *(u64 *)(r3 + 1) = 0\nr0 = 0\nexit");
+        using var good = new CheckedInterpreter(inside with { Maps = [.. specs] }, maps);
+        using var bad = new CheckedInterpreter(outside with { Maps = [.. specs] }, maps);
+        Assert.Equal((3ul, null), (good.Run([]).Result, good.Run([]).Fault));
+        Assert.Equal("UB4010", bad.Run([]).Fault!.Code);
+    }
+
+    [Fact]
     public void A_context_that_is_too_short_is_refused()
     {
         using var interpreter = new CheckedInterpreter(Program("r0 = 0\nexit", ProgramTypes.Completion));
