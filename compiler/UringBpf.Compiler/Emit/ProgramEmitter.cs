@@ -1,3 +1,5 @@
+using System.Reflection.Emit;
+
 namespace UringBpf.Compiler;
 
 /// <summary>One method the compiler makes: a function, or one region of a long function.</summary>
@@ -63,6 +65,13 @@ internal sealed class ProgramEmitter(ProgramGraph program, CompilerOptions optio
     private void EmitMethod(MethodKey key, CodeTarget target)
     {
         var function = program.Functions[key.Function];
+        if (!program.IsReached(function.Function.Start))
+        {
+            // Its address is taken, and no path calls it: its code is not walked, so it may be anything.
+            target.Generator.Emit(OpCodes.Ldc_I8, 0L);
+            target.Generator.Emit(OpCodes.Ret);
+            return;
+        }
         if (!program.IsSplit(key.Function))
         {
             new FunctionEmitter(program, function, target, options, key.Kind == MethodKind.Callback ? new CallbackFrame() : function.Frame()).Emit();

@@ -76,7 +76,7 @@ internal unsafe ref struct Decoder(VerifiedProgram verified, MapSet maps, Functi
             case Operation.LoadPacketAbsolute or Operation.LoadPacketIndirect:
                 decoded->Offset = row.Bits / 8;
                 break;
-            case Operation.Load or Operation.Store when TranslatedField(row, slot) is { } field:
+            case Operation.Load or Operation.LoadSignExtend or Operation.Store when TranslatedField(row, slot) is { } field:
                 decoded->Offset += field.HostOffset - field.Offset;
                 // A 32-bit field that is a pointer in the host's layout.
                 if (field.Kind is ContextFieldKind.BufferStart or ContextFieldKind.BufferEnd) decoded->Code = Code.Load64;

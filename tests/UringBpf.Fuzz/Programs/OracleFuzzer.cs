@@ -73,6 +73,16 @@ public sealed class OracleFuzzer : IDisposable
         return fuzzer;
     }
 
+    /// <summary>Holds one program against the oracles.</summary>
+    /// <param name="program">The program.</param>
+    /// <param name="seed">What it is run on depends on this.</param>
+    /// <returns>What went wrong, or null.</returns>
+    public static string? Check(GeneratedProgram program, ulong seed)
+    {
+        using var fuzzer = new OracleFuzzer();
+        return fuzzer.Try(program, seed, 0, count: false);
+    }
+
     /// <inheritdoc />
     public void Dispose() => _stage.Dispose();
 

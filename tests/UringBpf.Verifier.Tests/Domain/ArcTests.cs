@@ -50,7 +50,9 @@ public sealed class ArcTests
                 }
                 Assert.Equal(includes, a.Includes(b));
                 Assert.Equal(both == 0, meet is null);
-                if (meet is { } narrowed) Assert.True(a.Includes(narrowed));
+                // The meet is no longer than either.
+                if (meet is { } narrowed) Assert.True(narrowed.Span <= Math.Min(a.Span, b.Span));
+                Assert.Equal(meet?.Span, Arc<TWidth>.Intersect(b, a)?.Span);
                 // The join is the shortest arc: no shorter one covers both.
                 if (checkShortest && !join.IsFull)
                     Assert.DoesNotContain(all, arc => arc.Span < join.Span && arc.Includes(a) && arc.Includes(b));

@@ -72,8 +72,9 @@ internal readonly record struct Arc<TWidth> where TWidth : struct, IWidth
     }
 
     /// <summary>
-    /// An arc within <paramref name="a"/> with every number that is in both, or null when there is none. Where the numbers
-    /// lie in two pieces, no arc is exact: the pieces are bridged inside <paramref name="a"/>.
+    /// The shortest arc with every number that is in both, or null when there is none. Where the numbers lie in two pieces,
+    /// no arc is exact, and the shortest is the shorter of the two: which of them was known first must not matter, since a
+    /// check that teaches much of an unknown number would else teach nothing of one that is known a little.
     /// </summary>
     public static Arc<TWidth>? Intersect(Arc<TWidth> a, Arc<TWidth> b)
     {
@@ -85,9 +86,9 @@ internal readonly record struct Arc<TWidth> where TWidth : struct, IWidth
         distance = (a.First - b.First) & Top;
         if (distance <= b.Span && distance != 0)
         {
-            var other = new Arc<TWidth>(a.First, Math.Min(a.Span, b.Span - distance));
-            if (piece is { } first) return Join(first, other) is var bridged && a.Includes(bridged) ? bridged : a;
-            piece = other;
+            // Two pieces: the arcs go round the whole circle together, and each bridges the pieces.
+            if (piece is not null) return b.Span < a.Span ? b : a;
+            piece = new(a.First, Math.Min(a.Span, b.Span - distance));
         }
         return piece;
     }
