@@ -49,7 +49,7 @@ public sealed class RandomProgramTests(ITestOutputHelper output)
         var random = new FuzzRandom(Seed);
         using var stage = new Stage();
         var inputs = Enumerable.Range(0, 200).Select(_ => ProgramInput.Make(program, random)).ToArray();
-        Assert.Null(new EngineCheck(stage).Run(program, verified, inputs, [CompilerOptions.Default, CompilerOptions.Straight]));
+        Assert.Null(new EngineCheck(stage).Run(program, verified, inputs, [CompilerOptions.Default, CompilerOptions.Straight, CompilerOptions.Straight with { RegionInstructions = 64 }]));
         Assert.Null(OracleFuzzer.Check(program, Seed));
     }
 }

@@ -166,7 +166,12 @@ internal sealed unsafe class CallbackFrame : FunctionFrame
     /// <summary>Writes a method that passes its arguments on to the subprogram's own: for subprograms made of regions.</summary>
     public static void EmitForward(FunctionGraph function, CodeTarget target)
     {
-        foreach (var register in function.ArgumentRegisters) target.Generator.Emit(OpCodes.Ldarg, (short)register);
+        foreach (var register in function.ArgumentRegisters)
+        {
+            if (register is >= 1 and <= 4) target.Generator.Emit(OpCodes.Ldarg, (short)register);
+            // Nothing is passed in it: only code that is never reached reads it.
+            else target.Generator.Emit(OpCodes.Ldc_I8, 0L);
+        }
         LoadCalleeFrame(target.Generator);
         target.Generator.Emit(OpCodes.Ldarg, StateArgument);
         target.CallFunction(function.Index);
