@@ -30,7 +30,7 @@ public sealed class KernelBracket
         ("modified ctx ptr", "a context pointer with an offset"),
         ("variable ctx access", "a variable offset in the context"),
         ("invalid bpf_context access", "an unaligned access of the context"),
-        ("too many jumps", "the kernel's limit of pending branches"),
+        ("jumps is too complex", "the kernel's limit of pending branches"),
         ("BPF program is too large", "the kernel's step limit"),
         ("infinite loop detected", "a loop whose states repeat: here it is metered"),
         ("back-edge", "a loop in a form the kernel does not follow"),
@@ -57,6 +57,9 @@ public sealed class KernelBracket
     /// <summary>Accepted here and refused by the kernel.</summary>
     public long OursOnly { get; private set; }
 
+    /// <summary>Refusals in which the kernel's verifier reports a bug of its own; they are not among <see cref="Count"/>.</summary>
+    public long KernelBugs { get; private set; }
+
     /// <summary>Runs that left the same in the kernel.</summary>
     public long Runs { get; set; }
 
@@ -76,6 +79,19 @@ public sealed class KernelBracket
         {
             OursOnly++;
             var text = log();
+            if (text.Contains("verifier bug", StringComparison.Ordinal))
+            {
+                // It found its own state inconsistent: no verdict.
+                Count--;
+                OursOnly--;
+                KernelBugs++;
+                return null;
+            }
+            if (KernelLog.EndsOnImpossiblePath(text))
+            {
+                Add(_explained, "a path that can't be taken: the kernel does not decide comparisons of a register with itself and of stack pointers");
+                return null;
+            }
             foreach (var (part, reason) in Explained)
             {
                 if (!text.Contains(part, StringComparison.Ordinal)) continue;
@@ -93,7 +109,7 @@ public sealed class KernelBracket
     {
         if (Count == 0) return;
         output.WriteLine($"kernel: {Count} verdicts, both accept {Both}, both refuse {Neither}, only the kernel accepts {KernelOnly}, only we accept {OursOnly}; "
-            + $"of what the kernel accepts we accept {100.0 * Both / Math.Max(1, Both + KernelOnly):F2} %; {Runs} runs left the same");
+            + $"of what the kernel accepts we accept {100.0 * Both / Math.Max(1, Both + KernelOnly):F2} %; {Runs} runs left the same; {KernelBugs} not counted, as the kernel's verifier reports a bug of its own");
         output.WriteLine("only we accept: " + string.Join(", ", _explained.Select(pair => $"{pair.Key}: {pair.Value}")));
         output.WriteLine("only the kernel accepts: " + string.Join(", ", _ours.OrderByDescending(pair => pair.Value).Select(pair => $"{pair.Key} {pair.Value}")));
     }

@@ -133,7 +133,9 @@ public sealed class ProgramFuzzer : IDisposable
     private string? Run(GeneratedProgram program, VerifiedProgram verified, ulong seed, long index, KernelBracket? bracket, int descriptor)
     {
         var random = FuzzRandom.ForCase(~seed, index);
-        ProgramInput[] inputs = [ProgramInput.Make(program, random), ProgramInput.Make(program, random)];
+        // What the kernel refuses is held to more.
+        var inputs = new ProgramInput[bracket is not null && descriptor < 0 ? 64 : 2];
+        for (var at = 0; at < inputs.Length; at++) inputs[at] = ProgramInput.Make(program, random);
         // With all optimisations, and for some with a random choice of them.
         CompilerOptions[] options = random.OneIn(4) ? [CompilerOptions.Default, EngineCheck.RandomOptions(random)] : [CompilerOptions.Default];
         var failure = _engines.Run(program, verified, inputs, options, descriptor < 0 ? null : (input, state) =>
