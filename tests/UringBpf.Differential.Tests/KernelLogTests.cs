@@ -1,3 +1,4 @@
+using UringBpf.Bytecode;
 using UringBpf.Fuzz;
 using Xunit;
 
@@ -33,6 +34,12 @@ public sealed class KernelLogTests
         248: (1d) if r0 == r0 goto pc+1       ; frame1: R0=scalar()
         250: (95) exit
         """, false)]
+    [InlineData("the other way of a register that is less than itself", """
+        180: (ce) if w9 s< w9 goto pc+7       ; R9=scalar()
+        181: (95) exit
+        from 180 to 188: R9=scalar() R10=fp0
+        188: (c3) r1 = atomic_fetch_add((u32 *)(r10 +0), r1)
+        """, true)]
     [InlineData("numbers, and bits of one number", """
         1: (5d) if r1 != r2 goto pc+1         ; R1=scalar() R2=scalar()
         3: (4d) if r1 & r1 goto pc+1          ; R1=scalar()
@@ -54,5 +61,28 @@ public sealed class KernelLogTests
         9: (79) r0 = *(u64 *)(r10 +0)
         """, false)]
     public void Paths_that_can_not_be_taken_are_told(string what, string log, bool expected) =>
-        Assert.True(KernelLog.EndsOnImpossiblePath(log) == expected, what);
+        Assert.True(KernelLog.EndsOnImpossiblePath(log, []) == expected, what);
+
+    [Theory]
+    [InlineData(true, true, true, false)]
+    [InlineData(false, true, true, true)]
+    [InlineData(true, false, true, true)]
+    [InlineData(true, true, false, true)]
+    public void What_is_shown_here_tells_them_too(bool mayJump, bool firstReached, bool secondReached, bool expected)
+    {
+        InstructionFacts[] facts =
+        [
+            new() { Reached = true, MayJump = mayJump, MayFallThrough = true },
+            new() { Reached = firstReached },
+            new() { Reached = secondReached },
+        ];
+        var log = """
+            0: (35) if r7 >= 0xb goto pc+1        ; R7=scalar()
+            1: (95) exit
+            from 0 to 2: R7=scalar() R10=fp0
+            2: (79) r0 = *(u64 *)(r10 +0)
+            """;
+        // The last path goes by instruction 2 alone.
+        Assert.Equal(expected && (!mayJump || !secondReached), KernelLog.EndsOnImpossiblePath(log, [.. facts]));
+    }
 }

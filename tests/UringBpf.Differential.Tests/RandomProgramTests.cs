@@ -32,6 +32,21 @@ public sealed class RandomProgramTests(ITestOutputHelper output)
         Assert.True(fuzzer.Followed > 1000, $"{fuzzer.Followed} programs were followed");
     }
 
+    [Fact]
+    public void Each_optimisation_can_be_switched_off_alone()
+    {
+        Assert.NotEmpty(EngineCheck.Optimisations);
+        foreach (var one in EngineCheck.Optimisations)
+        {
+            var options = EngineCheck.Without(CompilerOptions.Default, FuzzOptions.Parse(["--without", one.Name])!.Off);
+            Assert.Equal([one.Name], EngineCheck.Optimisations.Where(other => !(bool)other.GetValue(options)!).Select(other => other.Name));
+            using var fuzzer = ProgramFuzzer.Run(Seed, 0, 20, double.PositiveInfinity, 0, TextWriter.Null, options);
+            Assert.Empty(fuzzer.Failures);
+        }
+        Assert.Equal(CompilerOptions.Straight, EngineCheck.Without(CompilerOptions.Default, FuzzOptions.Parse(["--without", "all"])!.Off));
+        Assert.Null(FuzzOptions.Parse(["--without", "SkipLiveCode"]));
+    }
+
     public static TheoryData<string> Regressions =>
         [.. Directory.GetFiles(Path.Combine(AppContext.BaseDirectory, "Regressions"), "*.txt").Select(file => Path.GetFileNameWithoutExtension(file)!).Order()];
 

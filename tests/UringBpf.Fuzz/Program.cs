@@ -10,6 +10,7 @@ return args switch
     ["selftests", var root, var noPerfmon, .. var objects] when objects.Length > 0 => Selftests.Run(root, noPerfmon, objects),
     ["ring", .. var rest] when FuzzOptions.Parse(rest) is { } options => RingFuzzer.Run(options),
     ["programs", .. var rest] when FuzzOptions.Parse(rest) is { } options => ProgramFuzzer.Run(options),
+    ["show", .. var rest] when FuzzOptions.Parse(rest) is { } options => ProgramFuzzer.Show(options),
     ["oracles", .. var rest] when FuzzOptions.Parse(rest) is { } options => OracleFuzzer.Run(options),
     ["soak", .. var rest] when FuzzOptions.Parse(rest) is { } options => Soak.Run(options),
     _ => Usage(),
@@ -17,11 +18,14 @@ return args switch
 
 static int Usage()
 {
-    Console.Error.WriteLine("""
+    Console.Error.WriteLine($"""
         usage: dotnet run -c Release --project tests/UringBpf.Fuzz -- VERB [--count N] [--seed S] [--seconds T | --minutes T] [FILE...]
           objects   mutated objects through the loader; the FILEs, or the committed test objects, are damaged
           verify    the same, and what loads through the verifier
-          programs  random programs through the verifier and every engine; --first N starts at case N
+          programs  random programs through the verifier and every engine; --first N starts at case N; --kernel N shows the
+                    first N of them that it can run to the running kernel as well; --without NAME,… (or all) switches
+                    optimisations of the JIT off: {string.Join(", ", EngineCheck.Optimisations.Select(one => one.Name))}
+          show      program N (--first N) as text, with the verifier's walk; --kernel 1 adds the kernel's
           oracles   random programs against the verifier: no fault, every state among those claimed, one verdict
           maps      four host threads against a program on every kind of map, for --seconds (30)
           selftests ROOT.TSV NO-PERFMON.TSV OBJECT...

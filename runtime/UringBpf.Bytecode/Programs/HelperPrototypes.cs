@@ -214,7 +214,7 @@ public static class HelperPrototypes
     /// <summary>long bpf_xdp_load_bytes(xdp_md, offset, buf, len)</summary>
     public static FunctionPrototype XdpLoadBytes { get; } = Status(189, "bpf_xdp_load_bytes",
         new("xdp_md", Context), new("offset", Scalar), new("buf", WriteMemory), new("len", Size)) with
-    { ContextStruct = "xdp_md", Summary = "Copies packet bytes out; 0, or -EINVAL (and zeroes) when they are not all there." };
+    { ContextStruct = "xdp_md", Summary = "Copies packet bytes out; 0, or -EINVAL (and zeroes, where the kernel leaves the memory as it was) when they are not all there." };
 
     /// <summary>long bpf_xdp_store_bytes(xdp_md, offset, buf, len)</summary>
     public static FunctionPrototype XdpStoreBytes { get; } = Status(190, "bpf_xdp_store_bytes",

@@ -11,7 +11,7 @@ public sealed class MutationTests
     public void DamagedObjectsLoadOrAreRefusedWithinBounds()
     {
         byte[][] objects = [.. Corpus.All().Select(o => Corpus.Bytes(o.Name, o.Clang))];
-        var summary = ObjectFuzzer.Run(objects, new FuzzOptions(10_000, 20_261_123, double.PositiveInfinity, 0, 0, []), Stopwatch.StartNew(), verify: true);
+        var summary = ObjectFuzzer.Run(objects, new FuzzOptions(10_000, 20_261_123, double.PositiveInfinity, 0, 0, [], []), Stopwatch.StartNew(), verify: true);
         Assert.Empty(summary.Failures);
         Assert.Equal(10_000, summary.Cases);
         // Otherwise the damage would say little.

@@ -1,3 +1,4 @@
+using System.Reflection;
 using UringBpf.Bytecode;
 using UringBpf.Compiler;
 using UringBpf.Runtime;
@@ -68,41 +69,26 @@ public sealed class EngineCheck(Stage stage)
         }
     }
 
-    /// <summary>Each optimisation on or off, by chance.</summary>
-    public static CompilerOptions RandomOptions(FuzzRandom random)
+    /// <summary>The optimisations: the switches of <see cref="CompilerOptions"/> that <see cref="CompilerOptions.Straight"/> turns off.</summary>
+    public static IReadOnlyList<PropertyInfo> Optimisations { get; } =
+        [.. typeof(CompilerOptions).GetProperties().Where(property => property.PropertyType == typeof(bool) && (bool)property.GetValue(CompilerOptions.Default)! && !(bool)property.GetValue(CompilerOptions.Straight)!)];
+
+    /// <summary>Options with some optimisations off.</summary>
+    public static CompilerOptions Without(CompilerOptions options, params IEnumerable<PropertyInfo> off)
     {
-        bool On() => !random.OneIn(3);
-        return new CompilerOptions
-        {
-            SkipDeadCode = On(),
-            SplitLiveRanges = On(),
-            NarrowRegisters = On(),
-            StackSlotsInLocals = On(),
-            UseDivisorFacts = On(),
-            InlineSubprograms = On(),
-            InlineArrayLookups = On(),
-            DirectMapCalls = On(),
-            VectorizeLoops = On(),
-            RegionInstructions = random.OneIn(3) ? 64 : 1_500,
-        };
+        var changed = options with { };
+        foreach (var property in off) property.SetValue(changed, false);
+        return changed;
     }
+
+    /// <summary>Each optimisation on or off, by chance.</summary>
+    public static CompilerOptions RandomOptions(FuzzRandom random) =>
+        Without(CompilerOptions.Default with { RegionInstructions = random.OneIn(3) ? 64 : 1_500 }, Optimisations.Where(_ => random.OneIn(3)));
 
     /// <summary>The optimisations that make the difference: with one of these off alone, the engines agree.</summary>
     public string Blame(GeneratedProgram program, VerifiedProgram verified, IReadOnlyList<ProgramInput> inputs)
     {
-        (string Name, CompilerOptions Options)[] switches =
-        [
-            (nameof(CompilerOptions.SkipDeadCode), CompilerOptions.Default with { SkipDeadCode = false }),
-            (nameof(CompilerOptions.SplitLiveRanges), CompilerOptions.Default with { SplitLiveRanges = false }),
-            (nameof(CompilerOptions.NarrowRegisters), CompilerOptions.Default with { NarrowRegisters = false }),
-            (nameof(CompilerOptions.StackSlotsInLocals), CompilerOptions.Default with { StackSlotsInLocals = false }),
-            (nameof(CompilerOptions.UseDivisorFacts), CompilerOptions.Default with { UseDivisorFacts = false }),
-            (nameof(CompilerOptions.InlineSubprograms), CompilerOptions.Default with { InlineSubprograms = false }),
-            (nameof(CompilerOptions.InlineArrayLookups), CompilerOptions.Default with { InlineArrayLookups = false }),
-            (nameof(CompilerOptions.DirectMapCalls), CompilerOptions.Default with { DirectMapCalls = false }),
-            (nameof(CompilerOptions.VectorizeLoops), CompilerOptions.Default with { VectorizeLoops = false }),
-        ];
-        var guilty = switches.Where(one => Run(program, verified, inputs, [one.Options]) is null).Select(one => one.Name).ToArray();
+        var guilty = Optimisations.Where(one => Run(program, verified, inputs, [Without(CompilerOptions.Default, one)]) is null).Select(one => one.Name).ToArray();
         if (guilty.Length > 0) return $"agrees without {string.Join(", or without ", guilty)}";
         return Run(program, verified, inputs, [CompilerOptions.Straight]) is null ? "agrees without any optimisation" : "differs even without any optimisation";
     }

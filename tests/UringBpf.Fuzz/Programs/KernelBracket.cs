@@ -87,9 +87,9 @@ public sealed class KernelBracket
                 KernelBugs++;
                 return null;
             }
-            if (KernelLog.EndsOnImpossiblePath(text))
+            if (KernelLog.EndsOnImpossiblePath(text, ours.Program!.Facts))
             {
-                Add(_explained, "a path that can't be taken: the kernel does not decide comparisons of a register with itself and of stack pointers");
+                Add(_explained, "a path that no run takes: the kernel does not decide the jump");
                 return null;
             }
             foreach (var (part, reason) in Explained)

@@ -1,5 +1,7 @@
+using System.Collections.Immutable;
 using System.Globalization;
 using System.Text.RegularExpressions;
+using UringBpf.Bytecode;
 
 namespace UringBpf.Fuzz;
 
@@ -7,18 +9,20 @@ namespace UringBpf.Fuzz;
 public static partial class KernelLog
 {
     /// <summary>
-    /// The kernel walks both ways of every comparison of a register with itself and of two pointers into the stack, also the
-    /// way that can't be taken. What it refuses on such a path it refuses for nothing.
+    /// The kernel walks both ways of many comparisons that can go one way only: of a register with itself, of two pointers
+    /// into the stack, of numbers that it does not know (quotients, and what follows from them). What it refuses on a path
+    /// that no run can take it refuses for nothing.
     /// </summary>
     /// <param name="log">The whole log; its last path is the one that was refused.</param>
-    /// <returns>True when the path that was refused took such a jump.</returns>
-    public static bool EndsOnImpossiblePath(string log)
+    /// <param name="facts">What is shown of the instructions here. The oracles hold it against runs.</param>
+    /// <returns>True when the path that was refused took a jump that can't go that way, or passed what can't be reached.</returns>
+    public static bool EndsOnImpossiblePath(string log, ImmutableArray<InstructionFacts> facts)
     {
         // Values as they were printed last, by frame and register. A path that begins in the middle prints all of its frame.
         var values = new Dictionary<string, string>();
         var impossible = false;
-        // Paths that wait were left at a jump: what is known of the one that leads there.
-        var leftAt = new Dictionary<int, bool>();
+        // Paths that wait were left at a jump: whether its path was impossible already, and which way it must go.
+        var leftAt = new Dictionary<int, (bool Impossible, Match Jump, Dictionary<string, string> Values)>();
         (int Slot, Match Jump)? open = null;
         foreach (var line in log.Split('\n'))
         {
@@ -26,21 +30,28 @@ public static partial class KernelLog
             {
                 // "from J to T: …": the other way of jump J. A jump that is walked more than once waits more than once: either.
                 var jump = int.Parse(from.Groups["jump"].Value, CultureInfo.InvariantCulture);
-                impossible = leftAt.GetValueOrDefault(jump);
+                var target = int.Parse(from.Groups["target"].Value, CultureInfo.InvariantCulture);
+                impossible = leftAt.TryGetValue(jump, out var left)
+                    && (left.Impossible || Taken(left.Jump, jump, target) is { } went && !MayGo(left.Jump, jump, went, left.Values));
+                open = null;
                 values.Clear();
                 Note(line, values);
                 continue;
             }
             if (Step().Match(line) is not { Success: true } step) continue;
             var slot = int.Parse(step.Groups["slot"].Value, CultureInfo.InvariantCulture);
-            if (open is { } before && Taken(before.Jump, before.Slot, slot) is { } taken && Outcome(before.Jump, values) is { } outcome && taken != outcome) impossible = true;
+            if (slot < facts.Length && !facts[slot].Reached) impossible = true;
+            if (open is { } before && Taken(before.Jump, before.Slot, slot) is { } taken && !MayGo(before.Jump, before.Slot, taken, values)) impossible = true;
             open = null;
             Note(line, values);
             if (Comparison().Match(line) is not { Success: true } comparison) continue;
             open = (slot, comparison);
-            leftAt[slot] = impossible || leftAt.GetValueOrDefault(slot);
+            leftAt[slot] = (impossible || leftAt.TryGetValue(slot, out var again) && again.Impossible, comparison, new(values));
         }
         return impossible;
+
+        bool MayGo(Match jump, int slot, bool taken, Dictionary<string, string> known) =>
+            (slot >= facts.Length || (taken ? facts[slot].MayJump : facts[slot].MayFallThrough)) && (Outcome(jump, known) is not { } outcome || outcome == taken);
     }
 
     private static void Note(string line, Dictionary<string, string> values)
@@ -58,6 +69,7 @@ public static partial class KernelLog
     private static bool? Outcome(Match jump, Dictionary<string, string> values)
     {
         var (a, b, operation) = (jump.Groups["a"].Value, jump.Groups["b"].Value, jump.Groups["op"].Value);
+        if (b.Length == 0) return null;
         if (jump.Groups["w"].Value == "r" && a != b)
         {
             var (x, y) = (StackOffset(values.GetValueOrDefault("R" + a)), StackOffset(values.GetValueOrDefault("R" + b)));
@@ -85,10 +97,10 @@ public static partial class KernelLog
     [GeneratedRegex(@"^(?<slot>\d+): \(")]
     private static partial Regex Step();
 
-    [GeneratedRegex(@"^from (?<jump>\d+) to \d+:")]
+    [GeneratedRegex(@"^from (?<jump>\d+) to (?<target>\d+):")]
     private static partial Regex Resumes();
 
-    [GeneratedRegex(@"^\d+: \(..\) if (?<w>[rw])(?<a>\d+) (?<op>[^ ]+) [rw](?<b>\d+) goto pc(?<to>[-+]\d+)")]
+    [GeneratedRegex(@"^\d+: \(..\) if (?<w>[rw])(?<a>\d+) (?<op>[^ ]+) ([rw](?<b>\d+)|[^ ]+) goto pc(?<to>[-+]\d+)")]
     private static partial Regex Comparison();
 
     [GeneratedRegex(@"\b(?<name>R\d+)=(?<value>[^ ]+)")]

@@ -21,9 +21,12 @@ public sealed class ProgramFuzzer : IDisposable
 
     private readonly KernelPeer? _kernel;
 
-    private ProgramFuzzer(KernelPeer? kernel)
+    private readonly CompilerOptions _optimised;
+
+    private ProgramFuzzer(KernelPeer? kernel, CompilerOptions optimised)
     {
         _kernel = kernel;
+        _optimised = optimised;
         _engines = new EngineCheck(_stage);
     }
 
@@ -42,16 +45,32 @@ public sealed class ProgramFuzzer : IDisposable
     /// <summary>The verb: prints a summary.</summary>
     public static int Run(FuzzOptions options)
     {
-        using var fuzzer = Run(options.Seed, options.First, options.Count, options.Seconds, options.Kernel, Console.Out);
+        using var fuzzer = Run(options.Seed, options.First, options.Count, options.Seconds, options.Kernel, Console.Out, EngineCheck.Without(CompilerOptions.Default, options.Off));
         return fuzzer.Failures.Count == 0 ? 0 : 1;
     }
 
+    /// <summary>The verb that prints one case, and what the verifiers see in it.</summary>
+    public static int Show(FuzzOptions options)
+    {
+        var program = ProgramGenerator.Make(options.Seed, options.First, forKernel: options.First % 4 == 0);
+        Console.WriteLine(program.Listing());
+        var result = ProgramVerifier.Verify(program.Spec, s_verifier with { ContextSize = program.ContextSize, Log = Console.Out });
+        Console.WriteLine(result.Rejection is { } rejection ? $"rejected: {rejection.Code} at {rejection.Instruction}: {rejection.Message}" : "accepted");
+        if (options.Kernel == 0) return 0;
+        using var peer = KernelPeer.TryCreate();
+        if (peer is null) return 1;
+        var descriptor = peer.Load(program, out var log, wantsLog: true);
+        Console.WriteLine($"the kernel: {(descriptor >= 0 ? "accepted" : $"errno {-descriptor}")}\n{log}");
+        if (descriptor >= 0) KernelPeer.Close(descriptor);
+        return 0;
+    }
+
     /// <summary>Tries programs.</summary>
-    public static ProgramFuzzer Run(ulong seed, long first, long count, double seconds, long kernel, TextWriter output)
+    public static ProgramFuzzer Run(ulong seed, long first, long count, double seconds, long kernel, TextWriter output, CompilerOptions? optimised = null)
     {
         using var peer = kernel > 0 ? KernelPeer.TryCreate() : null;
         if (kernel > 0 && peer is null) output.WriteLine("kernel: bpf(2) is not to be had here; our own engines only");
-        var fuzzer = new ProgramFuzzer(peer);
+        var fuzzer = new ProgramFuzzer(peer, optimised ?? CompilerOptions.Default);
         var watch = Stopwatch.StartNew();
         for (var index = first; index < first + count && watch.Elapsed.TotalSeconds < seconds && fuzzer.Failures.Count < MaxFailures; index++)
         {
@@ -137,7 +156,7 @@ public sealed class ProgramFuzzer : IDisposable
         var inputs = new ProgramInput[bracket is not null && descriptor < 0 ? 64 : 2];
         for (var at = 0; at < inputs.Length; at++) inputs[at] = ProgramInput.Make(program, random);
         // With all optimisations, and for some with a random choice of them.
-        CompilerOptions[] options = random.OneIn(4) ? [CompilerOptions.Default, EngineCheck.RandomOptions(random)] : [CompilerOptions.Default];
+        CompilerOptions[] options = random.OneIn(4) && _optimised == CompilerOptions.Default ? [_optimised, EngineCheck.RandomOptions(random)] : [_optimised];
         var failure = _engines.Run(program, verified, inputs, options, descriptor < 0 ? null : (input, state) =>
         {
             var difference = _kernel!.Compare(descriptor, program, input, _stage, BitConverter.ToUInt64(state));

@@ -250,12 +250,14 @@ public sealed partial class ProgramGenerator
                 {
                     if (_function > 0 || _held[6].Kind != HeldKind.Context || _type.Context.StructName == "uring_completion") return;
                     var loads = _type.HasPacket ? HelperPrototypes.SkbLoadBytes : HelperPrototypes.XdpLoadBytes;
+                    // Where the bytes are not all there the kernel leaves the memory as it is, for xdp; here it is cleared.
+                    var fits = _forKernel && !_type.HasPacket;
                     var offset = PickNumber();
-                    if (offset >= 0 && _random.OneIn(2)) Emit(s_move64, 2, offset);
-                    else Emit(s_moveImmediate64, 2, immediate: _random.Below(20));
+                    if (!fits && offset >= 0 && _random.OneIn(2)) Emit(s_move64, 2, offset);
+                    else Emit(s_moveImmediate64, 2, immediate: _random.Below(fits ? Scenery.PacketMin - 7 : 20));
                     Emit(s_move64, 1, 6);
                     StackAddress(3, -8 * (4 + _random.Below(5)));
-                    Emit(s_moveImmediate64, 4, immediate: 1 + _random.Below(_careless && _random.OneIn(3) ? 70 : 32));
+                    Emit(s_moveImmediate64, 4, immediate: 1 + _random.Below(fits ? 8 : _careless && _random.OneIn(3) ? 70 : 32));
                     Helper(loads);
                     break;
                 }
