@@ -59,7 +59,40 @@ internal static class Cases
         Arguments = [new("value", ArgumentKind.Constant)],
     };
 
-    public static readonly PrototypeTable Functions = new([.. HelperPrototypes.All, .. KfuncPrototypes.All, TakesConstant]);
+    /// <summary>A function that calls back in a way that the verifier knows nothing of.</summary>
+    public static readonly FunctionPrototype CallsBack = new()
+    {
+        Name = "calls_back",
+        Id = 0x10002,
+        Kind = FunctionKind.Kfunc,
+        Arguments = [new("count", ArgumentKind.Scalar), new("callback", ArgumentKind.Callback), new("context", ArgumentKind.CallbackContext), new("flags", ArgumentKind.Scalar)],
+        Traits = FunctionTraits.CallsBack,
+    };
+
+    /// <summary>A function that writes 8 bytes.</summary>
+    public static readonly FunctionPrototype WritesMemory = new()
+    {
+        Name = "writes_memory",
+        Id = 0x10003,
+        Kind = FunctionKind.Kfunc,
+        Arguments = [new("memory", ArgumentKind.WriteMemory, FixedSize: 8)],
+    };
+
+    /// <summary>A host's own type: a number, and 16 bytes that may only be read.</summary>
+    public static readonly ProgramType ReadOnlyFlat = new()
+    {
+        Name = "read_only_flat",
+        Sections = ["read_only_flat"],
+        Context = new()
+        {
+            StructName = "read_only_flat",
+            Size = 24,
+            HostSize = 24,
+            Fields = [new("number", 0, 8), new("bytes", 8, 16, ContextFieldKind.FlatMemory, FieldAccess.Read)],
+        },
+    };
+
+    public static readonly PrototypeTable Functions = new([.. HelperPrototypes.All, .. KfuncPrototypes.All, TakesConstant, CallsBack, WritesMemory]);
 
     private static readonly VerifierOptions s_noContext = new();
 
@@ -105,6 +138,9 @@ internal static class Cases
         new("the same where it can't be reached", null, 0, Jump(1), Mov(1, 1), Return(0))
         { Change = spec => spec with { Poisoned = spec.Poisoned.Add(1, "no such field") } },
         new("unknown program type", Rule.UnknownProgramType, 0, Return(0)) { Change = spec => spec with { Type = null } },
+        new("function that starts nowhere", Rule.InvalidCallTarget, 0, Return(0)) { Change = spec => spec with { Subprograms = [new("f", 100, 1)] } },
+        new("map with an offset", Rule.InvalidMapReference, 0, [new(0x18, 1, 5, 0, 0), new(0, 0, 0, 0, 8)], Return(0)),
+        new("address past a map's value", Rule.InvalidMapReference, 0, MapValue(1, 3, 12), Return(0)),
         new("recursion", Rule.Recursion, 0, CallLocal(-1), Exit),
         new("call outside the program", Rule.InvalidCallTarget, 0, CallLocal(10), Return(0)),
         new("nine frames", Rule.CallDepth, 14, [.. Enumerable.Range(0, 8).SelectMany(_ => (Instruction[])[.. CallLocal(1), .. Exit])], Return(0)),
@@ -132,6 +168,9 @@ internal static class Cases
         new("variable stack offset, not all initialised", Rule.UninitializedStack, 6, Store(8, 10, -8, 0), Load(1, 3, 1), And(3, 15), MovReg(4, 10),
             Add(4, -16), AddReg(4, 3), Load(1, 0, 4), Exit),
         new("variable stack offset beyond", Rule.StackBounds, 5, Load(1, 3, 1), And(3, 15), MovReg(4, 10), Add(4, -8), AddReg(4, 3), Store(1, 4, 0, 1), Return(0)),
+        new("pointer stored in part", Rule.PointerStored, 0, StoreReg(4, 10, -8, 1), Return(0)),
+        new("pointer stored at a variable place", Rule.PointerStored, 6, Store(8, 10, -8, 0), Store(8, 10, -16, 0), Load(8, 3, 1), And(3, 8), MovReg(4, 10), AddReg(4, 3),
+            StoreReg(8, 4, -16, 1), Return(0)),
         new("pointer spilled and filled", null, 0, StoreReg(8, 10, -8, 1), Load(8, 3, 10, -8), Load(8, 0, 3), Exit),
         new("spilled pointer read in part", Rule.PartialPointer, 1, StoreReg(8, 10, -8, 1), Load(4, 0, 10, -8), Exit),
         new("spilled pointer overwritten in part, its rest read", Rule.UninitializedStack, 2, StoreReg(8, 10, -8, 1), Store(4, 10, -8, 0), Load(4, 0, 10, -4), Exit),
@@ -157,6 +196,9 @@ internal static class Cases
         new("context at a variable offset", Rule.ContextVariableOffset, 3, Load(8, 3, 1, 0), And(3, 8), AddReg(1, 3), Load(8, 0, 1), Return(0)) { Type = ProgramTypes.Completion },
         new("scratch at a variable offset", null, 0, Load(8, 3, 1, 0), And(3, 56), AddReg(1, 3), Store(8, 1, 56, 1), Return(0)) { Type = ProgramTypes.Completion },
         new("atomic on a context field", Rule.AtomicTarget, 1, Mov(3, 1), AtomicAdd(8, 1, 0, 3), Return(0)) { Type = ProgramTypes.Completion },
+        new("context field as a function's memory", Rule.ContextField, 2, MovReg(2, 1), Mov(3, 64), Kfunc(1), Return(0)) { Type = ProgramTypes.Completion },
+        new("scratch as a function's memory", null, 0, MovReg(2, 1), Add(2, 56), Mov(3, 64), Kfunc(1), Return(0)) { Type = ProgramTypes.Completion },
+        new("read-only flat memory written by a function", Rule.ContextReadOnly, 1, Add(1, 8), Kfunc(0x10003), Return(0)) { Type = ReadOnlyFlat },
         new("pointer kept in scratch", Rule.PointerStored, 0, StoreReg(8, 1, 56, 1), Return(0)) { Type = ProgramTypes.Completion },
 
         // Map values.
@@ -211,6 +253,8 @@ internal static class Cases
         new("pointer multiplied", Rule.PointerOperation, 1, Mov(3, 2), MulReg(1, 3), Return(0)),
         new("pointer cut to 32 bits", Rule.PointerOperation, 0, MovReg32(3, 1), Return(0)),
         new("unbounded number added to a pointer", Rule.PointerOffset, 1, Load(8, 3, 1), AddReg(1, 3), Return(0)),
+        new("offset of a pointer grown too large", Rule.PointerOffset, 1, Add(1, 500_000_000), Add(1, 500_000_000), Return(0)),
+        new("arithmetic on a map", Rule.PointerOperation, 2, Map(1, 0), Add(1, 8), Return(0)),
         new("too large a constant added to a pointer", Rule.PointerOffset, 0, Add(1, 0x40000000), Return(0)),
         new("arithmetic before the null check", Rule.MaybeNullArithmetic, 6, Lookup(0), Add(0, 8), Return(0)),
         new("pointers subtracted", Rule.PointerDifference, 1, MovReg(3, 10), SubReg(3, 1), Return(0)),
@@ -221,6 +265,7 @@ internal static class Cases
 
         // Calls.
         new("unknown helper", Rule.UnknownFunction, 0, Call(9999), Return(0)),
+        new("unknown kfunc", Rule.UnknownFunction, 0, Kfunc(9999), Return(0)),
         new("refused helper", Rule.UnknownFunction, 0, Call(4), Return(0)),
         new("kfunc of another type", Rule.FunctionNotAllowed, 3, Mov(2, 0), Mov(3, 0), Mov(4, 1), Kfunc(4), Return(0)),
         new("number where a map belongs", Rule.ArgumentKind, 3, Mov(1, 0), MovReg(2, 10), Add(2, -8), Call(1), Return(0)),
@@ -228,6 +273,9 @@ internal static class Cases
         new("context pointer moved", Rule.ArgumentKind, 4, Add(1, 8), Mov(2, 0), Mov(3, 0), Mov(4, 8), Kfunc(4), Return(0)) { Type = ProgramTypes.Completion },
         new("pointer where a number belongs", Rule.PointerArgument, 2, MovReg(2, 10), Mov(3, 0), Kfunc(3), Return(0)) { Type = ProgramTypes.Completion },
         new("key not initialised", Rule.UninitializedStack, 4, Map(1, 0), MovReg(2, 10), Add(2, -8), Call(1), Return(0)),
+        new("no memory of some size", Rule.ArgumentSize, 5, Mov(1, 0), Mov(2, 4), Mov(3, 0), Mov(4, 0), Mov(5, 0), Call(28), Return(0)),
+        new("no memory of no size", null, 0, Mov(1, 0), Mov(2, 0), Mov(3, 0), Mov(4, 0), Mov(5, 0), Call(28), Return(0)),
+        new("record of no bytes", Rule.ArgumentSize, 4, Map(1, 2), Mov(2, 0), Mov(3, 0), Call(131), Return(0)),
         new("size unbounded", Rule.ArgumentSize, 3, Load(8, 2, 1), MovReg(1, 10), Add(1, -8), Call(16), Return(0)),
         new("size zero", Rule.ArgumentSize, 3, MovReg(1, 10), Add(1, -8), Mov(2, 0), Call(16), Return(0)),
         new("size larger than the memory", Rule.StackBounds, 3, MovReg(1, 10), Add(1, -8), Mov(2, 9), Call(16), Return(0)),
@@ -253,6 +301,15 @@ internal static class Cases
         new("packet load in a function", null, 0, MovReg(6, 1), CallLocal(2), Return(0), MovReg(6, 1), PacketLoad(4, 0), Exit) { Type = ProgramTypes.Socket },
         new("a packet load ends its function with 0", Rule.NotAPointer, 4, MovReg(6, 1), MovReg(7, 1), CallLocal(3), JumpNe(0, 0, 1), Load(4, 0, 0, 0), Exit,
             MovReg(6, 1), PacketLoad(4, 0), Return(1)) { Type = ProgramTypes.Socket },
+        new("packet load in a function that returns nothing", Rule.PacketLoad, 5, MovReg(6, 1), CallLocal(2), Return(0), MovReg(6, 1), PacketLoad(4, 0), Exit)
+        {
+            Type = ProgramTypes.Socket,
+            Change = spec => spec with
+            {
+                Types = new BtfSpec([new BtfVoid(), new BtfPrototype(1, 0, []), new BtfFunction(2, "f", BtfLinkage.Static, 1)]),
+                Subprograms = [new("test", 0, 4), new("f", 4, 3, false, 2)],
+            },
+        },
         new("packet load without the context", Rule.PacketLoad, 1, MovReg(6, 10), PacketLoad(4, 0), Return(0)) { Type = ProgramTypes.Socket },
         new("callee reads its caller's stack", null, 0, Store(8, 10, -8, 1), MovReg(1, 10), Add(1, -8), CallLocal(1), Exit, Load(8, 0, 1), Exit),
         new("callee hands out its own stack", Rule.PointerToInnerFrame, 4, CallLocal(2), Return(0), MovReg(0, 10), Exit),
@@ -262,6 +319,8 @@ internal static class Cases
         // Callbacks.
         new("callback", null, 0, Loop(10, 6), Return(0), Return(0)),
         new("callback is no function", Rule.CallbackFunction, 4, Mov(1, 1), Mov(2, 0), Mov(3, 0), Mov(4, 0), Call(181), Return(0)),
+        new("callback of a function nothing is known of", Rule.CallbackFunction, 5, Mov(1, 1), Function(2, 6), Mov(3, 0), Mov(4, 0), Kfunc(0x10002), Return(0), Return(0)),
+        new("callback writes to a key", Rule.BufferReadOnly, 9, Map(1, 0), Function(2, 6), Mov(3, 0), Mov(4, 0), Call(164), Return(0), Store(4, 2, 0, 1), Return(0)),
         new("callback returns 2", Rule.CallbackReturn, 9, Loop(10, 6), Return(0), Return(2)),
         new("callback leaks a record", Rule.ReferenceLeak, 15, Loop(10, 6), Return(0), Map(1, 2), Mov(2, 16), Mov(3, 0), Call(131), JumpEq(0, 0, 2), Return(0), Return(0)),
 
@@ -271,6 +330,7 @@ internal static class Cases
         new("record submitted twice", Rule.UninitializedRegister, 11, s_reserve, MovReg(6, 0), MovReg(1, 0), Mov(2, 0), Call(132), MovReg(1, 6), Mov(2, 0), Call(132), Return(0)),
         new("record used after submit", Rule.UninitializedRegister, 11, s_reserve, MovReg(6, 0), MovReg(1, 0), Mov(2, 0), Call(132), Load(8, 0, 6), Return(0)),
         new("record written past its end", Rule.MemoryBounds, 7, s_reserve, Store(8, 0, 9, 0), Return(0)),
+        new("record submitted that may be NULL", Rule.MaybeNull, 7, Map(1, 2), Mov(2, 16), Mov(3, 0), Call(131), MovReg(1, 0), Mov(2, 0), Call(132), Return(0)),
         new("something else submitted", Rule.NotARecord, 3, MovReg(1, 10), Add(1, -8), Mov(2, 0), Call(132), Return(0)),
         new("record moved before submit", Rule.NotARecord, 10, s_reserve, MovReg(1, 0), Add(1, 8), Mov(2, 0), Call(132), Return(0)),
         new("lock and unlock", null, 0, Lookup(4), JumpEq(0, 0, 6), MovReg(6, 0), MovReg(1, 0), Call(93), Store(8, 6, 8, 1), MovReg(1, 6), Call(94), Return(0)),
@@ -278,9 +338,11 @@ internal static class Cases
         new("unlock without lock", Rule.LockMisuse, 8, Lookup(4), JumpEq(0, 0, 2), MovReg(1, 0), Call(94), Return(0)),
         new("lock that is none", Rule.LockMisuse, 8, Lookup(0), JumpEq(0, 0, 2), MovReg(1, 0), Call(93), Return(0)),
         new("call under the lock", Rule.CallUnderLock, 9, Lookup(4), JumpEq(0, 0, 3), MovReg(1, 0), Call(93), Call(5), Return(0)),
+        new("function under the lock", Rule.CallUnderLock, 9, Lookup(4), JumpEq(0, 0, 3), MovReg(1, 0), Call(93), CallLocal(2), Return(0), Return(0)),
         new("second lock under the first", Rule.CallUnderLock, 11, Lookup(4), JumpEq(0, 0, 5), MovReg(6, 0), MovReg(1, 0), Call(93), MovReg(1, 6), Call(93), Return(0)),
         new("iterator", null, 0, s_iterate, s_next, JumpNe(0, 0, -4), s_destroy, Return(0)),
         new("iterator not destroyed", Rule.IteratorMisuse, 6, s_iterate, Return(0)),
+        new("iterator at no whole slot", Rule.IteratorMisuse, 4, MovReg(1, 10), Add(1, -12), Mov(2, 0), Mov(3, 10), Kfunc(101), Return(0)),
         new("iterator not started", Rule.IteratorMisuse, 2, s_next, Return(0)),
         new("iterator overwritten", Rule.IteratorMisuse, 5, s_iterate, Store(8, 10, -8, 0), s_destroy, Return(0)),
         new("iterator started twice", Rule.IteratorMisuse, 9, s_iterate, s_iterate, s_destroy, Return(0)),

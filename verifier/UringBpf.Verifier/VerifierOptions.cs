@@ -65,6 +65,9 @@ public sealed record VerifierOptions
     /// <summary>Tests only: the check that is left out, to see that some test notices.</summary>
     internal Rule? DisabledCheck { get; init; }
 
+    /// <summary>Tests only: the same for one place of the source, <c>Walker.Memory.cs:61</c>.</summary>
+    internal string? DisabledSite { get; init; }
+
     /// <summary>Tests only: sees the walk.</summary>
     internal WalkObserver? Observer { get; init; }
 }

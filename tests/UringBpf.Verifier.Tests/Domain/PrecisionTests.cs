@@ -1,6 +1,5 @@
 using System.Globalization;
 using System.Numerics;
-using System.Runtime.CompilerServices;
 using System.Text;
 using UringBpf.Bytecode;
 using Xunit;
@@ -36,21 +35,13 @@ public sealed class PrecisionTests(ITestOutputHelper output)
         text.Append('\n').Append(End);
         output.WriteLine(text.ToString());
 
-        var path = Path.Combine(Root(), "docs/verifier.md");
+        var path = Path.Combine(Repository.Root, "docs/verifier.md");
         var page = File.ReadAllText(path);
         var from = page.IndexOf(Begin, StringComparison.Ordinal);
         var to = page.IndexOf(End, StringComparison.Ordinal) + End.Length;
         Assert.True(from >= 0 && to > from, "docs/verifier.md has no place for the precision");
         if (Environment.GetEnvironmentVariable("URINGBPF_UPDATE_DOCS") == "1") File.WriteAllText(path, page = page[..from] + text + page[to..]);
         Assert.Contains(text.ToString(), page);
-    }
-
-    private static string Root([CallerFilePath] string file = "")
-    {
-        // The path in the assembly may be a symbolic one: go up from where the tests run.
-        var folder = new DirectoryInfo(AppContext.BaseDirectory);
-        while (folder is not null && !File.Exists(Path.Combine(folder.FullName, "UringBpf.sln"))) folder = folder.Parent;
-        return folder?.FullName ?? throw new InvalidOperationException($"{file} runs outside the repository");
     }
 
     private static void Table(StringBuilder text, string title, IReadOnlyList<Figure> figures)

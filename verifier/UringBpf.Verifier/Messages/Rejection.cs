@@ -35,6 +35,9 @@ public sealed record Rejection
     /// <summary>The function the instruction is in, or empty.</summary>
     public string Function { get; init; } = "";
 
+    /// <summary>For tests: the place in the verifier's source that rejected.</summary>
+    internal string Site { get; init; } = "";
+
     /// <summary>The explanation as text of several lines, without a trailing newline.</summary>
     public string Describe()
     {

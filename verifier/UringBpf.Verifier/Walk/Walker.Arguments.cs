@@ -110,8 +110,8 @@ internal sealed partial class Walker
     {
         if (value.Kind != ValueKind.Map)
         {
-            WrongKind(slot, name, value, "a map", "pass the address of a variable in SEC(\".maps\"), such as `&my_map`");
-            throw _judge.Fatal(Rule.ArgumentKind, slot, $"{name} is {value.Noun}; a map is expected.");
+            if (value.IsMaybeNull) WrongKind(slot, name, value, "a map");
+            throw _judge.Fatal(Rule.ArgumentKind, slot, $"{name} is {value.Noun}; a map is expected.", help: "pass the address of a variable in SEC(\".maps\"), such as `&my_map`");
         }
         var types = call.Function.MapTypes;
         if (types.Length > 0 && !types.Contains(value.Map!.Type))
