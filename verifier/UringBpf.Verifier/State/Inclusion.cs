@@ -53,7 +53,7 @@ internal sealed class Inclusion
             Difference = register;
             return false;
         }
-        for (var slot = 0; slot < old.UsedSlots; slot++)
+        for (var slot = Math.Max(old.UsedSlots, now.UsedSlots) - 1; slot >= 0; slot--)
         {
             if (!Includes(old.Slot(slot), now.Slot(slot))) return false;
         }
@@ -82,7 +82,8 @@ internal sealed class Inclusion
 
     private bool Includes(StackSlot? old, StackSlot? now)
     {
-        if (old is null) return true;
+        // A started iterator has to be ended, whether it is looked at again or not.
+        if (old is null) return now is not { Low.Kind: ValueKind.Iterator };
         if (now is null) return false;
         if (old.HoldsPointer || now.HoldsPointer)
             return old.HoldsPointer && now.HoldsPointer && Includes(old.Low, now.Low);
