@@ -9,7 +9,7 @@ public sealed class CaseTests
     /// <inheritdoc/>
     public static TheoryData<string> Names => [.. All.Select(c => c.Name)];
 
-    private static IEnumerable<Case> All => Cases.All.Concat(Attacks.All).Concat(Meetings.All);
+    private static IEnumerable<Case> All => Cases.All.Concat(Attacks.All).Concat(Meetings.All).Concat(Edges.All);
 
     private static Case Named(string name) => All.Single(c => c.Name == name);
 
@@ -28,6 +28,7 @@ public sealed class CaseTests
         else
         {
             Assert.True(result.Accepted, result.Rejection?.ToString());
+            Assert.True(test.Holds?.Invoke(result.Program!) != false, "it is accepted, but what is known of it is not as expected");
         }
     }
 

@@ -12,6 +12,9 @@ internal sealed record Case(string Name, Rule? Code, int At, params Instruction[
 {
     public ProgramType Type { get; init; } = ProgramTypes.Raw;
     public VerifierOptions Options { get; init; } = new() { ContextSize = 16 };
+    /// <summary>What must hold of the accepted program beyond its verdict.</summary>
+    public Func<VerifiedProgram, bool>? Holds { get; init; }
+
     public Func<ProgramSpec, ProgramSpec> Change { get; init; } = spec => spec;
 
     public ProgramSpec Spec => Change(new ProgramSpec
