@@ -175,6 +175,32 @@ internal static class Edges
         new("a half that was overwritten", Rule.NotAPointer, 8, Load(8, 6, 1), Store(4, 10, -8, 3), Store(4, 10, -4, 7), StoreReg(1, 10, -3, 6), Load(4, 4, 10, -4), JumpEq(4, 7, 2), s_bad, Return(0)) { At = 7 },
         new("the other half stays", null, 0, Load(8, 6, 1), Store(4, 10, -8, 3), Store(4, 10, -4, 7), StoreReg(1, 10, -3, 6), Load(4, 4, 10, -8), JumpEq(4, 3, 2), s_bad, Return(0)),
 
+        new("a pointer that a helper may have overwritten", Rule.UninitializedStack, 9, Load(8, 6, 1), And(6, 8), StoreReg(8, 10, -16, 1), Store(8, 10, -8, 0), MovReg(1, 10), Add(1, -16), AddReg(1, 6),
+            Mov(2, 8), Call(16), Load(8, 3, 10, -16), Load(8, 0, 3), Exit),
+        new("a number that a helper may have overwritten", Rule.NotAPointer, 12, Load(8, 6, 1), And(6, 8), Add(6, 8), Store(8, 10, -8, 7), MovReg(1, 10), Add(1, -16), MovReg(2, 6), Call(16),
+            Load(8, 3, 10, -8), JumpEq(3, 7, 2), s_bad, Return(0)) { At = 11 },
+
+        // Loops.
+        Text("a number drawn anew each round is no counter", Rule.ProofRequired, 0, """
+            loop: call bpf_get_prandom_u32
+            r7 = r0
+            r7 += 1
+            r0 = r7
+            if r7 < 100 goto loop
+            r0 = 0
+            exit
+            """) with { Options = new() { ContextSize = 16, RequireTerminationProof = true } },
+        Text("a counter that is set back where another number decides", Rule.ProofRequired, 1, """
+            r6 = 0
+            loop: r6 += 1
+            call bpf_get_prandom_u32
+            if r0 != 5 goto on
+            r6 = 0
+            on: if r6 < 100 goto loop
+            r0 = 0
+            exit
+            """) with { Options = new() { ContextSize = 16, RequireTerminationProof = true } },
+
         // Iterators.
         new("argument register after an iterator's start", Rule.UninitializedRegister, 5, s_iterate, MovReg(0, 2), Exit),
         new("argument register after an iterator's step", Rule.UninitializedRegister, 8, s_iterate, s_next, MovReg(0, 1), Exit),
