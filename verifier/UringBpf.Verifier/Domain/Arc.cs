@@ -1,4 +1,5 @@
 using System.Numerics;
+using System.Runtime.CompilerServices;
 
 namespace UringBpf.Verifier;
 
@@ -20,7 +21,11 @@ internal readonly record struct Arc<TWidth> where TWidth : struct, IWidth
         Span = span;
     }
 
-    public static ulong Top => ulong.MaxValue >> (64 - TWidth.Bits);
+    public static ulong Top
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        get => ulong.MaxValue >> (64 - TWidth.Bits);
+    }
 
     public static ulong Sign => 1UL << (TWidth.Bits - 1);
 

@@ -18,26 +18,30 @@ internal readonly struct ScalarOf<TFull, THalf> : IEquatable<ScalarOf<TFull, THa
     private static ulong Top => Arc<TFull>.Top;
     private static ulong HalfTop => Arc<THalf>.Top;
 
-    private ScalarOf(Tnum bits, Arc<TFull> wide, Arc<THalf> low, bool isEmpty = false)
+    // The low half fits in 32 bits: there is one of these in every value.
+    private readonly uint _lowFirst;
+    private readonly uint _lowSpan;
+
+    private ScalarOf(Tnum bits, Arc<TFull> wide, Arc<THalf> low)
     {
         Bits = bits;
         Wide = wide;
-        Low = low;
-        IsEmpty = isEmpty;
+        (_lowFirst, _lowSpan) = ((uint)low.First, (uint)low.Span);
     }
 
     public Tnum Bits { get; }
 
     public Arc<TFull> Wide { get; }
 
-    public Arc<THalf> Low { get; }
+    public Arc<THalf> Low => new(_lowFirst, _lowSpan);
 
     /// <summary>True when no number is left: the path that led here is impossible.</summary>
-    public bool IsEmpty { get; }
+    public bool IsEmpty => (Bits.Value & Bits.Mask) != 0;
 
     public static ScalarOf<TFull, THalf> Unknown => new(Tnum.Unknown.Truncate(TFull.Bits), Arc<TFull>.Full, Arc<THalf>.Full);
 
-    public static ScalarOf<TFull, THalf> Empty => new(default, default, default, isEmpty: true);
+    // A bit that is known and unknown at once: no other value has that.
+    public static ScalarOf<TFull, THalf> Empty => new(new(1, 1), default, default);
 
     public static ScalarOf<TFull, THalf> Constant(ulong value) =>
         new(Tnum.Constant(value & Top), Arc<TFull>.Constant(value), Arc<THalf>.Constant(value));
@@ -226,11 +230,11 @@ internal readonly struct ScalarOf<TFull, THalf> : IEquatable<ScalarOf<TFull, THa
     }
 
     public bool Equals(ScalarOf<TFull, THalf> other) =>
-        IsEmpty == other.IsEmpty && Bits == other.Bits && Wide == other.Wide && Low == other.Low;
+        Bits == other.Bits && Wide == other.Wide && _lowFirst == other._lowFirst && _lowSpan == other._lowSpan;
 
     public override bool Equals(object? obj) => obj is ScalarOf<TFull, THalf> other && Equals(other);
 
-    public override int GetHashCode() => HashCode.Combine(Bits, Wide, Low, IsEmpty);
+    public override int GetHashCode() => HashCode.Combine(Bits, Wide, Low);
 
     /// <summary>The set as a person reads it: <c>7</c>, <c>0..16</c>, <c>-5..7</c>, <c>0..128, multiple of 8</c>, <c>any</c>.</summary>
     public override string ToString()
@@ -249,6 +253,9 @@ internal readonly struct ScalarOf<TFull, THalf> : IEquatable<ScalarOf<TFull, THa
     // moves (two rounds are enough in nearly all cases; stopping early is sound).
     private static ScalarOf<TFull, THalf> Reduce(Tnum bits, Arc<TFull> wide, Arc<THalf> low)
     {
+        if (wide.IsConstant)
+            return bits.Contains(wide.First) && low.Contains(wide.First & HalfTop) ? Constant(wide.First) : Empty;
+        if (wide.IsFull && low.IsFull && bits.Mask == Top) return new(bits, wide, low);
         for (var round = 0; round < 3; round++)
         {
             var (oldBits, oldWide, oldLow) = (bits, wide, low);

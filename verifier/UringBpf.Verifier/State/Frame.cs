@@ -15,7 +15,7 @@ internal sealed class Frame
 
     public const int Slots = 64;
 
-    private readonly Value?[] _registers;
+    private RegisterFile _registers;
     private StackSlot?[] _slots;
     private bool _slotsShared;
 
@@ -27,7 +27,6 @@ internal sealed class Frame
         Function = function;
         CallSite = callSite;
         Chain = chain;
-        _registers = new Value?[Registers];
         _slots = [];
     }
 
@@ -37,7 +36,7 @@ internal sealed class Frame
         CallSite = other.CallSite;
         Chain = other.Chain;
         Callback = other.Callback;
-        _registers = (Value?[])other._registers.Clone();
+        _registers = other._registers;
         _slots = other._slots;
         _slotsShared = other._slotsShared = true;
     }
@@ -83,5 +82,12 @@ internal sealed class Frame
             _slotsShared = false;
         }
         _slots[index] = slot;
+    }
+
+    // In the frame itself: a copy is one object.
+    [System.Runtime.CompilerServices.InlineArray(Registers)]
+    private struct RegisterFile
+    {
+        private Value? _first;
     }
 }

@@ -7,14 +7,14 @@ namespace UringBpf.Verifier;
 /// </summary>
 internal sealed class MachineState
 {
-    private readonly List<Frame> _frames;
+    private Frame[] _frames;
 
     public MachineState() => _frames = [];
 
     private MachineState(MachineState other)
     {
         foreach (var frame in other._frames) frame.IsShared = true;
-        _frames = [.. other._frames];
+        _frames = (Frame[])other._frames.Clone();
         References = other.References;
         LockId = other.LockId;
         LockMap = other.LockMap;
@@ -32,7 +32,7 @@ internal sealed class MachineState
     /// <summary>Bytes from data that are known to lie before data_end.</summary>
     public long BufferRange { get; set; }
 
-    public int Depth => _frames.Count;
+    public int Depth => _frames.Length;
 
     /// <summary>The running function's frame, for reading.</summary>
     public Frame Top => _frames[^1];
@@ -43,9 +43,9 @@ internal sealed class MachineState
 
     public MachineState Copy() => new(this);
 
-    public void Push(Frame frame) => _frames.Add(frame);
+    public void Push(Frame frame) => _frames = [.. _frames, frame];
 
-    public void Pop() => _frames.RemoveAt(_frames.Count - 1);
+    public void Pop() => _frames = _frames[..^1];
 
     /// <summary>A frame, for writing.</summary>
     public Frame Writable(int frame)
@@ -60,13 +60,13 @@ internal sealed class MachineState
     public void Set(int register, Value? value)
     {
         if (ReferenceEquals(_frames[^1][register], value)) return;
-        Writable(_frames.Count - 1)[register] = value;
+        Writable(_frames.Length - 1)[register] = value;
     }
 
     /// <summary>Replaces every value, in registers and stack cells of all frames, for which <paramref name="change"/> gives another.</summary>
     public void Rewrite(Func<Value, Value?> change)
     {
-        for (var index = 0; index < _frames.Count; index++)
+        for (var index = 0; index < _frames.Length; index++)
         {
             for (var register = 0; register < Frame.Registers; register++)
             {
@@ -96,20 +96,38 @@ internal sealed class MachineState
 
     private bool NarrowLinked(Value known, out Value? scaled)
     {
+        // Not a Rewrite: this is done for every comparison of a linked number, and most states hold no other.
         var possible = true;
-        var link = known.Link;
-        Value? other = null;
-        Rewrite(value =>
+        scaled = null;
+        for (var index = 0; index < _frames.Length; index++)
         {
-            if (ReferenceEquals(value, known) || value.Kind == ValueKind.Iterator || value.Link is var hung && hung.Id != link.Id) return value;
-            var number = Scalar.Intersect(value.Number, link.Implies(known.Number, hung));
-            if (number.IsEmpty) possible = false;
-            var narrowed = number.Equals(value.Number) ? value : value with { Number = number };
-            if (hung.Scale != link.Scale) other = narrowed;
-            return narrowed;
-        });
-        scaled = other;
+            for (var register = 0; register < Frame.Registers; register++)
+            {
+                if (_frames[index][register] is not { } value || !IsLinked(value, known)) continue;
+                if (Narrowed(value, known, ref possible, ref scaled) is var narrowed && !ReferenceEquals(narrowed, value)) Writable(index)[register] = narrowed;
+            }
+            for (var slot = 0; slot < _frames[index].UsedSlots; slot++)
+            {
+                if (_frames[index].Slot(slot) is not { } cell) continue;
+                var low = cell.Low is { } first && IsLinked(first, known) ? Narrowed(first, known, ref possible, ref scaled) : cell.Low;
+                var high = cell.High is { } second && IsLinked(second, known) ? Narrowed(second, known, ref possible, ref scaled) : cell.High;
+                if (cell.With(low, high) is var changed && !ReferenceEquals(changed, cell)) Writable(index).SetSlot(slot, changed);
+            }
+        }
         return possible;
+    }
+
+    private static bool IsLinked(Value value, Value known) =>
+        value.Link.Id == known.Link.Id && value.Kind != ValueKind.Iterator && !ReferenceEquals(value, known);
+
+    private static Value Narrowed(Value value, Value known, ref bool possible, ref Value? scaled)
+    {
+        var link = value.Link;
+        var number = Scalar.Intersect(value.Number, known.Link.Implies(known.Number, link));
+        if (number.IsEmpty) possible = false;
+        var narrowed = number.Equals(value.Number) ? value : value with { Number = number };
+        if (link.Scale != known.Scale) scaled = narrowed;
+        return narrowed;
     }
 
     public override string ToString()

@@ -43,6 +43,10 @@ internal sealed record Value
     public static readonly Value Unknown = new() { Kind = ValueKind.Number, Number = Scalar.Unknown };
     public static readonly Value Zero = Of(Scalar.Constant(0));
 
+    // Constants that programs are full of are made once.
+    private const int SmallConstants = 1024;
+    private static readonly Value?[] s_small = new Value?[2 * SmallConstants];
+
     public required ValueKind Kind { get; init; }
 
     /// <summary>A number's members; of a pointer, the variable part of its offset.</summary>
@@ -105,9 +109,15 @@ internal sealed record Value
     /// <summary>All offsets a pointer may have from its object's start.</summary>
     public Scalar TotalOffset => Offset == 0 ? Number : Scalar.Binary(Operation.Add, 64, Number, Scalar.Constant((ulong)Offset));
 
-    public static Value Of(in Scalar number) => new() { Kind = ValueKind.Number, Number = number };
+    public static Value Of(in Scalar number) => number.IsUnknown ? Unknown : new() { Kind = ValueKind.Number, Number = number };
 
-    public static Value Constant(long value) => value == 0 ? Zero : Of(Scalar.Constant((ulong)value));
+    /// <summary>Any zero-extended number of 8, 16, 32 or 64 bits.</summary>
+    public static Value Unsigned(int bits) => bits switch { 8 => s_unknown8, 16 => s_unknown16, 32 => s_unknown32, _ => Unknown };
+
+    private static readonly Value s_unknown8 = Of(Scalar.Unsigned(8)), s_unknown16 = Of(Scalar.Unsigned(16)), s_unknown32 = Of(Scalar.Unsigned(32));
+
+    public static Value Constant(long value) =>
+        value is < -SmallConstants or >= SmallConstants ? Of(Scalar.Constant((ulong)value)) : s_small[value + SmallConstants] ??= Of(Scalar.Constant((ulong)value));
 
     /// <summary>The pointer it is once a test against NULL has failed.</summary>
     public Value NotNull() => this with

@@ -40,26 +40,17 @@ internal sealed class Liveness
 
     private void Solve(Subprogram function)
     {
-        var predecessors = new Dictionary<int, List<int>>();
-        for (var slot = function.Start; slot < function.End; slot = _shape.Next(slot))
-        {
-            var (first, second) = _shape.Successors(slot);
-            // Straight lines need no list: the block's own sweep covers them.
-            if (first >= 0 && (first != _shape.Next(slot) || _shape.PrunePoints[first])) Add(first, slot);
-            if (second >= 0) Add(second, slot);
-        }
-
+        // Each pass goes backwards from the end of a block to where only another block leads.
         var visited = new bool[function.Length];
+        var queued = new bool[function.Length];
         var pending = new Stack<int>();
-        var queued = new HashSet<int>();
         for (var slot = function.Start; slot < function.End; slot = _shape.Next(slot))
         {
-            var (first, second) = _shape.Successors(slot);
-            if (second >= 0 || first != _shape.Next(slot) || _shape.PrunePoints[first]) Queue(slot);
+            if (EndsBlock(slot)) Queue(slot);
         }
         while (pending.TryPop(out var end))
         {
-            queued.Remove(end);
+            queued[end - function.Start] = false;
             for (var slot = end; ;)
             {
                 var before = Transfer(slot, After(slot));
@@ -67,27 +58,32 @@ internal sealed class Liveness
                 if (!changed && slot != end) break;
                 visited[slot - function.Start] = true;
                 _before[slot] = before;
-                if (changed && predecessors.TryGetValue(slot, out var sources))
+                if (changed)
                 {
-                    foreach (var source in sources) Queue(source);
+                    foreach (var source in _shape.Predecessors(slot))
+                    {
+                        if (EndsBlock(source)) Queue(source);
+                    }
                 }
                 if (slot == function.Start) break;
                 slot = _shape.IsStart(slot - 1) ? slot - 1 : slot - 2;
                 // Only falling through leads from here to where we come from.
                 if (_shape.Row(slot).Operation is Operation.Exit or Operation.Jump) break;
-                if (queued.Contains(slot)) break;
+                if (queued[slot - function.Start]) break;
             }
-        }
-
-        void Add(int target, int source)
-        {
-            if (!predecessors.TryGetValue(target, out var list)) predecessors.Add(target, list = []);
-            list.Add(source);
         }
 
         void Queue(int slot)
         {
-            if (queued.Add(slot)) pending.Push(slot);
+            if (queued[slot - function.Start]) return;
+            queued[slot - function.Start] = true;
+            pending.Push(slot);
+        }
+
+        bool EndsBlock(int slot)
+        {
+            var (first, second) = _shape.Successors(slot);
+            return second >= 0 || first != _shape.Next(slot) || _shape.PrunePoints[first];
         }
     }
 

@@ -33,26 +33,31 @@ internal sealed class LoopForest
         var start = function.Start;
         var number = new int[function.Length];   // Preorder, 0 for unreached.
         var last = new int[function.Length];     // The last preorder number below it.
-        var order = new List<int> { -1 };
-        var back = new Dictionary<int, List<int>>();
-        var forward = new Dictionary<int, List<int>>();
+        var order = new List<int>(function.Length + 1) { -1 };
+        var back = new List<(int Head, int Source)>();
         Walk();
+        if (back.Count == 0) return;
 
         // From the inside out: what reaches a head backwards from its back edges, without leaving through the head, is its loop.
+        back.Sort((a, b) => number[b.Head - start].CompareTo(number[a.Head - start]));
+        var goesBack = new HashSet<(int Head, int Source)>(back);
         var representative = new int[order.Count];
         for (var index = 0; index < representative.Length; index++) representative[index] = index;
-        for (var index = order.Count - 1; index > 0; index--)
+        var body = new HashSet<int>();
+        var pending = new Stack<int>();
+        for (var edge = 0; edge < back.Count;)
         {
-            var head = order[index];
-            if (!back.TryGetValue(head, out var sources)) continue;
+            var head = back[edge].Head;
+            var index = number[head - start];
             Heads[head] = true;
-            var body = new HashSet<int>();
-            var pending = new Stack<int>();
-            foreach (var source in sources) Include(Representative(number[source - start]));
+            body.Clear();
+            for (; edge < back.Count && back[edge].Head == head; edge++) Include(Representative(number[back[edge].Source - start]));
             while (pending.TryPop(out var member))
             {
-                foreach (var predecessor in forward.GetValueOrDefault(order[member], []))
+                var target = order[member];
+                foreach (var predecessor in shape.Predecessors(target))
                 {
+                    if (number[predecessor - start] == 0 || goesBack.Contains((target, predecessor))) continue;
                     var from = Representative(number[predecessor - start]);
                     // An entry beside the head (irreducible): it stays outside.
                     if (from >= index && from <= last[head - start]) Include(from);
@@ -107,15 +112,8 @@ internal sealed class LoopForest
                     stack.Push((target, 0));
                 }
                 // A node without a last number yet is still open: the edge goes back to it.
-                var goesBack = known != 0 && known <= number[slot - start] && last[target - start] == 0;
-                Add(goesBack ? back : forward, target, slot);
+                else if (known <= number[slot - start] && last[target - start] == 0) back.Add((target, slot));
             }
-        }
-
-        static void Add(Dictionary<int, List<int>> edges, int target, int source)
-        {
-            if (!edges.TryGetValue(target, out var list)) edges.Add(target, list = []);
-            list.Add(source);
         }
     }
 }

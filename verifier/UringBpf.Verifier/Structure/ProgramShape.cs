@@ -82,6 +82,38 @@ internal sealed class ProgramShape
         return (Next(slot), row.IsJump ? Target(slot) : -1);
     }
 
+    /// <summary>The instructions of its function that may lead to one.</summary>
+    public ReadOnlySpan<int> Predecessors(int slot)
+    {
+        if (_predecessors is null) FindPredecessors();
+        return _predecessors.AsSpan(_firstPredecessor![slot], _firstPredecessor[slot + 1] - _firstPredecessor[slot]);
+    }
+
+    private int[]? _predecessors;
+    private int[]? _firstPredecessor;
+
+    private void FindPredecessors()
+    {
+        var first = new int[Count + 2];
+        for (var slot = 0; slot < Count; slot++)
+        {
+            if (_rows[slot] is null) continue;
+            var (next, target) = Successors(slot);
+            if (next >= 0) first[next + 2]++;
+            if (target >= 0) first[target + 2]++;
+        }
+        for (var slot = 2; slot < first.Length; slot++) first[slot] += first[slot - 1];
+        _predecessors = new int[first[^1]];
+        for (var slot = 0; slot < Count; slot++)
+        {
+            if (_rows[slot] is null) continue;
+            var (next, target) = Successors(slot);
+            if (next >= 0) _predecessors[first[next + 1]++] = slot;
+            if (target >= 0) _predecessors[first[target + 1]++] = slot;
+        }
+        _firstPredecessor = first;
+    }
+
     private void Decode()
     {
         for (var slot = 0; slot < Count; slot++)

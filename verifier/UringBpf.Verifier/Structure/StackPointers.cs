@@ -13,7 +13,7 @@ internal sealed class StackPointers
     private readonly ProgramSpec _spec;
     private readonly ProgramShape _shape;
 
-    // Offsets before each instruction that is a meeting point or function start; other instructions are found from there.
+    // Offsets before each reached instruction. Most instructions leave them as they are and share what they share.
     private readonly int[]?[] _before;
 
     // Per function: some stack pointer is in memory or was handed to another function, so loads may bring one back.
@@ -69,15 +69,13 @@ internal sealed class StackPointers
         pending.Push(function.Start);
         while (pending.TryPop(out var slot))
         {
-            var offsets = (int[])_before[slot]!.Clone();
             while (true)
             {
-                Step(slot, index, offsets);
+                var offsets = Step(slot, index, _before[slot]!);
                 var (first, second) = _shape.Successors(slot);
                 if (second >= 0) Merge(second, offsets);
                 if (first < 0) break;
                 if (!Merge(first, offsets, follow: true)) break;
-                offsets = (int[])_before[first]!.Clone();
                 slot = first;
             }
         }
@@ -86,7 +84,7 @@ internal sealed class StackPointers
         {
             if (_before[target] is not { } known)
             {
-                _before[target] = (int[])offsets.Clone();
+                _before[target] = offsets;
                 if (!follow) pending.Push(target);
                 return true;
             }
@@ -94,6 +92,7 @@ internal sealed class StackPointers
             for (var register = 0; register < known.Length; register++)
             {
                 if (known[register] == offsets[register] || known[register] == Anywhere) continue;
+                if (!changed) _before[target] = known = (int[])known.Clone();
                 known[register] = Anywhere;
                 changed = true;
             }
@@ -102,24 +101,24 @@ internal sealed class StackPointers
         }
     }
 
-    private void Step(int slot, int function, int[] offsets)
+    // The offsets after an instruction: the same array where nothing changes.
+    private int[] Step(int slot, int function, int[] offsets)
     {
         var row = _shape.Row(slot);
         ref readonly var instruction = ref _spec.Instructions.ItemRef(slot);
         if (row.IsArithmetic)
         {
             var dst = instruction.Destination;
-            if (dst == Frame.Pointer) return; // Refused when it is reached.
+            if (dst == Frame.Pointer) return offsets; // Refused when it is reached.
             var left = offsets[dst];
             var right = row.Source != OperandSource.Register ? None : instruction.Source == 10 ? 0 : offsets[instruction.Source];
-            offsets[dst] = row.Operation switch
+            return With(offsets, dst, row.Operation switch
             {
                 Operation.Move => row.Source == OperandSource.Register ? right : None,
                 Operation.Add when row.Source == OperandSource.Immediate && left is not (None or Anywhere) => Shift(left, instruction.Immediate),
                 Operation.Subtract when row.Source == OperandSource.Immediate && left is not (None or Anywhere) => Shift(left, -(long)instruction.Immediate),
                 _ => left == None && right == None ? None : Anywhere,
-            };
-            return;
+            });
         }
         if (row.Operation is Operation.Store or Operation.StoreRelease && row.Source == OperandSource.Register && Holds(instruction.Source, offsets))
             _escapes[function] = true;
@@ -130,17 +129,26 @@ internal sealed class StackPointers
             var passed = false;
             for (var register = 1; register <= 5; register++) passed |= Holds(register, offsets);
             if (own && passed) _escapes[function] = true;
-            for (var register = 0; register <= 5; register++) offsets[register] = None;
-            if (own && passed) offsets[0] = Anywhere;
-            return;
+            for (var register = 0; register <= 5; register++) offsets = With(offsets, register, register == 0 && own && passed ? Anywhere : None);
+            return offsets;
         }
         var (_, writes) = Uses.Of(row, instruction, _spec);
         var loads = row.IsMemory && _escapes[function];
         for (var register = 0; register < offsets.Length; register++)
         {
-            if ((writes >> register & 1) != 0) offsets[register] = loads ? Anywhere : None;
+            if ((writes >> register & 1) != 0) offsets = With(offsets, register, loads ? Anywhere : None);
         }
+        return offsets;
     }
+
+    private static int[] With(int[] offsets, int register, int offset)
+    {
+        if (offsets[register] == offset) return offsets;
+        var changed = (int[])offsets.Clone();
+        changed[register] = offset;
+        return changed;
+    }
+
 
     private static bool Holds(int register, int[] offsets) => register == 10 || offsets[register] != None;
 

@@ -17,10 +17,23 @@ internal sealed class Node(int index, int slot, MachineState state, IReadOnlySet
     public IReadOnlySet<int> Bound { get; } = bound ?? FrozenSet<int>.Empty;
 
     /// <summary>Nodes reached from here.</summary>
-    public List<Edge> Edges { get; } = [];
+    public ReadOnlySpan<Edge> Edges => _edges.AsSpan(0, _edgeCount);
+
+    // Most lead to one or two.
+    private Edge[] _edges = [];
+    private int _edgeCount;
+
+    public void Connect(Edge edge)
+    {
+        if (_edgeCount == _edges.Length) Array.Resize(ref _edges, Math.Max(2, 2 * _edgeCount));
+        _edges[_edgeCount++] = edge;
+    }
 
     /// <summary>The most instructions from here to an end of the program without another node between; 0 when there is none.</summary>
     public long CostToEnd { get; set; }
+
+    /// <summary>The state recorded before it at the same place.</summary>
+    public Node? Older { get; set; }
 
     public int Hits { get; set; }
     public int Misses { get; set; }
@@ -41,8 +54,14 @@ internal sealed class Explored
     // A state that keeps missing is dropped from comparison (it stays in the graph).
     private const int ListLimit = 64, MissesAllowed = 3;
 
-    private readonly Dictionary<(int Slot, int Chain), List<Node>> _byPlace = [];
+    private readonly Dictionary<long, Place> _places = [];
     private readonly Inclusion _inclusion = new();
+
+    private sealed class Place
+    {
+        public Node? Newest;
+        public int Count;
+    }
 
     public List<Node> All { get; } = [];
 
@@ -52,41 +71,44 @@ internal sealed class Explored
     /// <summary>A recorded state that includes this one, or null.</summary>
     public Node? Find(int slot, MachineState state)
     {
-        if (!_byPlace.TryGetValue((slot, state.Top.Chain), out var nodes)) return null;
-        for (var index = nodes.Count - 1; index >= 0; index--)
+        if (!_places.TryGetValue(KeyOf(slot, state), out var place)) return null;
+        Node? newer = null;
+        for (var node = place.Newest; node is not null; node = node.Older)
         {
-            var node = nodes[index];
             // What told them apart last time mostly does again.
-            if (node.Telling >= 0 && _inclusion.Differs(node.State, state, node.Telling))
+            if (node.Telling < 0 || !_inclusion.Differs(node.State, state, node.Telling))
             {
-                Missed(nodes, index);
+                if (_inclusion.Includes(node.State, state))
+                {
+                    node.Hits++;
+                    return node;
+                }
+                node.Telling = _inclusion.Difference;
+            }
+            node.Misses++;
+            if (place.Count < ListLimit || node.Misses <= (node.Hits + 1) * MissesAllowed + ListLimit)
+            {
+                newer = node;
                 continue;
             }
-            if (_inclusion.Includes(node.State, state))
-            {
-                node.Hits++;
-                return node;
-            }
-            node.Telling = _inclusion.Difference;
-            Missed(nodes, index);
+            place.Count--;
+            if (newer is null) place.Newest = node.Older;
+            else newer.Older = node.Older;
         }
         return null;
-    }
-
-    private static void Missed(List<Node> nodes, int index)
-    {
-        var node = nodes[index];
-        node.Misses++;
-        if (nodes.Count >= ListLimit && node.Misses > (node.Hits + 1) * MissesAllowed + ListLimit) nodes.RemoveAt(index);
     }
 
     public Node Record(int slot, MachineState state, IReadOnlySet<int>? bound = null)
     {
         var node = new Node(All.Count, slot, state.Copy(), bound);
         All.Add(node);
-        if (!_byPlace.TryGetValue((slot, state.Top.Chain), out var nodes)) _byPlace.Add((slot, state.Top.Chain), nodes = []);
-        nodes.Add(node);
+        var key = KeyOf(slot, state);
+        if (!_places.TryGetValue(key, out var place)) _places.Add(key, place = new());
+        (node.Older, place.Newest) = (place.Newest, node);
+        place.Count++;
         Bytes += 400 + 120 * state.Depth + 8 * state.Top.UsedSlots;
         return node;
     }
+
+    private static long KeyOf(int slot, MachineState state) => (long)state.Top.Chain << 32 | (uint)slot;
 }

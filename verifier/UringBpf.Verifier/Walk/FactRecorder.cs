@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Runtime.InteropServices;
 using UringBpf.Bytecode;
 
 namespace UringBpf.Verifier;
@@ -16,7 +17,8 @@ internal sealed class FactRecorder
         Array.Fill(_facts, new InstructionFacts { Map = NoMap, ConstantKey = -1, DestinationMax = ulong.MaxValue, SourceMax = ulong.MaxValue });
     }
 
-    public ImmutableArray<InstructionFacts> ToImmutable() => [.. _facts];
+    /// <summary>The facts, which nothing may be recorded into any more.</summary>
+    public ImmutableArray<InstructionFacts> Finish() => ImmutableCollectionsMarshal.AsImmutableArray(_facts);
 
     public bool IsReached(int slot) => _facts[slot].Reached;
 

@@ -34,5 +34,24 @@ internal sealed class HostCall(FunctionPrototype function)
     public Value?[] Values { get; } = new Value?[5];
 
     /// <summary>Memory the function writes: the pointer, and the least and most bytes.</summary>
-    public List<(Value Pointer, long Least, long Most)> Fills { get; } = [];
+    public List<(Value Pointer, long Least, long Most)> Fills => _fills ??= [];
+
+    /// <summary>True when it writes memory.</summary>
+    public bool HasFills => _fills is not null;
+
+    private List<(Value Pointer, long Least, long Most)>? _fills;
+}
+
+/// <summary>An argument as messages name it: made into text only where there is a message. The default is none.</summary>
+internal readonly record struct ArgumentName(FunctionPrototype? Function, int Index)
+{
+    public bool IsArgument => Function is not null;
+
+    public override string ToString() => $"{Function?.Name}: argument {Index + 1} ({Function?.Arguments[Index].Name})";
+}
+
+/// <summary>An access as messages name it: by a load or store, or by a function through an argument.</summary>
+internal readonly record struct Access(ArgumentName Argument, bool Writes)
+{
+    public override string ToString() => Argument.IsArgument ? $"{Argument} {(Writes ? "writes" : "reads")}" : Writes ? "write" : "read";
 }

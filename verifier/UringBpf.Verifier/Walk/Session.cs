@@ -81,7 +81,7 @@ internal sealed class Session(ProgramSpec spec, VerifierOptions options)
                 ? $"a run may take {count} instructions; {options.MaxInstructionsPerRun} are allowed."
                 : "the program is not proved to end.", help: "give every loop a constant bound");
         }
-        return new VerifiedProgram(spec, type, options.ContextSize, shape.Functions, walker.Facts.ToImmutable(),
+        return new VerifiedProgram(spec, type, options.ContextSize, shape.Functions, walker.Facts.Finish(),
             proved ? Termination.Proved : Termination.Metered, proved ? worst!.Value : long.MaxValue, walker.StackBytes,
             walker.WritesBuffers, Processed);
 

@@ -14,7 +14,27 @@ internal sealed class TerminationProof
 
     private readonly Node[] _nodes;
 
-    public TerminationProof(IReadOnlyList<Node> nodes) => _nodes = [.. nodes];
+    // Per node, for the search that is under way: the call of Longest it belongs to, whether edges into it are cut, the
+    // longest way from it, and Tarjan's numbers.
+    private readonly int[] _scope;
+    private readonly bool[] _cut;
+    private readonly long[] _longest;
+    private readonly int[] _order;
+    private readonly int[] _low;
+    private readonly bool[] _onStack;
+    private int _scopes;
+    private bool _hasCycles;
+
+    public TerminationProof(IReadOnlyList<Node> nodes)
+    {
+        _nodes = [.. nodes];
+        _scope = new int[_nodes.Length];
+        _cut = new bool[_nodes.Length];
+        _longest = new long[_nodes.Length];
+        _order = new int[_nodes.Length];
+        _low = new int[_nodes.Length];
+        _onStack = new bool[_nodes.Length];
+    }
 
     /// <summary>The slots of general loop heads in cycles that have no counter.</summary>
     public List<int> Unproved { get; } = [];
@@ -27,12 +47,13 @@ internal sealed class TerminationProof
     {
         var all = new int[_nodes.Length];
         for (var index = 0; index < all.Length; index++) all[index] = index;
-        return Longest(all, [], 0) is { } longest && longest < Unbounded ? longest : null;
+        return Longest(all, 0) is { } longest && longest < Unbounded ? longest : null;
     }
 
-    /// <summary>A node from which no end of the program can be reached, or null.</summary>
+    /// <summary>A node from which no end of the program can be reached, or null. After <see cref="WorstCase"/>.</summary>
     public Node? Endless()
     {
+        if (!_hasCycles) return null;
         var sources = new List<int>[_nodes.Length];
         for (var index = 0; index < sources.Length; index++) sources[index] = [];
         foreach (var node in _nodes)
@@ -62,7 +83,7 @@ internal sealed class TerminationProof
             {
                 var (node, next) = top;
                 color[node.Index] = 1;
-                if (next == node.Edges.Count)
+                if (next == node.Edges.Length)
                 {
                     color[node.Index] = 2;
                     continue;
@@ -77,35 +98,41 @@ internal sealed class TerminationProof
     }
 
     // The longest way through a set of nodes, from any of them, without edges into the cut ones.
-    private long? Longest(int[] members, IReadOnlyList<Node> cut, int depth)
+    private long? Longest(int[] members, int depth)
     {
-        var inside = new HashSet<int>(members);
-        var groups = Components(members, inside, cut);
+        var scope = ++_scopes;
+        foreach (var index in members)
+        {
+            _scope[index] = scope;
+            _order[index] = 0;
+        }
         // Components come out in reverse topological order: what a component leads to is done before it.
-        var longest = new Dictionary<int, long>();
         var most = 0L;
-        foreach (var group in groups)
+        foreach (var group in Components(members, scope))
         {
             long within = 0;
-            if (group.Length > 1 || LoopsOnItself(group[0], cut))
+            if (group.Length > 1 || LoopsOnItself(group[0]))
             {
-                if (RoundsThrough(group, cut, depth) is not { } bound) return null;
+                _hasCycles = true;
+                if (RoundsThrough(group, depth) is not { } bound) return null;
                 within = bound;
+                foreach (var index in group) _scope[index] = scope;
             }
-            var same = group.Length > 1 ? new HashSet<int>(group) : null;
             var best = 0L;
+            // Marked, so that edges within the group are told from those that leave it.
+            foreach (var index in group) _longest[index] = -1;
             foreach (var index in group)
             {
                 var node = _nodes[index];
                 best = Math.Max(best, node.CostToEnd);
                 foreach (var edge in node.Edges)
                 {
-                    if (cut.Contains(edge.Target)) best = Math.Max(best, edge.Cost);
-                    else if (!inside.Contains(edge.Target.Index)) best = Math.Max(best, edge.Cost);
-                    else if (edge.Target.Index != index && same?.Contains(edge.Target.Index) != true) best = Math.Max(best, Sum(edge.Cost, longest[edge.Target.Index]));
+                    var target = edge.Target.Index;
+                    if (_cut[target] || _scope[target] != scope) best = Math.Max(best, edge.Cost);
+                    else if (_longest[target] >= 0) best = Math.Max(best, Sum(edge.Cost, _longest[target]));
                 }
             }
-            foreach (var index in group) longest[index] = Sum(within, best);
+            foreach (var index in group) _longest[index] = Sum(within, best);
             most = Math.Max(most, Sum(within, best));
         }
         return most;
@@ -113,11 +140,18 @@ internal sealed class TerminationProof
 
     private static long Sum(long a, long b) => Math.Min(Unbounded, a + b);
 
-    private bool LoopsOnItself(int index, IReadOnlyList<Node> cut) =>
-        !cut.Contains(_nodes[index]) && _nodes[index].Edges.Exists(edge => edge.Target.Index == index);
+    private bool LoopsOnItself(int index)
+    {
+        if (_cut[index]) return false;
+        foreach (var edge in _nodes[index].Edges)
+        {
+            if (edge.Target.Index == index) return true;
+        }
+        return false;
+    }
 
     // The most instructions spent inside a cycle before it is left for good.
-    private long? RoundsThrough(int[] group, IReadOnlyList<Node> cut, int depth)
+    private long? RoundsThrough(int[] group, int depth)
     {
         var cycle = group.Select(index => _nodes[index]).ToHashSet();
         var (unproved, holder) = (Unproved.Count, Holder);
@@ -126,8 +160,12 @@ internal sealed class TerminationProof
             foreach (var index in group)
             {
                 var head = _nodes[index];
-                if (!head.IsGeneral || cut.Contains(head) || Counter.Of(head, cycle) is not { } counter) continue;
-                if (Longest(group, [.. cut, .. counter.Heads], depth + 1) is not { } round) continue;
+                if (!head.IsGeneral || _cut[index] || Counter.Of(head, cycle) is not { } counter) continue;
+                var heads = counter.Heads.Where(node => !_cut[node.Index]).ToList();
+                foreach (var node in heads) _cut[node.Index] = true;
+                var found = Longest(group, depth + 1);
+                foreach (var node in heads) _cut[node.Index] = false;
+                if (found is not { } round) continue;
                 Unproved.RemoveRange(unproved, Unproved.Count - unproved);
                 Holder = holder;
                 // Entering beside the head costs one more partial round.
@@ -144,47 +182,48 @@ internal sealed class TerminationProof
     }
 
     // Tarjan's strongly connected components, in reverse topological order.
-    private List<int[]> Components(int[] members, HashSet<int> inside, IReadOnlyList<Node> cut)
+    private List<int[]> Components(int[] members, int scope)
     {
         var result = new List<int[]>();
-        var order = new Dictionary<int, int>();
-        var low = new Dictionary<int, int>();
-        var onStack = new HashSet<int>();
+        var numbered = 0;
         var stack = new Stack<int>();
         var work = new Stack<(int Node, int Next)>();
         foreach (var root in members)
         {
-            if (order.ContainsKey(root)) continue;
+            if (_order[root] != 0) continue;
             work.Push((root, 0));
             while (work.TryPop(out var top))
             {
                 var (index, next) = top;
                 if (next == 0)
                 {
-                    order[index] = low[index] = order.Count;
+                    _order[index] = _low[index] = ++numbered;
                     stack.Push(index);
-                    onStack.Add(index);
+                    _onStack[index] = true;
                 }
                 var edges = _nodes[index].Edges;
-                if (next > 0 && inside.Contains(edges[next - 1].Target.Index) && !cut.Contains(edges[next - 1].Target)
-                    && onStack.Contains(edges[next - 1].Target.Index))
-                {
-                    low[index] = Math.Min(low[index], low[edges[next - 1].Target.Index]);
-                }
-                if (next < edges.Count)
+                if (next > 0 && edges[next - 1].Target.Index is var done && _scope[done] == scope && !_cut[done] && _onStack[done])
+                    _low[index] = Math.Min(_low[index], _low[done]);
+                if (next < edges.Length)
                 {
                     work.Push((index, next + 1));
-                    var target = edges[next].Target;
-                    if (!cut.Contains(target) && inside.Contains(target.Index) && !order.ContainsKey(target.Index)) work.Push((target.Index, 0));
+                    var target = edges[next].Target.Index;
+                    if (!_cut[target] && _scope[target] == scope && _order[target] == 0) work.Push((target, 0));
                     continue;
                 }
-                if (low[index] != order[index]) continue;
+                if (_low[index] != _order[index]) continue;
+                if (stack.Peek() == index)
+                {
+                    _onStack[stack.Pop()] = false;
+                    result.Add([index]);
+                    continue;
+                }
                 var group = new List<int>();
                 int member;
                 do
                 {
                     member = stack.Pop();
-                    onStack.Remove(member);
+                    _onStack[member] = false;
                     group.Add(member);
                 }
                 while (member != index);

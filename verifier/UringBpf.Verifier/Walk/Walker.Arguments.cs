@@ -12,7 +12,7 @@ internal sealed partial class Walker
         var value = argument.Kind == ArgumentKind.Anything ? _state.Register(register) : Read(slot, register);
         call.Values[index] = value;
         if (argument.Kind == ArgumentKind.Anything || value is null) return;
-        var name = $"{call.Function.Name}: argument {register} ({argument.Name})";
+        var name = new ArgumentName(call.Function, index);
         if (argument.Nullable && value.IsConstant(0))
         {
             CheckNullSize(slot, call, index, name);
@@ -90,7 +90,7 @@ internal sealed partial class Walker
         }
     }
 
-    private void WrongKind(int slot, string name, Value value, string expected, string help = "")
+    private void WrongKind(int slot, ArgumentName name, Value value, string expected, string help = "")
     {
         if (value.IsMaybeNull)
         {
@@ -100,13 +100,13 @@ internal sealed partial class Walker
         _judge.Reject(Rule.ArgumentKind, slot, $"{name} is {value.Noun}; {expected} is expected.", help: help);
     }
 
-    private void RequireConstant(int slot, string name, Value value)
+    private void RequireConstant(int slot, ArgumentName name, Value value)
     {
         if (value.IsNumber && value.Number.IsConstant) return;
         _judge.Reject(Rule.NotConstant, slot, $"{name} is {value}: it must be a constant.", help: "pass a literal or sizeof");
     }
 
-    private void CheckMap(int slot, HostCall call, string name, Value value)
+    private void CheckMap(int slot, HostCall call, ArgumentName name, Value value)
     {
         if (value.Kind != ValueKind.Map)
         {
@@ -122,7 +122,7 @@ internal sealed partial class Walker
     }
 
     // 0 in place of memory: then the length must be 0 too.
-    private void CheckNullSize(int slot, HostCall call, int index, string name)
+    private void CheckNullSize(int slot, HostCall call, int index, ArgumentName name)
     {
         var arguments = call.Function.Arguments;
         if (index + 1 >= arguments.Length || arguments[index + 1].Kind is not (ArgumentKind.Size or ArgumentKind.SizeOrZero)) return;
@@ -130,7 +130,7 @@ internal sealed partial class Walker
         if (!size.IsConstant(0)) _judge.Reject(Rule.ArgumentSize, slot, $"{name} is NULL, and its size is {size}: it must be 0.");
     }
 
-    private (long Least, long Most) SizeOf(int slot, HostCall call, int index, string name)
+    private (long Least, long Most) SizeOf(int slot, HostCall call, int index, ArgumentName name)
     {
         var arguments = call.Function.Arguments;
         if (arguments[index].FixedSize > 0) return (arguments[index].FixedSize, arguments[index].FixedSize);
@@ -151,7 +151,7 @@ internal sealed partial class Walker
         return ((long)size.Number.UMin, (long)size.Number.UMax);
     }
 
-    private void CheckMemory(int slot, HostCall call, string name, Value value, long least, long most, bool reads, bool writes)
+    private void CheckMemory(int slot, HostCall call, ArgumentName name, Value value, long least, long most, bool reads, bool writes)
     {
         if (value.IsNumber || value.Kind is ValueKind.Map or ValueKind.MapOrNull or ValueKind.Function or ValueKind.BufferEnd)
         {
@@ -166,7 +166,7 @@ internal sealed partial class Walker
         if (most == 0) return;
         if (value.Kind == ValueKind.Stack)
         {
-            if (StackRange(slot, value, 0, most, name) is not var (low, high)) return;
+            if (StackRange(slot, value, 0, most, writes, name) is not var (low, high)) return;
             StackBytes = Math.Max(StackBytes, (int)(value.Detail * Limits.StackBytesPerFrame - low));
             if (reads) RequireStackData(slot, _state[value.Detail], low, high + most, (call.Function.Traits & FunctionTraits.ReadsPointers) != 0, name);
         }
@@ -208,7 +208,7 @@ internal sealed partial class Walker
         return known is { IsNumber: true } && known.Number.IsConstant && known.Number.Value < (ulong)map.MaxEntries ? (long)known.Number.Value : -1;
     }
 
-    private void CheckString(int slot, string name, Value value)
+    private void CheckString(int slot, ArgumentName name, Value value)
     {
         if (value.Kind == ValueKind.MapValue && value.Map!.IsFrozen && value.OffsetMin == value.OffsetMax && value.OffsetMin >= 0 && value.OffsetMin < value.Map.InitialValue.Length)
         {

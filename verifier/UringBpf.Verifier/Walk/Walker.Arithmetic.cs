@@ -79,7 +79,7 @@ internal sealed partial class Walker
         if (row.Width == 32)
         {
             RequireNumber(slot, from, "a 32-bit move");
-            if (from.IsPointer) return Value.Of(Scalar.Unsigned(32));
+            if (from.IsPointer) return Value.Unsigned(32);
             if (from.Number.UMax > uint.MaxValue) return Value.Of(from.Number.Truncate(32));
         }
         return Linked(instruction.Source, from);

@@ -49,7 +49,10 @@ internal sealed partial class Walker
         var call = new HostCall(function);
         for (var index = 0; index < function.Arguments.Length; index++) CheckArgument(slot, call, index);
         if (call.Map is not null) Facts.MapArgument(slot, _firstVisit, IndexOf(call.Map), call.ConstantKey);
-        foreach (var (pointer, least, most) in call.Fills) Fill(pointer, least, most);
+        if (call.HasFills)
+        {
+            foreach (var (pointer, least, most) in call.Fills) Fill(pointer, least, most);
+        }
         if ((function.Traits & FunctionTraits.TailCall) != 0) CheckTailCall(slot);
         if ((function.Traits & FunctionTraits.CallsBack) != 0)
         {
@@ -161,7 +164,7 @@ internal sealed partial class Walker
         _state = inside;
         _slot = _shape.Next(slot);
         ForgetArguments();
-        _state.Set(0, Value.Of(Scalar.Unsigned(row.Bits)));
+        _state.Set(0, Value.Unsigned(row.Bits));
     }
 
     private bool ReturnsVoid(Subprogram function) => function.TypeId > 0 && function.TypeId < _spec.Types.Types.Length

@@ -47,7 +47,7 @@ internal sealed partial class Walker
         if (row.Operation == Operation.AtomicCompareExchange) RequireNumber(slot, Read(slot, 0), "an atomic operation");
         RequireNumber(slot, Load(slot, pointer, instruction.Offset, row.AccessBytes), "an atomic operation");
         Store(slot, pointer, instruction.Offset, row.AccessBytes, Value.Unknown);
-        var old = Value.Of(Scalar.Unsigned(row.Bits));
+        var old = Value.Unsigned(row.Bits);
         if (row.Operation == Operation.AtomicCompareExchange) _state.Set(0, old);
         else if (ProgramShape.WritesSource(row)) _state.Set(instruction.Source, old);
     }
@@ -93,7 +93,7 @@ internal sealed partial class Walker
 
     private Value Load(int slot, Value pointer, int displacement, int size)
     {
-        var unknown = size == 8 ? Value.Unknown : Value.Of(Scalar.Unsigned(8 * size));
+        var unknown = Value.Unsigned(8 * size);
         switch (pointer.Kind)
         {
             case ValueKind.Stack:
@@ -135,9 +135,9 @@ internal sealed partial class Walker
     /// <param name="size">Bytes.</param>
     /// <param name="writes">True for a write.</param>
     /// <param name="argument">For messages: the function and argument that access it, or empty for a load or store.</param>
-    private void RequireMemory(int slot, Value pointer, int displacement, long size, bool writes, string argument = "")
+    private void RequireMemory(int slot, Value pointer, int displacement, long size, bool writes, ArgumentName argument = default)
     {
-        var verb = argument.Length > 0 ? $"{argument} {(writes ? "writes" : "reads")}" : writes ? "write" : "read";
+        var verb = new Access(argument, writes);
         if (pointer.IsNumber)
         {
             _judge.Reject(Rule.NotAPointer, slot, $"{verb} through a number, not a pointer: it is {pointer.Number}.",
@@ -159,7 +159,7 @@ internal sealed partial class Walker
                 Fact(slot, RegionKind.MapValue, IndexOf(pointer.Map), low, high, argument);
                 return;
             case ValueKind.Memory:
-                RequireWithin(slot, Rule.MemoryBounds, verb, low, high, size, pointer.Detail, $"the memory has {pointer.Detail} bytes");
+                RequireWithin(slot, Rule.MemoryBounds, verb, low, high, size, pointer.Detail, "memory");
                 if (writes && pointer.IsReadOnly) _judge.Reject(Rule.BufferReadOnly, slot, $"{verb} through {pointer.Noun} that is read-only.", help: "copy it to a local variable and change that");
                 if (writes && pointer.Reference == 0) WritesBuffers = true;
                 Fact(slot, RegionKind.Memory, -1, low, high, argument);
@@ -169,7 +169,7 @@ internal sealed partial class Walker
                 Fact(slot, RegionKind.Buffer, -1, low, high, argument);
                 return;
             case ValueKind.Context when _type.Context.IsFlat:
-                RequireWithin(slot, Rule.MemoryBounds, verb, low, high, size, _options.ContextSize, $"the context has {_options.ContextSize} bytes",
+                RequireWithin(slot, Rule.MemoryBounds, verb, low, high, size, _options.ContextSize, "context",
                     low < 0 ? "" : low == high || _options.ContextSize == 0 ? "say how large the context of every run is: --ctx-size, or VerifierOptions.ContextSize"
                         : "check the index against the size before this line, or say how large the context is: --ctx-size, or VerifierOptions.ContextSize");
                 Fact(slot, RegionKind.Memory, -1, low, high, argument);
@@ -188,9 +188,9 @@ internal sealed partial class Walker
         }
     }
 
-    private void Fact(int slot, RegionKind region, int map, long low, long high, string argument = "")
+    private void Fact(int slot, RegionKind region, int map, long low, long high, ArgumentName argument = default)
     {
-        if (argument.Length > 0) return;
+        if (argument.IsArgument) return;
         // Engines translate accesses of such a context, so an instruction must do one and the same on every path.
         if (_translatesContext && !_firstVisit && Facts.RegionOf(slot) is var (known, offset)
             && ((known == RegionKind.Context) != (region == RegionKind.Context) || region == RegionKind.Context && offset != low))
@@ -201,16 +201,16 @@ internal sealed partial class Walker
         Facts.Access(slot, _firstVisit, region, map, low, high);
     }
 
-    private void RequireWithin(int slot, Rule rule, string verb, long low, long high, long size, long limit, string what, string help = "")
+    private void RequireWithin(int slot, Rule rule, Access verb, long low, long high, long size, long limit, string what, string help = "")
     {
         if (low >= 0 && high + size <= limit) return;
         var offsets = low == high ? $"offset {low}" : $"offset {low}..{high}";
-        _judge.Reject(rule, slot, $"{verb} of {size} bytes at {offsets}: {what}.",
+        _judge.Reject(rule, slot, $"{verb} of {size} bytes at {offsets}: the {what} has {limit} bytes.",
             low < 0 ? $"the lowest offset, {low}, lies before its start" : $"{high} + {size} > {limit}",
             help.Length > 0 ? help : low < 0 ? "make sure that the index can't be negative (use an unsigned type or check it)" : "check the index against the size before this line");
     }
 
-    private void RequireMapValue(int slot, Value pointer, long low, long high, long size, bool writes, string verb)
+    private void RequireMapValue(int slot, Value pointer, long low, long high, long size, bool writes, Access verb)
     {
         var map = pointer.Map!;
         if (low < 0 || high + size > map.ValueSize)
@@ -230,20 +230,20 @@ internal sealed partial class Walker
         }
     }
 
-    private void RequireWritable(int slot, MapSpec map, string verb)
+    private void RequireWritable<TAccess>(int slot, MapSpec map, TAccess verb)
     {
         if (!map.IsFrozen && (map.Flags & MapFlags.ReadOnlyProgram) == 0) return;
         _judge.Reject(Rule.ReadOnlyMap, slot, $"{verb} to map '{map.Name}', which programs may only read.",
             help: map.IsGlobalData ? "remove `const` from the variable to have it in .data" : "remove BPF_F_RDONLY_PROG from the map");
     }
 
-    private void RequireReadable(int slot, MapSpec map, string verb)
+    private void RequireReadable<TAccess>(int slot, MapSpec map, TAccess verb)
     {
         if ((map.Flags & MapFlags.WriteOnlyProgram) == 0) return;
         _judge.Reject(Rule.WriteOnlyMap, slot, $"{verb} of map '{map.Name}', which programs may only write.", help: "remove BPF_F_WRONLY_PROG from the map");
     }
 
-    private void RequireBuffer(int slot, Value pointer, int displacement, long size, bool writes, string verb)
+    private void RequireBuffer(int slot, Value pointer, int displacement, long size, bool writes, Access verb)
     {
         var end = pointer.Offset + displacement + size;
         var known = pointer.Id == 0 ? Math.Max(pointer.Range, _state.BufferRange) : pointer.Range;

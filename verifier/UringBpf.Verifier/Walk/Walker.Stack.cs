@@ -6,12 +6,12 @@ namespace UringBpf.Verifier;
 internal sealed partial class Walker
 {
     // The bytes an access may touch, checked; null when a check that failed is switched off.
-    private (long Low, long High)? StackRange(int slot, Value pointer, long displacement, long size, string verb)
+    private (long Low, long High)? StackRange(int slot, Value pointer, long displacement, long size, bool writes, ArgumentName argument = default)
     {
         var (low, high) = (pointer.OffsetMin + displacement, pointer.OffsetMax + displacement);
         if (low < -Limits.StackBytesPerFrame || high + size > 0)
         {
-            _judge.Reject(Rule.StackBounds, slot, $"{verb} of {size} bytes of stack at offset {At(pointer, displacement)}.",
+            _judge.Reject(Rule.StackBounds, slot, $"{(argument.IsArgument ? argument : writes ? "write" : "read")} of {size} bytes of stack at offset {At(pointer, displacement)}.",
                 $"the frame is {-Limits.StackBytesPerFrame}..-1", "check the index against the array's size, or keep less on the stack (512 bytes per function)");
             return null;
         }
@@ -20,7 +20,7 @@ internal sealed partial class Walker
 
     private Value? LoadStack(int slot, Value pointer, int displacement, int size)
     {
-        if (StackRange(slot, pointer, displacement, size, "read") is not var (low, high)) return null;
+        if (StackRange(slot, pointer, displacement, size, writes: false) is not var (low, high)) return null;
         StackFact(slot, pointer, low, high);
         var frame = _state[pointer.Detail];
         if (low == high)
@@ -44,16 +44,16 @@ internal sealed partial class Walker
         return null;
     }
 
-    private void Uninitialized(int slot, long offset, long size, string argument = "", string why = "") =>
+    private void Uninitialized(int slot, long offset, long size, ArgumentName argument = default, string why = "") =>
         _judge.Reject(Rule.UninitializedStack, slot,
-            $"{(argument.Length > 0 ? $"{argument} reads" : "read of")} {size} bytes of stack at offset {offset}, not all of which were written on this path.", why,
+            $"{(argument.IsArgument ? $"{argument} reads" : "read of")} {size} bytes of stack at offset {offset}, not all of which were written on this path.", why,
             help: "initialise the variable on every path, padding included: `struct s x = {}` or __builtin_memset");
 
     private void PartOfPointer(int slot, Value value) =>
         _judge.Reject(Rule.PartialPointer, slot, $"bytes of {value.Noun} on the stack are read as a number: that would show an address.", help: "read the variable whole, as the pointer that it is");
 
     // All bytes initialised, none part of a pointer.
-    private void RequireStackData(int slot, Frame frame, long low, long end, bool allowPointers, string argument = "")
+    private void RequireStackData(int slot, Frame frame, long low, long end, bool allowPointers, ArgumentName argument = default)
     {
         for (var at = low; at < end;)
         {
@@ -65,8 +65,8 @@ internal sealed partial class Walker
             {
                 var missing = start;
                 while (cell?.IsInitialized(missing, 1) == true) missing++;
-                Uninitialized(slot, argument.Length > 0 ? low : at, argument.Length > 0 ? end - low : size, argument,
-                    argument.Length > 0 ? $"byte {at + missing - start - low} of them was not" : "");
+                Uninitialized(slot, argument.IsArgument ? low : at, argument.IsArgument ? end - low : size, argument,
+                    argument.IsArgument ? $"byte {at + missing - start - low} of them was not" : "");
                 return;
             }
             if (cell.HoldsPointer && (!allowPointers || cell.Low!.Kind == ValueKind.Iterator))
@@ -80,7 +80,7 @@ internal sealed partial class Walker
 
     private void StoreStack(int slot, Value pointer, int displacement, int size, Value value)
     {
-        if (StackRange(slot, pointer, displacement, size, "write") is not var (low, high)) return;
+        if (StackRange(slot, pointer, displacement, size, writes: true) is not var (low, high)) return;
         StackFact(slot, pointer, low, high);
         if (value.IsPointer)
         {

@@ -117,7 +117,7 @@ internal sealed partial class Walker
         if (!_options.Pruning) return false;
         if (_explored.Find(_slot, _state) is { } covering)
         {
-            _node.Edges.Add(new(covering, _cost, _generalNodes > 0 ? _state : null));
+            _node.Connect(new(covering, _cost, _generalNodes > 0 ? _state : null));
             return true;
         }
         var isHead = _shape.Loops.Heads[_slot];
@@ -132,7 +132,7 @@ internal sealed partial class Walker
             _judge.Reject(Rule.MemoryBudget, _slot, $"{States} recorded states need more than {_options.MaxMemoryMiB} MiB.",
                 help: "make the program smaller or its loops simpler, or raise VerifierOptions.MaxMemoryMiB");
         }
-        _node.Edges.Add(new(node, _cost, bound is null ? null : arrival));
+        _node.Connect(new(node, _cost, bound is null ? null : arrival));
         (_node, _cost) = (node, 0);
         return false;
     }
