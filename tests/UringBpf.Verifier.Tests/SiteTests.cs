@@ -38,7 +38,7 @@ public sealed partial class SiteTests(ITestOutputHelper output)
             ```
 
             What rejects nothing by itself (what the domain, the state and the termination proof keep and forget) is mutated in the
-            source, one expression at a time, by `tests/mutate-verifier.sh`; [the verifier](verifier.md#mutation) has its figures.
+            source, one expression at a time, by `tests/mutate-verifier.py`; [the verifier](verifier.md#mutation) has its figures.
 
             | in | rule | check | noticed by |
             |---|---|---|---|
