@@ -14,6 +14,7 @@ public sealed unsafe partial class KernelPeer : IDisposable
     private const int SchedulerClassifier = 3, ExpressDataPath = 6, Syscall = 31;
     private const int AttributeBytes = 160, LogBytes = 1 << 20;
     private const uint Sleepable = 1 << 4, ReadOnlyProgram = 1 << 7;
+    private const uint LogWalk = 1, LogStatistics = 4;
     private const int FunctionTypeId = 3;
 
     private readonly int[] _maps = new int[Scenery.Maps.Length];
@@ -37,10 +38,10 @@ public sealed unsafe partial class KernelPeer : IDisposable
 
     /// <summary>Loads a program.</summary>
     /// <param name="program">The program.</param>
-    /// <param name="log">The verifier's log when it is refused and a log was asked for; else empty.</param>
-    /// <param name="wantsLog">True to have the log.</param>
+    /// <param name="log">What the verifier says: its last words, or the whole walk.</param>
+    /// <param name="wantsWalk">True to have the walk, which takes much longer.</param>
     /// <returns>Its descriptor, or -errno.</returns>
-    public int Load(GeneratedProgram program, out string log, bool wantsLog = false)
+    public int Load(GeneratedProgram program, out string log, bool wantsWalk = false)
     {
         log = "";
         var code = program.Spec.Instructions.ToArray();
@@ -67,20 +68,17 @@ public sealed unsafe partial class KernelPeer : IDisposable
             _attributes[1] = (uint)code.Length;
             *(Instruction**)(_attributes + 2) = first;
             *(byte**)(_attributes + 4) = license;
-            if (wantsLog)
-            {
-                _log[0] = 0;
-                _attributes[6] = 1;
-                _attributes[7] = LogBytes;
-                *(byte**)(_attributes + 8) = _log;
-            }
+            _log[0] = 0;
+            _attributes[6] = wantsWalk ? LogWalk : LogStatistics;
+            _attributes[7] = LogBytes;
+            *(byte**)(_attributes + 8) = _log;
             _attributes[11] = flags;
             _attributes[18] = (uint)_types;
             _attributes[19] = 8;
             *(int**)(_attributes + 20) = function;
             _attributes[22] = (uint)functions.Length / 2;
             var descriptor = Call(ProgramLoad);
-            if (wantsLog) log = Marshal.PtrToStringUTF8((nint)_log) ?? "";
+            log = Marshal.PtrToStringUTF8((nint)_log) ?? "";
             return descriptor;
         }
     }

@@ -59,7 +59,7 @@ public sealed class ProgramFuzzer : IDisposable
         if (options.Kernel == 0) return 0;
         using var peer = KernelPeer.TryCreate();
         if (peer is null) return 1;
-        var descriptor = peer.Load(program, out var log, wantsLog: true);
+        var descriptor = peer.Load(program, out var log, wantsWalk: true);
         Console.WriteLine($"the kernel: {(descriptor >= 0 ? "accepted" : $"errno {-descriptor}")}\n{log}");
         if (descriptor >= 0) KernelPeer.Close(descriptor);
         return 0;
@@ -131,11 +131,11 @@ public sealed class ProgramFuzzer : IDisposable
         var descriptor = -1;
         if (_kernel is not null && bracket is not null)
         {
-            descriptor = _kernel.Load(program, out _);
-            var refusal = bracket.Note(result, descriptor, () =>
+            descriptor = _kernel.Load(program, out var words);
+            var refusal = bracket.Note(result, descriptor, words, () =>
             {
-                _kernel.Load(program, out var log, wantsLog: true);
-                return log;
+                _kernel.Load(program, out var walk, wantsWalk: true);
+                return walk;
             });
             if (refusal is not null) return refusal;
         }
@@ -153,7 +153,7 @@ public sealed class ProgramFuzzer : IDisposable
     {
         var random = FuzzRandom.ForCase(~seed, index);
         // What the kernel refuses is held to more.
-        var inputs = new ProgramInput[bracket is not null && descriptor < 0 ? 64 : 2];
+        var inputs = new ProgramInput[bracket is not null && descriptor < 0 ? 8 : 2];
         for (var at = 0; at < inputs.Length; at++) inputs[at] = ProgramInput.Make(program, random);
         // With all optimisations, and for some with a random choice of them.
         CompilerOptions[] options = random.OneIn(4) && _optimised == CompilerOptions.Default ? [_optimised, EngineCheck.RandomOptions(random)] : [_optimised];
