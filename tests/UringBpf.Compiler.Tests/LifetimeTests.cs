@@ -5,7 +5,9 @@ using UringBpf.Runtime;
 
 namespace UringBpf.Compiler.Tests;
 
-/// <summary>Code that nothing uses is collected, runs allocate nothing, compiling is quick.</summary>
+/// <summary>Code that nothing uses is collected, and runs allocate nothing. After all other tests, whose memory would be counted.</summary>
+[Collection(nameof(LifetimeTests))]
+[CollectionDefinition(nameof(LifetimeTests), DisableParallelization = true)]
 public sealed class LifetimeTests
 {
     // Set URINGBPF_SOAK=100000 for the long form.

@@ -39,7 +39,8 @@ internal sealed class StackSlots
         var offsets = FollowPointers(program, function, registers);
         var slots = new StackSlots(offsets);
         var inMemory = new bool[Limits.StackBytesPerFrame];
-        var accesses = new HashSet<(int Offset, int Size)>();
+        // Sizes of the accesses at each byte of the frame: their sum has a bit for each.
+        var accesses = new int[Limits.StackBytesPerFrame];
 
         foreach (var block in function.Blocks)
         {
@@ -50,12 +51,15 @@ internal sealed class StackSlots
             }
         }
 
-        foreach (var (offset, size) in accesses)
+        for (var at = 0; at < accesses.Length; at++)
         {
-            var apart = offset % size == 0
-                && accesses.All(other => other == (offset, size) || other.Offset + other.Size <= offset || other.Offset >= offset + size)
-                && !inMemory.AsSpan(offset + Limits.StackBytesPerFrame, size).Contains(true);
-            if (apart) slots._sizes.Add(offset, size);
+            var size = accesses[at];
+            if (size is not (1 or 2 or 4 or 8) || at % size != 0) continue;
+            var apart = true;
+            for (var other = Math.Max(0, at - 7); other < at; other++) apart &= other + accesses[other] <= at;
+            for (var inside = at + 1; inside < at + size; inside++) apart &= accesses[inside] == 0;
+            for (var inside = at; inside < at + size; inside++) apart &= !inMemory[inside];
+            if (apart) slots._sizes.Add(at - Limits.StackBytesPerFrame, size);
         }
         return slots;
 
@@ -88,7 +92,7 @@ internal sealed class StackSlots
                 }
                 var offset = known + instruction.Offset;
                 if (offset < -Limits.StackBytesPerFrame || offset + row.AccessBytes > 0) return false;
-                if (row.Operation is Operation.Load or Operation.LoadSignExtend or Operation.Store) accesses.Add(((int)offset, row.AccessBytes));
+                if (row.Operation is Operation.Load or Operation.LoadSignExtend or Operation.Store) accesses[(int)offset + Limits.StackBytesPerFrame] |= row.AccessBytes;
                 else KeepInMemory(offset, offset + row.AccessBytes);
                 return true;
             }
@@ -99,7 +103,7 @@ internal sealed class StackSlots
                 var known = OffsetOf(slot, 2);
                 if (known == NotStack) return true;
                 if (known == Varies || known < -Limits.StackBytesPerFrame || known + 4 > 0) return false;
-                if (program.Facts(slot).ConstantKey < 0) accesses.Add(((int)known, 4));
+                if (program.Facts(slot).ConstantKey < 0) accesses[(int)known + Limits.StackBytesPerFrame] |= 4;
                 return true;
             }
 

@@ -9,7 +9,7 @@ internal sealed partial class FunctionEmitter
     // Writes the jump that ends a block, and what it skips, when there is a plan for it.
     private bool TryEmitBranchPlan(BasicBlock block)
     {
-        if (!_options.AvoidBranches || BranchPlan.Find(_program, _function, block, _registers, other => _labels.ContainsKey(other.Start), _metered) is not { } plan) return false;
+        if (!_options.AvoidBranches || BranchPlan.Find(_program, _function, block, _registers, IsHere, _metered) is not { } plan) return false;
 
         // 1 when the jump is not taken. First of all, as the steps may change what it compares.
         var stays = _il.DeclareLocal(typeof(int));
@@ -28,7 +28,7 @@ internal sealed partial class FunctionEmitter
         var target = Target(block, plan.Target.Start);
         // A region's blocks are consecutive ones of its function.
         var following = plan.Skipped.Index + 1 - _blocks[0].Index;
-        var fallsThrough = following < _blocks.Count && _blocks[following] == plan.Target && target == _labels[plan.Target.Start];
+        var fallsThrough = following < _blocks.Count && _blocks[following] == plan.Target && target == OwnLabel(plan.Target);
         if (!fallsThrough) _il.Emit(OpCodes.Br, target);
         return true;
     }

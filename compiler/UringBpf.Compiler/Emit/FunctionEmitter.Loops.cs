@@ -13,7 +13,9 @@ internal sealed partial class FunctionEmitter
     private static readonly Dictionary<string, MethodInfo> s_vectorLoops =
         typeof(VectorLoops).GetMethods(BindingFlags.Public | BindingFlags.Static).ToDictionary(method => method.Name);
 
-    private readonly Dictionary<BasicBlock, (LoopPlan Plan, Label Before)> _loops = [];
+    private readonly Dictionary<BasicBlock, VectorLoop> _loops = [];
+
+    private sealed record VectorLoop(LoopPlan Plan, Label Before);
 
     // A metered loop pays round by round, so it stays as it is.
     private void FindLoops()
@@ -22,14 +24,14 @@ internal sealed partial class FunctionEmitter
         foreach (var block in _blocks)
         {
             if (LoopPlan.Find(_program, _function, block) is { } plan && (plan.Latch is null || _blocks.Contains(plan.Latch)))
-                _loops.Add(block, (plan, _il.DefineLabel()));
+                _loops.Add(block, new VectorLoop(plan, _il.DefineLabel()));
         }
     }
 
     // Writes what comes before the body: rounds = all but the last; accumulate; move the counters on.
     private void EmitVectorRounds(LoopPlan plan)
     {
-        var scalar = _labels[plan.Header.Start];
+        var scalar = OwnLabel(plan.Header);
         var rounds = _il.DeclareLocal(typeof(ulong));
         _target.NameLocal(rounds, "rounds");
         EmitRounds(plan, rounds, scalar);

@@ -21,7 +21,8 @@ internal sealed partial class FunctionEmitter
     private readonly ILGenerator _il;
     private readonly RegisterAssignment _registers;
     private readonly LocalBuilder?[] _locals;
-    private readonly Dictionary<int, Label> _labels = [];
+    // By place among the blocks: they are consecutive ones of their function.
+    private readonly Label[] _labels;
     private readonly StackSlots _stackSlots;
     private readonly Dictionary<int, LocalBuilder> _stackLocals = [];
     // Blocks that branch plans emit in their predecessor's place.
@@ -44,6 +45,7 @@ internal sealed partial class FunctionEmitter
         _frame = frame;
         _metered = program.Verified.Termination == Termination.Metered;
         _registers = options.SplitLiveRanges ? RegisterAssignment.Split(program, _blocks, options.NarrowRegisters) : RegisterAssignment.Straight();
+        _labels = new Label[_blocks.Count];
         _locals = new LocalBuilder?[_registers.Count];
         _stackSlots = options.StackSlotsInLocals && region is null ? StackSlots.Find(program, function, _registers) : StackSlots.None;
     }
@@ -51,7 +53,7 @@ internal sealed partial class FunctionEmitter
     /// <summary>Writes the whole function, entry and return included.</summary>
     public void Emit()
     {
-        foreach (var block in _blocks) _labels.Add(block.Start, _il.DefineLabel());
+        for (var i = 0; i < _labels.Length; i++) _labels[i] = _il.DefineLabel();
         FindLoops();
         _frame.EmitEntry(this);
         foreach (var block in _blocks) EmitBlock(block);
@@ -62,7 +64,12 @@ internal sealed partial class FunctionEmitter
     public IReadOnlyList<BasicBlock> Blocks => _blocks;
 
     /// <summary>Where one of the blocks is entered from outside.</summary>
-    public Label LabelOf(BasicBlock block) => _loops.TryGetValue(block, out var loop) ? loop.Before : _labels[block.Start];
+    public Label LabelOf(BasicBlock block) => _loops.TryGetValue(block, out var loop) ? loop.Before : OwnLabel(block);
+
+    // Where the block itself is, behind what runs on vectors before it.
+    private Label OwnLabel(BasicBlock block) => _labels[block.Index - _blocks[0].Index];
+
+    private bool IsHere(BasicBlock block) => (uint)(block.Index - _blocks[0].Index) < (uint)_blocks.Count;
 
     /// <summary>Pushes the value a register has at the end of a block, as int64.</summary>
     public void LoadAtEnd(BasicBlock block, int register)
@@ -106,7 +113,7 @@ internal sealed partial class FunctionEmitter
             _il.MarkLabel(loop.Before);
             EmitVectorRounds(loop.Plan);
         }
-        _il.MarkLabel(_labels[block.Start]);
+        _il.MarkLabel(OwnLabel(block));
         for (var slot = block.Start; slot < block.End; slot += _program.Slots(slot))
         {
             _slot = slot;
@@ -149,9 +156,10 @@ internal sealed partial class FunctionEmitter
     // The label of a slot that a block goes to; for one outside the region the way out to it.
     private Label Target(BasicBlock from, int slot)
     {
-        if (!_labels.TryGetValue(slot, out var label)) return _frame.ExitTo(this, from, _function.BlockAt(slot));
-        var entersLoop = _loops.TryGetValue(_function.BlockAt(slot), out var loop) && from != loop.Plan.Header && from != loop.Plan.Latch;
-        return entersLoop ? loop.Before : label;
+        var to = _function.BlockAt(slot);
+        if (!IsHere(to)) return _frame.ExitTo(this, from, to);
+        var entersLoop = _loops.TryGetValue(to, out var loop) && from != loop.Plan.Header && from != loop.Plan.Latch;
+        return entersLoop ? loop!.Before : OwnLabel(to);
     }
 
     private void EmitInstruction(OpcodeRow row, in Instruction instruction)

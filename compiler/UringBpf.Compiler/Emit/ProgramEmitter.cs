@@ -6,7 +6,7 @@ namespace UringBpf.Compiler;
 /// <param name="Function">Index of the function.</param>
 /// <param name="Kind">What of the function it is.</param>
 /// <param name="Region">Index of the region.</param>
-internal readonly record struct MethodKey(int Function, MethodKind Kind = MethodKind.Function, int Region = 0);
+internal sealed record MethodKey(int Function, MethodKind Kind = MethodKind.Function, int Region = 0);
 
 /// <summary>Kinds of methods.</summary>
 internal enum MethodKind

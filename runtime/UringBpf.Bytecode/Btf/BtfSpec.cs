@@ -1,4 +1,3 @@
-using System.Collections.Frozen;
 using System.Collections.Immutable;
 
 namespace UringBpf.Bytecode;
@@ -13,8 +12,8 @@ public sealed class BtfSpec
     private const long MaxSize = int.MaxValue;
 
     private static readonly BtfVoid s_void = new();
-    private readonly Lazy<FrozenDictionary<string, ImmutableArray<BtfType>>> _byName;
-    private readonly Lazy<FrozenDictionary<string, ImmutableArray<BtfType>>> _byEssentialName;
+    private readonly Lazy<Dictionary<string, List<BtfType>>> _byName;
+    private readonly Lazy<Dictionary<string, List<BtfType>>> _byEssentialName;
 
     internal BtfSpec(ImmutableArray<BtfType> types)
     {
@@ -23,10 +22,17 @@ public sealed class BtfSpec
         _byEssentialName = new(() => Index(type => CoreTypes.EssentialName(type.Name)));
     }
 
-    private FrozenDictionary<string, ImmutableArray<BtfType>> Index(Func<BtfType, string> key) => Types
-        .Where(type => type.Id != 0 && type.Name.Length > 0)
-        .GroupBy(key)
-        .ToFrozenDictionary(group => group.Key, group => group.ToImmutableArray());
+    private Dictionary<string, List<BtfType>> Index(Func<BtfType, string> key)
+    {
+        var index = new Dictionary<string, List<BtfType>>();
+        foreach (var type in Types)
+        {
+            if (type.Id == 0 || type.Name.Length == 0) continue;
+            if (!index.TryGetValue(key(type), out var same)) index.Add(key(type), same = []);
+            same.Add(type);
+        }
+        return index;
+    }
 
     /// <summary>No types but void.</summary>
     public static BtfSpec Empty { get; } = new([s_void]);
@@ -46,13 +52,15 @@ public sealed class BtfSpec
     public static BtfSpec Parse(ReadOnlySpan<byte> bytes) => BtfReader.Read(bytes.ToArray()).Types;
 
     /// <summary>The types with this name, of every kind, in order of id.</summary>
-    public ImmutableArray<BtfType> Named(string name) => _byName.Value.GetValueOrDefault(name, []);
+    public ImmutableArray<BtfType> Named(string name) => [.. Like(_byName.Value, name)];
 
     /// <summary>The types with this name when flavours (<c>___suffix</c>) are left off.</summary>
-    internal ImmutableArray<BtfType> NamedLike(string essentialName) => _byEssentialName.Value.GetValueOrDefault(essentialName, []);
+    internal IReadOnlyList<BtfType> NamedLike(string essentialName) => Like(_byEssentialName.Value, essentialName);
+
+    private static IReadOnlyList<BtfType> Like(Dictionary<string, List<BtfType>> index, string name) => index.TryGetValue(name, out var types) ? types : [];
 
     /// <summary>The first type of one kind with this name, or null.</summary>
-    public T? Find<T>(string name) where T : BtfType => Named(name).OfType<T>().FirstOrDefault();
+    public T? Find<T>(string name) where T : BtfType => Like(_byName.Value, name).OfType<T>().FirstOrDefault();
 
     /// <summary>A type without typedefs, const, volatile, restrict and tags.</summary>
     public BtfType Resolve(int id)

@@ -56,7 +56,7 @@ public sealed record BtfArray(int Id, int ElementTypeId, int IndexTypeId, uint C
 /// <param name="TypeId">Its type.</param>
 /// <param name="BitOffset">First bit, from the struct's start.</param>
 /// <param name="BitSize">Bits of a bit field, 0 for ordinary members.</param>
-public readonly record struct BtfMember(string Name, int TypeId, int BitOffset, int BitSize);
+public sealed record BtfMember(string Name, int TypeId, int BitOffset, int BitSize);
 
 /// <summary>STRUCT or UNION.</summary>
 /// <param name="Id">Its id.</param>
@@ -69,7 +69,7 @@ public sealed record BtfStruct(int Id, string Name, bool IsUnion, int Size, Immu
 /// <summary>One constant of an enum.</summary>
 /// <param name="Name">Its name.</param>
 /// <param name="Value">Its value; an unsigned 64-bit one is kept bit for bit.</param>
-public readonly record struct BtfEnumerator(string Name, long Value);
+public sealed record BtfEnumerator(string Name, long Value);
 
 /// <summary>ENUM or ENUM64.</summary>
 /// <param name="Id">Its id.</param>
@@ -110,7 +110,7 @@ public sealed record BtfModifier(int Id, string Name, BtfModifierKind Kind, int 
 /// <summary>A parameter of a function type.</summary>
 /// <param name="Name">Its name, or empty.</param>
 /// <param name="TypeId">Its type; 0 at the end of a variadic list.</param>
-public readonly record struct BtfParameter(string Name, int TypeId);
+public sealed record BtfParameter(string Name, int TypeId);
 
 /// <summary>FUNC_PROTO: a function type.</summary>
 /// <param name="Id">Its id.</param>
@@ -147,7 +147,7 @@ public sealed record BtfVariable(int Id, string Name, BtfLinkage Linkage, int Ty
 /// <param name="TypeId">Its <see cref="BtfVariable"/>, or <see cref="BtfFunction"/> for an extern function.</param>
 /// <param name="Offset">Byte offset.</param>
 /// <param name="Size">Bytes.</param>
-public readonly record struct BtfSectionVariable(int TypeId, int Offset, int Size);
+public sealed record BtfSectionVariable(int TypeId, int Offset, int Size);
 
 /// <summary>DATASEC: the variables of one section.</summary>
 /// <param name="Id">Its id.</param>

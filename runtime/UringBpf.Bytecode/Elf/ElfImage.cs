@@ -46,9 +46,9 @@ internal sealed class ElfImage
 
     /// <summary>The relocations of every section that <paramref name="wanted"/> picks, by the index of the section they patch.</summary>
     /// <exception cref="BpfException">UB1014 or UB1030 when a table of them is malformed.</exception>
-    public Dictionary<int, ImmutableArray<ElfRelocation>> ReadRelocations(Func<ElfSection, bool> wanted)
+    public Dictionary<int, ElfRelocation[]> ReadRelocations(Func<ElfSection, bool> wanted)
     {
-        var result = new Dictionary<int, ImmutableArray<ElfRelocation>>();
+        var result = new Dictionary<int, ElfRelocation[]>();
         foreach (var table in Sections)
         {
             if (table.Type is not (ElfSectionType.Relocations or ElfSectionType.RelocationsWithAddend)) continue;
@@ -68,10 +68,10 @@ internal sealed class ElfImage
         return result;
     }
 
-    private ImmutableArray<ElfRelocation> ReadEntries(ElfSection table, ElfSection target)
+    private ElfRelocation[] ReadEntries(ElfSection table, ElfSection target)
     {
         var data = Contents(table).Span;
-        var entries = ImmutableArray.CreateBuilder<ElfRelocation>(data.Length / RelocationSize);
+        var entries = new ElfRelocation[data.Length / RelocationSize];
         for (var at = 0; at < data.Length; at += RelocationSize)
         {
             var offset = BinaryPrimitives.ReadUInt64LittleEndian(data[at..]);
@@ -79,9 +79,9 @@ internal sealed class ElfImage
             var symbol = BinaryPrimitives.ReadUInt32LittleEndian(data[(at + 12)..]);
             if (symbol >= (uint)Symbols.Length)
                 throw new BpfException("UB1030", $"relocation {at / RelocationSize} of section '{target.Name}' refers to symbol {symbol}, but there are {Symbols.Length}.");
-            entries.Add(new ElfRelocation(offset, (BpfRelocationType)type, Symbols[(int)symbol]));
+            entries[at / RelocationSize] = new ElfRelocation(offset, (BpfRelocationType)type, Symbols[(int)symbol]);
         }
-        return entries.MoveToImmutable();
+        return entries;
     }
 
     private static void CheckHeader(ReadOnlySpan<byte> bytes)
@@ -134,7 +134,9 @@ internal sealed class ElfImage
     private static void CheckOverlap(IEnumerable<ElfSection> sections)
     {
         ElfSection? previous = null;
-        foreach (var section in sections.Where(section => !section.IsZeroFilled && section.Size > 0).OrderBy(section => section.Offset))
+        List<ElfSection> inFile = [.. sections.Where(section => !section.IsZeroFilled && section.Size > 0)];
+        inFile.Sort((a, b) => a.Offset != b.Offset ? a.Offset.CompareTo(b.Offset) : a.Index.CompareTo(b.Index));
+        foreach (var section in inFile)
         {
             if (previous is not null && section.Offset < previous.Offset + previous.Size)
                 throw new BpfException("UB1016", $"sections {previous.Index} '{previous.Name}' and {section.Index} '{section.Name}' overlap in the file.");

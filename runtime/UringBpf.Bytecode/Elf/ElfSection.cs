@@ -79,7 +79,7 @@ internal enum ElfVisibility : byte
 /// <param name="Offset">Byte offset in the section it patches.</param>
 /// <param name="Type">What to patch, and how.</param>
 /// <param name="Symbol">The symbol it refers to.</param>
-internal readonly record struct ElfRelocation(ulong Offset, BpfRelocationType Type, ElfSymbol Symbol);
+internal sealed record ElfRelocation(ulong Offset, BpfRelocationType Type, ElfSymbol Symbol);
 
 /// <summary>The relocation types of BPF (Linux Documentation/bpf/llvm_reloc.rst).</summary>
 internal enum BpfRelocationType : uint

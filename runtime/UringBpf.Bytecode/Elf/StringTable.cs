@@ -15,7 +15,7 @@ internal sealed class StringTable
     private readonly ReadOnlyMemory<byte> _bytes;
     private readonly string _code;
     private readonly string _what;
-    private readonly Dictionary<uint, string> _decoded = [];
+    private readonly Dictionary<int, string> _decoded = [];
     private long _budget;
 
     /// <param name="bytes">The table; its last byte must be NUL, which the caller has checked.</param>
@@ -37,7 +37,7 @@ internal sealed class StringTable
     /// <exception cref="BpfException">The offset is outside the table, or the names overlap without end.</exception>
     public string Get(uint offset)
     {
-        if (_decoded.TryGetValue(offset, out var known)) return known;
+        if (_decoded.TryGetValue((int)offset, out var known)) return known;
         if (offset >= (uint)_bytes.Length)
             throw new BpfException(_code, $"{_what}: a name starts at byte {offset}, but the table has {_bytes.Length} bytes.");
         var tail = _bytes.Span[(int)offset..];
@@ -45,6 +45,6 @@ internal sealed class StringTable
         if (length > _budget)
             throw new BpfException(_code, $"{_what}: its names overlap so much that together they are more than {MaxOverlap} times the table.");
         _budget -= length;
-        return _decoded[offset] = Encoding.UTF8.GetString(tail[..length]);
+        return _decoded[(int)offset] = Encoding.UTF8.GetString(tail[..length]);
     }
 }

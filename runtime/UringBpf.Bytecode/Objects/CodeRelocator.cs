@@ -27,7 +27,8 @@ internal sealed class CodeRelocator(ObjectFile file, FunctionTable functions, Ma
     private Dictionary<int, ElfRelocation> Index(ElfSection section)
     {
         var bySlot = new Dictionary<int, ElfRelocation>();
-        foreach (var relocation in file.Relocations.GetValueOrDefault(section.Index, []))
+        if (!file.Relocations.TryGetValue(section.Index, out var relocations)) return bySlot;
+        foreach (var relocation in relocations)
         {
             if (relocation.Type == BpfRelocationType.None) continue;
             if (relocation.Offset >= section.Size || relocation.Offset % Instruction.Size != 0)
@@ -89,11 +90,14 @@ internal sealed class CodeRelocator(ObjectFile file, FunctionTable functions, Ma
 
     private Fixup.OfCall ResolveCall(ObjectFunction function, int slot, Instruction instruction, ElfSymbol symbol)
     {
-        var target = (Int128)symbol.Value + ((long)instruction.Immediate + 1) * Instruction.Size;
+        var target = Add(symbol, ((long)instruction.Immediate + 1) * Instruction.Size);
         if (target % Instruction.Size != 0 || target < 0 || target > int.MaxValue)
             throw new BpfException("UB1034", $"{function.Describe(slot)}: it calls byte {target} of '{symbol.Name}', which is no instruction.", slot);
-        return new Fixup.OfCall(slot, Callee(function, slot, symbol.Section, (long)target / Instruction.Size));
+        return new Fixup.OfCall(slot, Callee(function, slot, symbol.Section, target / Instruction.Size));
     }
+
+    // A symbol's value and an addend; -1 when that is no place that anything could be at.
+    private static long Add(ElfSymbol symbol, long addend) => symbol.Value <= int.MaxValue ? (long)symbol.Value + addend : -1;
 
     private ObjectFunction Callee(ObjectFunction function, int slot, int section, long target) =>
         (target is >= 0 and <= int.MaxValue ? functions.StartingAt(section, (int)target) : null)
@@ -101,7 +105,7 @@ internal sealed class CodeRelocator(ObjectFile file, FunctionTable functions, Ma
 
     private Fixup ResolveLoad(ObjectFunction function, int slot, Instruction instruction, ElfSymbol symbol)
     {
-        var target = (Int128)symbol.Value + instruction.Immediate;
+        var target = Add(symbol, instruction.Immediate);
         if (maps.OfData(symbol.Section) is { } data)
         {
             return target >= 0 && target < data.ValueSize
@@ -120,7 +124,7 @@ internal sealed class CodeRelocator(ObjectFile file, FunctionTable functions, Ma
             if (section.IsCode)
             {
                 return target % Instruction.Size == 0 && target >= 0 && target <= int.MaxValue
-                    && functions.StartingAt(symbol.Section, (int)((long)target / Instruction.Size)) is { } callback
+                    && functions.StartingAt(symbol.Section, (int)(target / Instruction.Size)) is { } callback
                     ? new Fixup.OfFunction(slot, callback)
                     : throw new BpfException("UB1034", $"{function.Describe(slot)}: it takes the address of byte {target} of section '{section.Name}', where no function starts.", slot);
             }

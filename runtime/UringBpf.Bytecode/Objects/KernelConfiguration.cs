@@ -1,5 +1,3 @@
-using System.Collections.Immutable;
-
 namespace UringBpf.Bytecode;
 
 /// <summary>
@@ -8,10 +6,6 @@ namespace UringBpf.Bytecode;
 internal sealed class KernelConfiguration
 {
     private const string SectionName = ".kconfig";
-    private static readonly ImmutableDictionary<string, long> s_defaults = ImmutableDictionary<string, long>.Empty
-        .Add("LINUX_KERNEL_VERSION", 6 << 16 | 12 << 8)
-        .Add("LINUX_HAS_BPF_COOKIE", 0)
-        .Add("LINUX_HAS_SYSCALL_WRAPPER", 0);
 
     private readonly Dictionary<string, int> _offsets = [];
     private MapSpec? _map;
@@ -61,7 +55,9 @@ internal sealed class KernelConfiguration
 
     private static long Value(string name, ElfSymbol symbol, LoadOptions options)
     {
-        if (options.KernelConfiguration.TryGetValue(name, out var value) || s_defaults.TryGetValue(name, out value)) return value;
+        if (options.KernelConfiguration.TryGetValue(name, out var value)) return value;
+        if (name == "LINUX_KERNEL_VERSION") return 6 << 16 | 12 << 8;
+        if (name is "LINUX_HAS_BPF_COOKIE" or "LINUX_HAS_SYSCALL_WRAPPER") return 0;
         if (symbol.Binding == ElfBinding.Weak) return 0;
         throw new BpfException("UB1322", $"the configuration variable '{name}' has no value: there is no kernel configuration here. Give it in LoadOptions.KernelConfiguration, or declare it weak.");
     }

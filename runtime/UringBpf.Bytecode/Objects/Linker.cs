@@ -15,28 +15,32 @@ internal sealed class Linker(ObjectFile file, LoadOptions options)
     public ProgramSpec Link(ObjectFunction program)
     {
         var layout = new Layout(program);
-        var instructions = ImmutableArray.CreateBuilder<Instruction>(program.Length);
+        var instructions = new Instruction[program.Length];
+        var length = 0;
         var lines = ImmutableArray.CreateBuilder<LineInfo>();
-        var poisoned = ImmutableDictionary.CreateBuilder<int, string>();
+        var poisoned = ImmutableDictionary<int, string>.Empty;
         // Patching a function may find further ones: the list grows while we walk it.
         for (var i = 0; i < layout.Functions.Count; i++)
         {
             var function = layout.Functions[i];
             var start = layout.Starts[i];
             CheckSize(program, start + function.Length);
-            instructions.AddRange(MemoryMarshal.Cast<byte, Instruction>(file.Elf.Contents(function.Section).Span).Slice(function.Start, function.Length));
+            length = start + function.Length;
+            if (length > instructions.Length) Array.Resize(ref instructions, Math.Max(length, instructions.Length * 2));
+            MemoryMarshal.Cast<byte, Instruction>(file.Elf.Contents(function.Section).Span).Slice(function.Start, function.Length).CopyTo(instructions.AsSpan(start));
             foreach (var line in function.Lines)
                 lines.Add(new LineInfo(start + (int)(line.Offset / Instruction.Size) - function.Start, line.File, line.Line, line.Column, line.Text));
-            foreach (var fixup in function.Fixups) Patch(instructions, start + fixup.Slot, fixup, layout, poisoned);
+            foreach (var fixup in function.Fixups) Patch(instructions, start + fixup.Slot, fixup, layout, ref poisoned);
         }
-        _linkedInObject += instructions.Count;
+        _linkedInObject += length;
+        if (length < instructions.Length) Array.Resize(ref instructions, length);
 
         return new ProgramSpec
         {
             Name = program.Name,
             Section = program.Section.Name,
             Type = ProgramTypes.FromSection(program.Section.Name, options.Types),
-            Instructions = instructions.DrainToImmutable(),
+            Instructions = ImmutableCollectionsMarshal.AsImmutableArray(instructions),
             Maps = [.. layout.Maps],
             Subprograms = [.. layout.Functions.Select((function, i) => new Subprogram(function.Name, layout.Starts[i], function.Length, i > 0 && function.IsGlobal, function.TypeId))],
             Lines = lines.DrainToImmutable(),
@@ -44,7 +48,7 @@ internal sealed class Linker(ObjectFile file, LoadOptions options)
             OwnInstructions = program.Length,
             Functions = options.Functions,
             Types = file.Btf,
-            Poisoned = poisoned.ToImmutable(),
+            Poisoned = poisoned,
         };
     }
 
@@ -56,7 +60,7 @@ internal sealed class Linker(ObjectFile file, LoadOptions options)
             throw new BpfException("UB1043", $"the object's programs, each with its subprograms, are larger than {Limits.InstructionsPerObject} instructions together.");
     }
 
-    private static void Patch(ImmutableArray<Instruction>.Builder code, int slot, Fixup fixup, Layout layout, ImmutableDictionary<int, string>.Builder poisoned)
+    private static void Patch(Instruction[] code, int slot, Fixup fixup, Layout layout, ref ImmutableDictionary<int, string> poisoned)
     {
         void Load(WideKind kind, int low, int high)
         {
@@ -87,7 +91,7 @@ internal sealed class Linker(ObjectFile file, LoadOptions options)
             case Fixup.OfPoison poison:
                 // A call has no callee: what stands in its place must at least be an instruction.
                 if (code[slot].Opcode == Call) code[slot] = new Instruction(MoveImmediate);
-                poisoned[slot] = poison.Reason;
+                poisoned = poisoned.SetItem(slot, poison.Reason);
                 break;
         }
     }

@@ -13,7 +13,7 @@ internal sealed class MapDefinitions(ObjectFile file, ElfSection section)
 
     private readonly BtfSpec _btf = file.Btf;
     private readonly Dictionary<int, int> _spinLocks = [];
-    private readonly ElfRelocation[] _relocations = [.. file.Relocations.GetValueOrDefault(section.Index, []).OrderBy(relocation => relocation.Offset)];
+    private readonly ElfRelocation[] _relocations = InOrder(file.Relocations.GetValueOrDefault(section.Index));
 
     /// <summary>Reads every definition of the section.</summary>
     /// <exception cref="BpfException">UB1301 to UB1309, UB1312 to UB1314.</exception>
@@ -203,6 +203,13 @@ internal sealed class MapDefinitions(ObjectFile file, ElfSection section)
             entries.Add(((int)(at / 8), target.Name));
         }
         return entries.DrainToImmutable();
+    }
+
+    private static ElfRelocation[] InOrder(ElfRelocation[]? relocations)
+    {
+        ElfRelocation[] sorted = [.. relocations ?? []];
+        Array.Sort(sorted, (a, b) => a.Offset.CompareTo(b.Offset));
+        return sorted;
     }
 
     private int FirstRelocationFrom(ulong offset)

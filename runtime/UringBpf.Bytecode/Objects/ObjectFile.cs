@@ -1,5 +1,4 @@
 using System.Buffers.Binary;
-using System.Collections.Immutable;
 using System.Text;
 
 namespace UringBpf.Bytecode;
@@ -7,7 +6,7 @@ namespace UringBpf.Bytecode;
 /// <summary>What every loading step reads: the ELF tables, the relocations, and the types.</summary>
 internal sealed class ObjectFile
 {
-    private ObjectFile(ElfImage elf, Dictionary<int, ImmutableArray<ElfRelocation>> relocations)
+    private ObjectFile(ElfImage elf, Dictionary<int, ElfRelocation[]> relocations)
     {
         Elf = elf;
         Relocations = relocations;
@@ -16,7 +15,7 @@ internal sealed class ObjectFile
     public ElfImage Elf { get; }
 
     /// <summary>Relocations by the index of the section they patch.</summary>
-    public Dictionary<int, ImmutableArray<ElfRelocation>> Relocations { get; }
+    public Dictionary<int, ElfRelocation[]> Relocations { get; }
 
     /// <summary>The object's types; empty without -g.</summary>
     public BtfSpec Btf { get; private set; } = BtfSpec.Empty;

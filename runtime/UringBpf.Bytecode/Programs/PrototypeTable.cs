@@ -1,4 +1,3 @@
-using System.Collections.Frozen;
 using System.Collections.Immutable;
 
 namespace UringBpf.Bytecode;
@@ -6,18 +5,18 @@ namespace UringBpf.Bytecode;
 /// <summary>The functions a program may call: found by number or by symbol name. Immutable and thread-safe.</summary>
 public sealed class PrototypeTable
 {
-    private readonly FrozenDictionary<int, FunctionPrototype> _helpers;
-    private readonly FrozenDictionary<int, FunctionPrototype> _kfuncs;
-    private readonly FrozenDictionary<string, FunctionPrototype> _kfuncsByName;
+    private readonly Dictionary<int, FunctionPrototype> _helpers;
+    private readonly Dictionary<int, FunctionPrototype> _kfuncs;
+    private readonly Dictionary<string, FunctionPrototype> _kfuncsByName;
 
     /// <summary>Makes a table.</summary>
     /// <exception cref="ArgumentException">Two helpers or two kfuncs share a number or a name.</exception>
     public PrototypeTable(IEnumerable<FunctionPrototype> functions)
     {
         All = [.. functions];
-        _helpers = All.Where(f => f.Kind == FunctionKind.Helper).ToFrozenDictionary(f => f.Id);
-        _kfuncs = All.Where(f => f.Kind == FunctionKind.Kfunc).ToFrozenDictionary(f => f.Id);
-        _kfuncsByName = All.Where(f => f.Kind == FunctionKind.Kfunc).ToFrozenDictionary(f => f.Name);
+        _helpers = All.Where(f => f.Kind == FunctionKind.Helper).ToDictionary(f => f.Id);
+        _kfuncs = All.Where(f => f.Kind == FunctionKind.Kfunc).ToDictionary(f => f.Id);
+        _kfuncsByName = All.Where(f => f.Kind == FunctionKind.Kfunc).ToDictionary(f => f.Name);
     }
 
     /// <summary>The built-in helpers and kfuncs.</summary>

@@ -14,11 +14,21 @@ namespace UringBpf.Runtime;
 /// <param name="TakesState">True when the last parameter is the execution state.</param>
 public sealed record FunctionImplementation(FunctionPrototype Prototype, MethodInfo Method, int Arity, bool TakesState)
 {
+    private nint _pointer;
+
     /// <summary>What engines call. Can't be changed on its own: <see cref="Pointer"/> belongs to it.</summary>
     public MethodInfo Method { get; } = Method;
 
     /// <summary>The method's address: what interpreters call.</summary>
-    public nint Pointer { get; } = Method.MethodHandle.GetFunctionPointer();
+    // Asked for when it is needed: the addresses of all functions would take a host milliseconds to start.
+    public nint Pointer => _pointer != 0 ? _pointer : _pointer = Method.MethodHandle.GetFunctionPointer();
+
+    /// <summary>True for the same prototype and method.</summary>
+    public bool Equals(FunctionImplementation? other) =>
+        other is not null && Prototype == other.Prototype && Method == other.Method && Arity == other.Arity && TakesState == other.TakesState;
+
+    /// <inheritdoc />
+    public override int GetHashCode() => Method.GetHashCode();
 }
 
 /// <summary>
@@ -34,11 +44,21 @@ public sealed class FunctionRegistry
     public FunctionRegistry(IEnumerable<FunctionImplementation> functions)
     {
         var all = functions.ToList();
-        foreach (var same in all.GroupBy(f => (f.Prototype.Kind, f.Prototype.Id)).Where(g => g.Count() > 1))
-            throw new BpfException("UB4204", $"the {same.Key.Kind} number {same.Key.Id} is used by {string.Join(" and ", same.Select(f => f.Prototype.Name))}.");
-        foreach (var same in all.GroupBy(f => (f.Prototype.Kind, f.Prototype.Name)).Where(g => g.Count() > 1))
-            throw new BpfException("UB4204", $"two functions of kind {same.Key.Kind} are named '{same.Key.Name}'.");
-        _implementations = all.ToDictionary(function => function.Prototype);
+        _implementations = [];
+        foreach (var kind in (FunctionKind[])[FunctionKind.Helper, FunctionKind.Kfunc])
+        {
+            var (byNumber, byName) = (new Dictionary<int, FunctionImplementation>(), new Dictionary<string, FunctionImplementation>());
+            foreach (var function in all)
+            {
+                var prototype = function.Prototype;
+                if (prototype.Kind != kind) continue;
+                if (!byNumber.TryAdd(prototype.Id, function))
+                    throw new BpfException("UB4204", $"the {kind} number {prototype.Id} is used by {byNumber[prototype.Id].Prototype.Name} and {prototype.Name}.");
+                if (!byName.TryAdd(prototype.Name, function))
+                    throw new BpfException("UB4204", $"two functions of kind {kind} are named '{prototype.Name}'.");
+            }
+        }
+        foreach (var function in all) _implementations.Add(function.Prototype, function);
         Prototypes = new PrototypeTable(_implementations.Keys);
     }
 

@@ -7,18 +7,25 @@ namespace UringBpf.Runtime;
 internal static unsafe class AddressSpace
 {
     private static readonly Lock s_gate = new();
-    private static readonly SortedList<nuint, (nuint End, bool IsFrozen)> s_ranges = [];
+    // By start. Few maps come and go, so a list does.
+    private static readonly List<Range> s_ranges = [];
+
+    private sealed record Range(ulong Start, ulong End, bool IsFrozen);
 
     /// <summary>Notes a map's memory.</summary>
     public static void Add(byte* start, ulong bytes, bool isFrozen)
     {
-        lock (s_gate) s_ranges.Add((nuint)start, ((nuint)start + (nuint)bytes, isFrozen));
+        lock (s_gate) s_ranges.Insert(After((ulong)start), new Range((ulong)start, (ulong)start + bytes, isFrozen));
     }
 
     /// <summary>Forgets it, before it is freed.</summary>
     public static void Remove(byte* start)
     {
-        lock (s_gate) s_ranges.Remove((nuint)start);
+        lock (s_gate)
+        {
+            var at = After((ulong)start) - 1;
+            if (at >= 0 && s_ranges[at].Start == (ulong)start) s_ranges.RemoveAt(at);
+        }
     }
 
     /// <summary>Bytes readable from an address on, 0 when it lies in no map. What it says holds until the run that asks
@@ -29,17 +36,23 @@ internal static unsafe class AddressSpace
     {
         lock (s_gate)
         {
-            // The last range that starts at or below the address.
-            int low = 0, high = s_ranges.Count;
-            while (low < high)
-            {
-                var middle = (low + high) / 2;
-                if (s_ranges.GetKeyAtIndex(middle) <= address) low = middle + 1;
-                else high = middle;
-            }
-            if (low == 0) return 0;
-            var (end, isFrozen) = s_ranges.GetValueAtIndex(low - 1);
-            return address < end && (isFrozen || !frozenOnly) ? end - address : 0;
+            var after = After(address);
+            if (after == 0) return 0;
+            var range = s_ranges[after - 1];
+            return address < range.End && (range.IsFrozen || !frozenOnly) ? range.End - address : 0;
         }
+    }
+
+    // The first range that starts above an address.
+    private static int After(ulong address)
+    {
+        int low = 0, high = s_ranges.Count;
+        while (low < high)
+        {
+            var middle = (low + high) / 2;
+            if (s_ranges[middle].Start <= address) low = middle + 1;
+            else high = middle;
+        }
+        return low;
     }
 }

@@ -153,13 +153,14 @@ internal sealed class ProgramShape
 
     private ImmutableArray<Subprogram> FindFunctions()
     {
-        var starts = new SortedSet<int> { 0 };
+        var isStart = new bool[Count];
+        isStart[0] = true;
         var names = new Dictionary<int, Subprogram>();
         foreach (var function in _spec.Subprograms)
         {
             if (function.Start < 0 || function.Start >= Count || !IsStart(function.Start))
                 throw _judge.Fatal(Rule.InvalidCallTarget, 0, $"function '{function.Name}' starts at {function.Start}, which is not an instruction.");
-            starts.Add(function.Start);
+            isStart[function.Start] = true;
             names[function.Start] = function;
         }
         for (var slot = 0; slot < Count; slot++)
@@ -169,16 +170,20 @@ internal sealed class ProgramShape
             var target = slot + 1L + _spec.Instructions[slot].Immediate;
             if (target < 0 || target >= Count || !IsStart((int)target))
                 throw _judge.Fatal(Rule.InvalidCallTarget, slot, $"the function at {target} is not in the program.");
-            starts.Add((int)target);
+            isStart[(int)target] = true;
+        }
+        var starts = new List<int>();
+        for (var slot = 0; slot < Count; slot++)
+        {
+            if (isStart[slot]) starts.Add(slot);
         }
         if (starts.Count > Limits.SubprogramsPerProgram)
             _judge.Reject(Rule.TooManySubprograms, 0, $"{starts.Count} functions: a program can have {Limits.SubprogramsPerProgram}.");
-        var ordered = starts.ToArray();
-        var functions = ImmutableArray.CreateBuilder<Subprogram>(ordered.Length);
-        for (var index = 0; index < ordered.Length; index++)
+        var functions = ImmutableArray.CreateBuilder<Subprogram>(starts.Count);
+        for (var index = 0; index < starts.Count; index++)
         {
-            var start = ordered[index];
-            var end = index + 1 < ordered.Length ? ordered[index + 1] : Count;
+            var start = starts[index];
+            var end = index + 1 < starts.Count ? starts[index + 1] : Count;
             var named = names.GetValueOrDefault(start);
             functions.Add(new Subprogram(named?.Name ?? (index == 0 ? _spec.Name : $"function_{start}"), start, end - start,
                 named?.IsGlobal ?? false, named?.TypeId ?? 0));
