@@ -40,7 +40,16 @@ public sealed unsafe partial class Ring
             var done = RunOnOwner(() =>
             {
                 if (_stopping) throw new BpfException("UB4503", "the ring is shut down.");
-                RegisterFiles(grants, table);
+                if (grants.ProvidedBuffers != 0) Provide(grants, table);
+                try
+                {
+                    RegisterFiles(grants, table);
+                }
+                catch
+                {
+                    FreeProvided(table);
+                    throw;
+                }
                 try
                 {
                     link = new HookLink(this, program, table, limits, emissionCapacity);
@@ -48,6 +57,7 @@ public sealed unsafe partial class Ring
                 catch (ObjectDisposedException)
                 {
                     for (var i = 0; i < table.FileCount; i++) ReleaseFile(table.Files[i]);
+                    FreeProvided(table);
                     throw;
                 }
                 _links.Add(link);
@@ -73,6 +83,23 @@ public sealed unsafe partial class Ring
                 if (!grants.Buffers[i].Writable) throw new BpfException("UB4502", $"{program.Name} writes to its buffers, and buffer {i} is granted read-only.");
             }
         }
+    }
+
+    private void Provide(Grants grants, GrantTable table)
+    {
+        if (grants.ProvidedBuffers is < 0 or > 32768 || (grants.ProvidedBuffers & (grants.ProvidedBuffers - 1)) != 0 || grants.ProvidedBufferBytes < 1 || (long)grants.ProvidedBuffers * grants.ProvidedBufferBytes > 1L << 31)
+            throw new BpfException("UB4511", $"{grants.ProvidedBuffers} provided buffers of {grants.ProvidedBufferBytes} bytes: their number is a power of two up to 32,768, and all are at most 2 GiB.");
+        if (grants.ReadOnlyBuffers) throw new BpfException("UB4511", "provided buffers can't be granted read-only.");
+        table.Provided = Register(grants.ProvidedBuffers, grants.ProvidedBufferBytes, incremental: false);
+        table.Holders = new ulong[grants.ProvidedBuffers];
+    }
+
+    private void FreeProvided(GrantTable table)
+    {
+        if (table.Provided is not { } provided) return;
+        Unregister(provided);
+        provided.Free();
+        table.Provided = null;
     }
 
     private void RegisterFiles(Grants grants, GrantTable table)
@@ -257,6 +284,7 @@ public sealed unsafe partial class Ring
     private void Decide(Chain* chain, int result, int verdict)
     {
         chain->Marks &= ~ChainMarks.Links;
+        if ((chain->Marks & ChainMarks.Provided) != 0) KeepOrRecycle(chain);
         if ((chain->Marks & ChainMarks.Cancels) != 0) CancelRequested(chain);
         if (verdict < 0) End(chain, verdict, verdict);
         else if (verdict == Verdict.Pass || chain->InFlight == 0) End(chain, result, Verdict.Pass);
@@ -280,6 +308,7 @@ public sealed unsafe partial class Ring
             program = HookVersion.ProgramAt(chain->Hook, extra->Program);
         }
         if ((marks & OperationMarks.Settles) != 0) result = Settle(chain, operation, result, flags);
+        if ((flags & CqeFlags.Buffer) != 0) ShowProvided(chain, operation, (int)((uint)flags >> 16));
         if ((flags & CqeFlags.More) == 0 && (marks & (OperationMarks.Linked | OperationMarks.Draining)) != 0) CompleteOrdered(chain, operation, result);
         return result;
     }
@@ -323,9 +352,9 @@ public sealed unsafe partial class Ring
     {
         switch (operation->Opcode)
         {
-            case IoUringOp.OpenAt:
+            case IoUringOp.OpenAt or IoUringOp.Accept or IoUringOp.Socket:
                 var opened = 1u << (operation->Target - HookLink.Of(chain).Grants.FileCount);
-                operation->File = operation->Target;
+                if (operation->Opcode != IoUringOp.Accept) operation->File = operation->Target;
                 chain->BusyFiles &= ~opened;
                 if (result < 0) break;
                 chain->OpenFiles |= opened;
@@ -336,13 +365,57 @@ public sealed unsafe partial class Ring
                 // A close that was cancelled has not closed: the chain's end will.
                 if (result < 0) chain->OpenFiles |= closed;
                 break;
-            case IoUringOp.Read or IoUringOp.Write or IoUringOp.Send or IoUringOp.Recv:
+            case IoUringOp.Read or IoUringOp.Write or IoUringOp.Send or IoUringOp.Recv or IoUringOp.SendZc or IoUringOp.Splice:
                 if (result > 0) chain->Bytes += (uint)result;
                 if ((flags & CqeFlags.More) == 0) chain->Reserved -= operation->Length;
                 break;
         }
         return result;
     }
+
+    // The buffer that data came in is the hook's until it returns.
+    private static void ShowProvided(Chain* chain, Operation* operation, int id)
+    {
+        var link = HookLink.Of(chain);
+        if (link.Grants.Provided is not { } provided || (uint)id >= (uint)provided.Count) return;
+        // No hook will see it.
+        if (chain->Steps >= chain->StepLimit)
+        {
+            provided.Return(id);
+            return;
+        }
+        link.Grants.Holders[id] = chain->Id;
+        chain->ProvidedId = id;
+        chain->Holds = false;
+        chain->Marks |= ChainMarks.Provided;
+        operation->Data = provided.Memory(id);
+        operation->Buffer = (uint)(link.Grants.BufferCount + link.Limits.OwnBuffers + id);
+    }
+
+    private static void KeepOrRecycle(Chain* chain)
+    {
+        chain->Marks &= ~ChainMarks.Provided;
+        if (chain->Holds) chain->Held++;
+        else HookLink.Of(chain).Recycle(chain->ProvidedId);
+    }
+
+    /// <summary>Marks a chain's operations on a file slot, or all of them; they are cancelled when the hook has returned.</summary>
+    internal int RequestCancel(Chain* chain, int file, bool all)
+    {
+        var found = false;
+        for (var i = 0; i < chain->InFlight; i++)
+        {
+            var operation = _operations[chain->Operations[i]];
+            if (!all && operation->File != file) continue;
+            operation->Marks |= OperationMarks.CancelRequested;
+            found = true;
+        }
+        if (found) chain->Marks |= ChainMarks.Cancels;
+        return found ? 0 : -Errno.NoEnt;
+    }
+
+    /// <summary>A slot of the file table becomes the host's.</summary>
+    internal void TakeOver(int slot) => _hostSlots.Add(slot);
 
     /// <summary>Marks a chain's operations with that user_data; they are cancelled when the hook has returned.</summary>
     internal int RequestCancel(Chain* chain, ulong userData)
@@ -466,6 +539,7 @@ public sealed unsafe partial class Ring
             if (chain->Files[i] >= 0) _freeFileSlots.Push(chain->Files[i]);
         }
         if (chain->Memory != null) link.FreeMemory.Push((nint)chain->Memory);
+        if (chain->Held > 0) link.RecycleAll(chain->Id);
         if (chain->Previous != null) chain->Previous->Next = chain->Next;
         else link.FirstChain = chain->Next;
         if (chain->Next != null) chain->Next->Previous = chain->Previous;
@@ -476,6 +550,13 @@ public sealed unsafe partial class Ring
         link.Release(chain->Hook);
         link.FreeChains.Push((nint)chain);
 
+        if (host < 0)
+        {
+            link.MessageChains--;
+            if (link.Detaching) FinishDetached();
+            else Deliver(link);
+            return;
+        }
         var waiter = _chainWaiting[host]!;
         _chainWaiting[host] = null;
         _chainWaitingFree.Push(host);
@@ -513,6 +594,7 @@ public sealed unsafe partial class Ring
         {
             _links.Remove(link);
             for (var i = 0; i < link.Grants.FileCount; i++) ReleaseFile(link.Grants.Files[i]);
+            FreeProvided(link.Grants);
             link.Free();
             if (_detaching.Remove(link, out var freed)) freed.SetResult();
         }
@@ -520,7 +602,10 @@ public sealed unsafe partial class Ring
 
     private void FailChains(HookLink link, Exception error)
     {
-        for (var chain = link.FirstChain; chain != null; chain = chain->Next) _chainWaiting[chain->Host]?.Fail(error);
+        for (var chain = link.FirstChain; chain != null; chain = chain->Next)
+        {
+            if (chain->Host >= 0) _chainWaiting[chain->Host]?.Fail(error);
+        }
         if (_detaching.Remove(link, out var freed)) freed.SetException(error);
     }
 }

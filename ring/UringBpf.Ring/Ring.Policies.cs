@@ -94,16 +94,17 @@ public sealed unsafe partial class Ring
         submission->Opcode = (uint)op.Opcode;
         submission->Flags = op.OpFlags;
         submission->Length = op.Length;
-        submission->Offset = op.Offset;
+        // Sockets are made for and connected to a granted address: its index.
+        submission->Offset = op.Opcode is IoUringOp.Socket or IoUringOp.Connect ? op.Path : op.Offset;
         submission->UserData = op.UserData;
-        var opens = op.Opcode is IoUringOp.OpenAt or IoUringOp.StatX;
-        submission->File = op.Opcode is IoUringOp.Nop or IoUringOp.Timeout || opens ? -1 : op.File;
-        submission->Target = op.Opcode is IoUringOp.OpenAt or IoUringOp.Accept ? op.Target : -1;
-        submission->Directory = opens ? op.Directory : UringOp.NoDirectory;
+        var named = op.Opcode is IoUringOp.OpenAt or IoUringOp.StatX or IoUringOp.UnlinkAt or IoUringOp.MkdirAt;
+        submission->File = op.Opcode is IoUringOp.Nop or IoUringOp.Timeout or IoUringOp.Socket || named ? -1 : op.File;
+        submission->Target = op.Opcode is IoUringOp.OpenAt or IoUringOp.Accept or IoUringOp.Socket or IoUringOp.Splice ? op.Target : -1;
+        submission->Directory = named ? op.Directory : UringOp.NoDirectory;
         submission->Buffer = op.Buffer;
         submission->Origin = UringSubmission.ByHook;
         submission->Chain = chain->Id;
-        return Judge(chain, link.Policies, op.Opcode, opens ? (byte*)entry->Address : null, null);
+        return Judge(chain, link.Policies, op.Opcode, named ? (byte*)entry->Address : null, null);
     }
 
     /// <summary>Judges an operation of the host: 0 or -errno.</summary>

@@ -209,10 +209,23 @@ internal abstract unsafe class EmulatedBackend : RingBackend
     /// <summary>An operation that was taken back ends; override where a pool thread may still look at it.</summary>
     protected virtual void FinishStopped(EmulatedOperation operation) => Finish(operation, -Errno.Canceled);
 
-    protected void Post(in Sqe entry, int result)
+    /// <summary>A completion of an operation that goes on.</summary>
+    protected void PostMore(EmulatedOperation operation, int result) => Post(operation.Entry, result, CqeFlags.More);
+
+    /// <summary>A timer that has run out: true when it runs again, as often as its entry says (0: without limit).</summary>
+    protected static bool Repeats(ref Sqe entry)
+    {
+        if ((entry.OpFlags & TimerRepeats) == 0) return false;
+        return entry.Offset == 0 || --entry.Offset > 0;
+    }
+
+    /// <summary>IORING_TIMEOUT_MULTISHOT.</summary>
+    protected const uint TimerRepeats = 64;
+
+    protected void Post(in Sqe entry, int result, CqeFlags flags = CqeFlags.None)
     {
         if (result >= 0 && (entry.Flags & SqeFlags.CqeSkipSuccess) != 0) return;
-        var cqe = new Cqe { UserData = entry.UserData, Result = result };
+        var cqe = new Cqe { UserData = entry.UserData, Result = result, Flags = flags };
         // Those that wait go first.
         if (_overflow.Count > 0 || Completions == CqEntries || ForceOverflow()) _overflow.Enqueue(cqe);
         else Publish(cqe);

@@ -14,6 +14,16 @@ internal class EmulatedOperation
     /// <summary>Next in the list it is in: free ones, or those that pool threads have done.</summary>
     public EmulatedOperation? Next;
 
+    /// <summary>Of a timer: how long it runs, in nanoseconds.</summary>
+    public long Duration;
+
+    /// <summary>Takes down how long a timer runs, cut to what a clock can count.</summary>
+    public long Period(in IoUring.Timespec time)
+    {
+        const long longest = long.MaxValue / 4;
+        return Duration = time.Seconds > longest / 1_000_000_000 ? longest : time.Seconds * 1_000_000_000 + time.Nanoseconds;
+    }
+
     /// <summary>Ready for another entry.</summary>
     public virtual void Begin(in Sqe entry)
     {

@@ -185,8 +185,8 @@ internal sealed class PortableBackend : EmulatedBackend
     private unsafe void StartTimer(PortableOperation operation)
     {
         ref var entry = ref operation.Entry;
-        // Relative time, no count of completions, no repetition: what the ring uses.
-        if (entry.OpFlags != 0 || entry.Offset != 0 || entry.Length != 1)
+        // Relative time, no count of completions unless it repeats: what the ring uses.
+        if ((entry.OpFlags & ~TimerRepeats) != 0 || entry.OpFlags == 0 && entry.Offset != 0 || entry.Length != 1)
         {
             Finish(operation, -Errno.OpNotSupp);
             return;
@@ -197,8 +197,7 @@ internal sealed class PortableBackend : EmulatedBackend
             Finish(operation, -Errno.Inval);
             return;
         }
-        const long longest = long.MaxValue / 4;
-        operation.Due = Now + (time.Seconds > longest / 1_000_000_000 ? longest : time.Seconds * 1_000_000_000 + time.Nanoseconds);
+        operation.Due = Now + operation.Period(time);
         operation.Order = _order++;
         _timers.Add(operation);
     }
@@ -211,7 +210,15 @@ internal sealed class PortableBackend : EmulatedBackend
         {
             var timer = _timers.First;
             _timers.Remove(timer);
-            Finish(timer, -Errno.Time);
+            if (!Repeats(ref timer.Entry))
+            {
+                Finish(timer, -Errno.Time);
+                continue;
+            }
+            PostMore(timer, -Errno.Time);
+            // What was missed is not made up for.
+            timer.Due = Math.Max(timer.Due, now - timer.Duration) + timer.Duration;
+            _timers.Add(timer);
         }
         return expired;
     }

@@ -174,6 +174,13 @@ internal sealed unsafe class SimulatedBackend : EmulatedBackend
         var fault = Fault(operation.Entry.Opcode);
         var result = fault != 0 ? fault : _machine.Run(operation);
         if (result == SimulatedMachine.Later) return;
+        if (operation.Entry.Opcode == IoUringOp.Timeout && Repeats(ref operation.Entry))
+        {
+            Trace("again", operation, result, null);
+            PostMore(operation, result);
+            ScheduleAt(operation, Math.Max(operation.Due, _now - operation.Duration) + operation.Duration);
+            return;
+        }
         Trace("done", operation, result, fault != 0 ? "injected" : null);
         Finish(operation, result);
     }
@@ -196,14 +203,13 @@ internal sealed unsafe class SimulatedBackend : EmulatedBackend
     {
         ref var entry = ref operation.Entry;
         var time = *(IoUring.Timespec*)entry.Address;
-        var refused = entry.OpFlags != 0 || entry.Offset != 0 || entry.Length != 1 ? -Errno.OpNotSupp : time.Seconds < 0 || time.Nanoseconds < 0 ? -Errno.Inval : 0;
+        var refused = (entry.OpFlags & ~TimerRepeats) != 0 || entry.OpFlags == 0 && entry.Offset != 0 || entry.Length != 1 ? -Errno.OpNotSupp : time.Seconds < 0 || time.Nanoseconds < 0 ? -Errno.Inval : 0;
         if (refused != 0)
         {
             Finish(operation, refused);
             return;
         }
-        const long longest = long.MaxValue / 4;
-        ScheduleAt(operation, _now + (time.Seconds > longest / 1_000_000_000 ? longest : time.Seconds * 1_000_000_000 + time.Nanoseconds));
+        ScheduleAt(operation, _now + operation.Period(time));
         Trace("start", operation, null, null);
     }
 

@@ -24,6 +24,8 @@ internal enum ChainMarks : byte
     Links = 2,
     /// <summary>Operations wait for their turn: see <see cref="Chain.Waiting"/>.</summary>
     Waits = 4,
+    /// <summary>A provided buffer is shown to the hook: it is recycled when the hook returns, unless it holds it.</summary>
+    Provided = 8,
 }
 
 /// <summary>
@@ -79,6 +81,11 @@ internal unsafe struct Chain
     public int FirstWaiting, LastWaiting;
     /// <summary>Operations that wait for a drain, those linked to them included.</summary>
     public int Waiting;
+    /// <summary>With <see cref="ChainMarks.Provided"/>: the buffer's id, and whether the hook has asked to hold it.</summary>
+    public int ProvidedId;
+    public bool Holds;
+    /// <summary>Provided buffers it holds.</summary>
+    public int Held;
     /// <summary>Operations in flight that drain: what was submitted after them waits.</summary>
     public int Draining;
 }
@@ -90,6 +97,15 @@ internal unsafe struct GrantedBuffer
     public byte* Address;
     public ulong Length;
     public bool Writable;
+}
+
+/// <summary>A socket address granted to a hook.</summary>
+[StructLayout(LayoutKind.Sequential)]
+internal unsafe struct GrantedAddress
+{
+    public byte* Bytes;
+    public uint Length;
+    public ushort Family;
 }
 
 /// <summary>What a path or directory grant allows.</summary>
@@ -163,7 +179,19 @@ public readonly record struct ChainResult(ulong Chain, int Result, int Verdict, 
 /// <param name="Step">The step in which it was emitted.</param>
 /// <param name="UserData">What the hook gave.</param>
 /// <param name="Value">What the hook gave.</param>
-public readonly record struct Emission(ulong Chain, uint Step, ulong UserData, ulong Value);
+public readonly record struct Emission(ulong Chain, uint Step, ulong UserData, ulong Value)
+{
+    private readonly int _file;
+
+    /// <summary>A file that the hook handed over (uring_handover): its slot in the ring's file table, the host's from now on; for
+    /// <see cref="Ring.InstallAsync"/>, <see cref="Ring.CloseDirectAsync"/> and entries with <see cref="SqeFlags.FixedFile"/>. Else -1.
+    /// UserData is then the chain's slot, Value the result of the completion.</summary>
+    public int File
+    {
+        get => _file - 1;
+        init => _file = value + 1;
+    }
+}
 
 /// <summary>What a chain may use. Exceeding one gives the hook an errno, or ends the chain.</summary>
 public sealed record ChainLimits
@@ -181,12 +209,16 @@ public sealed record ChainLimits
     public int OwnBuffers { get; init; }
     /// <summary>Bytes of each own buffer. Default 65,536.</summary>
     public int OwnBufferBytes { get; init; } = 65_536;
+    /// <summary>Chains that messages have started and that have not ended: further messages wait, and so many more are refused (-ENOSPC).
+    /// Default 64.</summary>
+    public int MaxMessageChains { get; init; } = 64;
 
     internal void Validate()
     {
         if (OwnFiles is < 0 or > Chain.MaxOwnFiles) throw new BpfException("UB4511", $"OwnFiles is {OwnFiles}: a chain has 0 to {Chain.MaxOwnFiles} file slots of its own.");
         if (OwnBuffers is < 0 or > 4096 || OwnBufferBytes < 0 || (long)OwnBuffers * OwnBufferBytes > 1L << 31)
             throw new BpfException("UB4511", $"{OwnBuffers} own buffers of {OwnBufferBytes} bytes: at most 4,096 buffers and 2 GiB for each chain.");
+        if (MaxMessageChains is < 1 or > 1 << 20) throw new BpfException("UB4511", $"MaxMessageChains is {MaxMessageChains}: 1 to {1 << 20}.");
         if (MaxInFlight < 1) throw new BpfException("UB4511", $"MaxInFlight is {MaxInFlight}: a chain needs at least one operation.");
     }
 }

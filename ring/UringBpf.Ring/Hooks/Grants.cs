@@ -31,6 +31,19 @@ public sealed record Grants
     /// <summary>True when buffers may only be read by the hook's own code; programs that write to them are refused at attach.</summary>
     public bool ReadOnlyBuffers { get; init; }
 
+    /// <summary>Addresses: what a hook makes sockets for and connects them to, by index; TCP and other streams.</summary>
+    public ImmutableArray<System.Net.EndPoint> Addresses { get; init; } = [];
+
+    /// <summary>Hooks that this one may send messages to (uring_message), on this ring or others.</summary>
+    public ImmutableArray<HookLink> Targets { get; init; } = [];
+
+    /// <summary>Buffers that receives pick from when data has arrived (<see cref="BufferRing"/>), numbered after the chain's own: a power of two,
+    /// at most 32,768. Kernel back end only. Default 0: none.</summary>
+    public int ProvidedBuffers { get; init; }
+
+    /// <summary>Bytes of each provided buffer. Default 4096.</summary>
+    public int ProvidedBufferBytes { get; init; } = 4096;
+
     /// <summary>Programs besides the attachment's own that a submission may name: to run when it completes, or as an operation. Of type
     /// completion; the attachment keeps them alive.</summary>
     public ImmutableArray<Runtime.BpfProgram> Programs { get; init; } = [];
@@ -60,6 +73,17 @@ internal sealed unsafe class GrantTable : IDisposable
                 var bytes = grants.Buffers[i];
                 if (bytes <= 0) throw new BpfException("UB4511", $"buffer {i} has {bytes} bytes: a granted buffer has at least one.");
                 Buffers[i] = new GrantedBuffer { Address = (byte*)Allocate((nuint)bytes, pageBytes), Length = (ulong)bytes, Writable = !grants.ReadOnlyBuffers };
+            }
+
+            AddressCount = grants.Addresses.Length;
+            Addresses = (GrantedAddress*)Allocate((nuint)(AddressCount * sizeof(GrantedAddress)), 8);
+            for (var i = 0; i < AddressCount; i++)
+            {
+                // .NET lays socket addresses out as the system does; the family comes first.
+                var address = grants.Addresses[i].Serialize();
+                var copy = (byte*)Allocate((nuint)address.Size, 8);
+                address.Buffer.Span[..address.Size].CopyTo(new Span<byte>(copy, address.Size));
+                Addresses[i] = new GrantedAddress { Bytes = copy, Length = (uint)address.Size, Family = *(ushort*)copy };
             }
 
             PathCount = grants.Paths.Length;
@@ -92,6 +116,7 @@ internal sealed unsafe class GrantTable : IDisposable
             }
             AllowWrite = grants.AllowWrite;
             Programs = grants.Programs.IsDefault ? [] : grants.Programs;
+            Targets = grants.Targets.IsDefault ? [] : [.. grants.Targets];
             FileCount = grants.Files.Length;
             Files = (int*)Allocate((nuint)(FileCount * sizeof(int)), 4);
         }
@@ -114,6 +139,13 @@ internal sealed unsafe class GrantTable : IDisposable
     public ulong AllowedOperations { get; }
     public bool AllowWrite { get; }
     public ImmutableArray<Runtime.BpfProgram> Programs { get; }
+    public GrantedAddress* Addresses { get; }
+    public int AddressCount { get; }
+    public HookLink[] Targets { get; }
+    /// <summary>The attachment's provided buffers, or null; the ring's thread registers and frees them.</summary>
+    public BufferRing? Provided { get; set; }
+    /// <summary>Of each provided buffer the chain that was shown it or holds it, or 0.</summary>
+    public ulong[] Holders { get; set; } = [];
 
     public void Dispose()
     {

@@ -7,7 +7,7 @@ namespace UringBpf.Ring;
 /// What a hook's kfuncs do: the ring's side of <see cref="HookHost"/>. Every slot, bound and limit is checked here, for
 /// hooks and for the first operation of a chain alike. Ring's thread only; nothing is allocated.
 /// </summary>
-internal static unsafe class HookCalls
+internal static unsafe partial class HookCalls
 {
     /// <summary>The functions, in native memory for the life of the process.</summary>
     public static HookHost* Table { get; } = Create();
@@ -26,6 +26,8 @@ internal static unsafe class HookCalls
         table->Fork = &Fork;
         table->Join = &Join;
         table->Message = &Message;
+        table->CancelFile = &CancelFile;
+        table->CancelAll = &CancelAll;
         return table;
     }
 
@@ -41,8 +43,12 @@ internal static unsafe class HookCalls
     public static int Submit(Chain* chain, UringOp op)
     {
         if (chain->Phase != ChainPhase.Live) return -Errno.Canceled;
-        const UringOpFlags known = UringOpFlags.PathInBuffer | UringOpFlags.Link | UringOpFlags.HardLink | UringOpFlags.Drain | UringOpFlags.NamesProgram;
+        const UringOpFlags known = UringOpFlags.PathInBuffer | UringOpFlags.Link | UringOpFlags.HardLink | UringOpFlags.Drain | UringOpFlags.NamesProgram
+            | UringOpFlags.Multishot | UringOpFlags.ProvidedBuffer;
         if (!op.ReservedIsZero || (op.Flags & ~known) != 0) return -Errno.Inval;
+        // One that completes again and again has no end to be linked to; it is known where it can be had.
+        if ((op.Flags & UringOpFlags.Multishot) != 0 && ((op.Flags & (UringOpFlags.Link | UringOpFlags.HardLink)) != 0 || !KnowsMultishot(op))) return -Errno.Inval;
+        if ((op.Flags & UringOpFlags.ProvidedBuffer) != 0 && op.Opcode != IoUringOp.Recv) return -Errno.Inval;
         if (!OperationSet.Has(op.Opcode)) return -Errno.OpNotSupp;
         var hook = chain->Hook;
         if ((hook->AllowedOperations & OperationSet.Bit(op.Opcode)) == 0) return -Errno.Access;
@@ -69,8 +75,16 @@ internal static unsafe class HookCalls
             IoUringOp.OpenAt => PrepareOpen(chain, link, operation, entry, op),
             IoUringOp.Close => PrepareClose(chain, link, operation, entry, op),
             IoUringOp.StatX => PrepareStat(chain, link, operation, entry, op),
-            IoUringOp.Timeout => PrepareTimeout(ring, operation, entry, op.Offset),
-            IoUringOp.Send or IoUringOp.Recv => PrepareTransfer(chain, link, operation, entry, op),
+            IoUringOp.Timeout => PrepareTimeout(ring, operation, entry, op),
+            IoUringOp.Recv when (op.Flags & UringOpFlags.ProvidedBuffer) != 0 => PrepareProvided(chain, link, operation, entry, op),
+            IoUringOp.Send or IoUringOp.Recv or IoUringOp.SendZc => PrepareTransfer(chain, link, operation, entry, op),
+            IoUringOp.Socket => PrepareSocket(chain, link, operation, entry, op),
+            IoUringOp.Connect => PrepareConnect(chain, link, operation, entry, op),
+            IoUringOp.Accept => PrepareAccept(chain, link, operation, entry, op),
+            IoUringOp.PollAdd => PreparePoll(chain, link, operation, entry, op),
+            IoUringOp.Splice => PrepareSplice(chain, link, operation, entry, op),
+            IoUringOp.FTruncate or IoUringOp.FAllocate or IoUringOp.FAdvise => PrepareRange(chain, link, operation, entry, op),
+            IoUringOp.UnlinkAt or IoUringOp.MkdirAt => PrepareName(chain, link, operation, entry, op),
             IoUringOp.Shutdown => PrepareShutdown(chain, link, operation, entry, op),
             IoUringOp.Program => PrepareProgram(chain, link, ring, operation, entry, op),
             _ => -Errno.OpNotSupp,
@@ -117,6 +131,22 @@ internal static unsafe class HookCalls
         return 0;
     }
 
+    /// <summary>A message begins a chain: its hook runs as for a completion of MSG_RING.</summary>
+    public static int Receive(Chain* chain, ulong userData)
+    {
+        var ring = HookLink.Of(chain).Ring;
+        var operation = ring.Operations.Take(OperationOwner.Chain);
+        if (operation == null) return -Errno.Busy;
+        var entry = ring.Reserve(operation);
+        operation->Opcode = IoUringOp.MsgRing;
+        operation->UserData = userData;
+        entry->Opcode = IoUringOp.Nop;
+        entry->Fd = -1;
+        Ring.Link(chain, operation);
+        ring.Send(operation, entry);
+        return 0;
+    }
+
     private static int PrepareNop(Operation* operation, Sqe* entry, in UringOp op)
     {
         // IORING_NOP_INJECT_RESULT: completes with Length as its result. For tests of hooks against the real kernel.
@@ -134,7 +164,7 @@ internal static unsafe class HookCalls
         // RWF_SYNC and RWF_APPEND change neither.
         const uint socketFlags = 0x02 /* MSG_PEEK */ | 0x40 /* MSG_DONTWAIT */ | 0x100 /* MSG_WAITALL */ | 0x4000 /* MSG_NOSIGNAL */ | 0x8000 /* MSG_MORE */;
         const uint fileFlags = 0x02 | 0x04 | 0x08 | 0x10, noSignal = 0x4000;
-        var socket = op.Opcode is IoUringOp.Send or IoUringOp.Recv;
+        var socket = op.Opcode is IoUringOp.Send or IoUringOp.Recv or IoUringOp.SendZc;
         if ((op.OpFlags & ~(socket ? socketFlags : fileFlags)) != 0) return -Errno.Inval;
         if (!ResolveFile(chain, link, op.File, out var slot)) return -Errno.BadF;
         var address = ResolveBuffer(chain, link, op.Buffer, op.BufferOffset, op.Length, out var writable);
@@ -156,7 +186,7 @@ internal static unsafe class HookCalls
         entry->Address = (ulong)address;
         entry->Length = op.Length;
         // A peer that went away is a result, never a signal to the whole process.
-        entry->OpFlags = op.Opcode == IoUringOp.Send ? op.OpFlags | noSignal : op.OpFlags;
+        entry->OpFlags = op.Opcode is IoUringOp.Send or IoUringOp.SendZc ? op.OpFlags | noSignal : op.OpFlags;
         entry->Offset = socket ? 0 : op.Offset;
         return 0;
     }
@@ -209,23 +239,15 @@ internal static unsafe class HookCalls
         const uint known = accessMode | create | truncate | append | nonBlock | noControllingTerminal | directory | noFollow | direct | synchronous | noAccessTime | exclusive;
         const ulong resolveBeneath = 0x08, resolveNoMagicLinks = 0x02;
 
-        var own = op.Target - link.Grants.FileCount;
-        if (own < 0 || own >= link.Limits.OwnFiles) return -Errno.BadF;
-        if ((chain->BusyFiles >> own & 1) != 0) return -Errno.Busy;
+        var checkedTarget = CheckTarget(chain, link, op.Target);
+        if (checkedTarget < 0) return checkedTarget;
         if ((op.OpFlags & ~known) != 0) return -Errno.Inval;
         var writes = (op.OpFlags & accessMode) != 0 || (op.OpFlags & (create | truncate | append)) != 0;
         if (writes && !link.Grants.AllowWrite) return -Errno.Access;
         var result = ResolvePath(chain, link, operation, op, out var path, out var directoryFd, out var beneath);
         if (result < 0) return result;
-        if (chain->Files[own] < 0)
-        {
-            var slot = link.Ring.TakeFileSlot();
-            if (slot < 0) return -Errno.MFile;
-            chain->Files[own] = slot;
-        }
-        chain->BusyFiles |= 1u << own;
-        operation->Target = (short)op.Target;
-        operation->Marks |= OperationMarks.Settles;
+        result = TakeTarget(chain, link, operation, entry, op.Target);
+        if (result < 0) return result;
         // O_NONBLOCK: opening a FIFO must not park a worker thread; regular files do not know it. No close-on-exec: a
         // direct descriptor is no entry of the process's table.
         var how = &link.Ring.Operations.Extra(operation)->How;
@@ -240,7 +262,6 @@ internal static unsafe class HookCalls
         entry->Address = (ulong)path;
         entry->Length = (uint)sizeof(IoUring.OpenHow);
         entry->Offset = (ulong)how;
-        entry->FileIndex = (uint)chain->Files[own] + 1;
         return 0;
     }
 
@@ -263,14 +284,21 @@ internal static unsafe class HookCalls
         return 0;
     }
 
-    private static int PrepareTimeout(Ring ring, Operation* operation, Sqe* entry, ulong nanoseconds)
+    private static int PrepareTimeout(Ring ring, Operation* operation, Sqe* entry, in UringOp op)
     {
         const ulong second = 1_000_000_000;
-        if (nanoseconds > long.MaxValue) return -Errno.Inval;
+        const uint multishot = 64;
+        // Only what repeats has a count of completions (0: no limit).
+        if (op.Offset > long.MaxValue || op.OpFlags != 0 || (op.Flags & UringOpFlags.Multishot) == 0 && op.Length != 0) return -Errno.Inval;
+        // A timer that runs out at once, again and again, would leave the ring no time for anything else.
+        if ((op.Flags & UringOpFlags.Multishot) != 0 && op.Offset < ShortestPeriod) return -Errno.Inval;
         var time = &ring.Operations.Extra(operation)->Time;
-        *time = new IoUring.Timespec { Seconds = (long)(nanoseconds / second), Nanoseconds = (long)(nanoseconds % second) };
+        *time = new IoUring.Timespec { Seconds = (long)(op.Offset / second), Nanoseconds = (long)(op.Offset % second) };
         entry->Address = (ulong)time;
         entry->Length = 1;
+        if ((op.Flags & UringOpFlags.Multishot) == 0) return 0;
+        entry->OpFlags = multishot;
+        entry->Offset = op.Length;
         return 0;
     }
 
@@ -303,7 +331,8 @@ internal static unsafe class HookCalls
         }
         var own = index - (uint)link.Grants.BufferCount;
         var bytes = (ulong)link.Limits.OwnBufferBytes;
-        if (own >= (uint)link.Limits.OwnBuffers || offset > bytes || length > bytes - offset) return null;
+        if (own >= (uint)link.Limits.OwnBuffers) return ResolveProvided(chain, link, own - (uint)link.Limits.OwnBuffers, offset, length, out writable);
+        if (offset > bytes || length > bytes - offset) return null;
         writable = true;
         return chain->Memory + own * bytes + offset;
     }
@@ -390,13 +419,4 @@ internal static unsafe class HookCalls
         if (counter >= Chain.JoinCounters || chain->Counters[counter] == 0) return -Errno.Inval;
         return (int)--chain->Counters[counter];
     }
-
-    // Provided buffers, handing files over and messages are not part of this back end's first operations.
-    private static int HoldBuffer(ExecutionState* state) => -Errno.OpNotSupp;
-
-    private static int ReleaseBuffer(ExecutionState* state, uint buffer) => -Errno.OpNotSupp;
-
-    private static int Handover(ExecutionState* state, uint slot) => -Errno.OpNotSupp;
-
-    private static int Message(ExecutionState* state, uint target, ulong userData, ulong value) => -Errno.OpNotSupp;
 }

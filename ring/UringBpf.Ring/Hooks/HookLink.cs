@@ -12,6 +12,7 @@ public sealed unsafe class HookLink : IAsyncDisposable
 {
     private readonly Ring _ring;
     private readonly EmissionQueue _emissions;
+    private readonly MessageQueue _messages;
     private GCHandle _self;
     private readonly Lazy<Task> _detached;
 
@@ -23,6 +24,8 @@ public sealed unsafe class HookLink : IAsyncDisposable
     internal int LiveChains;
     internal bool Detaching;
     internal PolicyLink[] Policies = [];
+    /// <summary>Chains that messages started.</summary>
+    internal int MessageChains;
     internal readonly Stack<nint> FreeMemory = new();
     internal readonly Stack<nint> FreeChains = new();
     /// <summary>Blocks of chains' own buffers that are not freed, in use or not.</summary>
@@ -34,6 +37,7 @@ public sealed unsafe class HookLink : IAsyncDisposable
         Grants = grants;
         Limits = limits;
         _emissions = new EmissionQueue(emissionCapacity);
+        _messages = new MessageQueue(this, limits.MaxMessageChains);
         _detached = new Lazy<Task>(() => ring.DetachAsync(this));
         _self = GCHandle.Alloc(this);
         try
@@ -122,6 +126,28 @@ public sealed unsafe class HookLink : IAsyncDisposable
 
     internal Task RequestDetach() => _detached.Value;
 
+    /// <summary>Any thread: a message for this hook.</summary>
+    internal int Send(ulong userData, ulong value) => _messages.Send(userData, value);
+
+    internal void AwaitTurn() => _messages.AwaitTurn();
+
+    internal bool TryReceive(out ulong userData, out ulong value) => _messages.TryReceive(out userData, out value);
+
+    /// <summary>A provided buffer goes back to the kernel.</summary>
+    internal void Recycle(int id)
+    {
+        Grants.Holders[id] = 0;
+        Grants.Provided!.Return(id);
+    }
+
+    internal void RecycleAll(ulong chain)
+    {
+        for (var id = 0; id < Grants.Holders.Length; id++)
+        {
+            if (Grants.Holders[id] == chain) Recycle(id);
+        }
+    }
+
     internal bool Emit(in Emission emission) => _emissions.TryEnqueue(emission);
 
     internal static HookLink Of(Chain* chain) => System.Runtime.CompilerServices.Unsafe.As<HookLink>(GCHandle.FromIntPtr(chain->Hook->Link).Target!);
@@ -150,6 +176,7 @@ public sealed unsafe class HookLink : IAsyncDisposable
     {
         Release(Current);
         Current = null;
+        _messages.Close();
         _ring.ReleasePolicies(this);
         while (FreeChains.TryPop(out var chain)) NativeMemory.AlignedFree((void*)chain);
         while (FreeMemory.TryPop(out var memory))

@@ -20,6 +20,11 @@ public enum UringOpFlags : byte
     Drain = 8,
     /// <summary>URING_OP_NAMES_PROGRAM: <see cref="UringOp.Program"/> says which program runs.</summary>
     NamesProgram = 16,
+    /// <summary>URING_OP_MULTISHOT: completes again and again, with F_MORE, until it is cancelled or fails: timers (at least 1 ms apart; <see cref="UringOp.Length"/>
+    /// of them, 0 without limit), polls, receives into provided buffers.</summary>
+    Multishot = 32,
+    /// <summary>URING_OP_PROVIDED_BUFFER: a receive takes one of <see cref="Grants.ProvidedBuffers"/> when data has arrived.</summary>
+    ProvidedBuffer = 64,
 }
 
 /// <summary>
@@ -104,6 +109,24 @@ public struct UringOp
     /// <param name="userData">Comes back in the context, of the program's run too.</param>
     public static UringOp RunProgram(uint program, ulong userData = 0) =>
         Nop(userData) with { Opcode = IoUringOp.Program, Flags = UringOpFlags.NamesProgram, Program = program };
+
+    /// <summary>Makes a stream socket for a granted address, in a file slot of the chain.</summary>
+    public static UringOp Socket(uint address, int target, ulong userData = 0) => Nop(userData) with { Opcode = IoUringOp.Socket, Path = address, Target = target };
+
+    /// <summary>Connects a socket to a granted address.</summary>
+    public static UringOp Connect(int file, uint address, ulong userData = 0) => Nop(userData) with { Opcode = IoUringOp.Connect, File = file, Path = address };
+
+    /// <summary>Accepts a connection into a file slot of the chain.</summary>
+    public static UringOp Accept(int file, int target, ulong userData = 0) => Nop(userData) with { Opcode = IoUringOp.Accept, File = file, Target = target };
+
+    /// <summary>Receives into a buffer.</summary>
+    public static UringOp Receive(int file, ushort buffer, uint length, ulong userData = 0) => Read(file, buffer, length, 0, userData) with { Opcode = IoUringOp.Recv };
+
+    /// <summary>Sends from a buffer.</summary>
+    public static UringOp Send(int file, ushort buffer, uint length, ulong userData = 0) => Read(file, buffer, length, 0, userData) with { Opcode = IoUringOp.Send };
+
+    /// <summary>Waits for POLL* events of poll(2).</summary>
+    public static UringOp Poll(int file, uint events, ulong userData = 0) => Nop(userData) with { Opcode = IoUringOp.PollAdd, File = file, OpFlags = events };
 
     /// <summary>Completes with -ETIME after a time.</summary>
     public static UringOp Timeout(TimeSpan delay, ulong userData = 0) =>

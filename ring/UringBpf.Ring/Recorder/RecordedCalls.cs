@@ -28,13 +28,16 @@ internal static unsafe class RecordedCalls
         table->Fork = &Fork;
         table->Join = &Join;
         table->Message = &Message;
+        table->CancelFile = &CancelFile;
+        table->CancelAll = &CancelAll;
         return table;
     }
 
     private static readonly byte s_submit = (byte)KfuncPrototypes.Submit.Id, s_cancel = (byte)KfuncPrototypes.Cancel.Id,
         s_emit = (byte)KfuncPrototypes.Emit.Id, s_buffer = (byte)KfuncPrototypes.Buffer.Id, s_holdBuffer = (byte)KfuncPrototypes.HoldBuffer.Id,
         s_timeout = (byte)KfuncPrototypes.Timeout.Id, s_handover = (byte)KfuncPrototypes.Handover.Id, s_releaseBuffer = (byte)KfuncPrototypes.ReleaseBuffer.Id,
-        s_fork = (byte)KfuncPrototypes.Fork.Id, s_join = (byte)KfuncPrototypes.Join.Id, s_message = (byte)KfuncPrototypes.Message.Id;
+        s_fork = (byte)KfuncPrototypes.Fork.Id, s_join = (byte)KfuncPrototypes.Join.Id, s_message = (byte)KfuncPrototypes.Message.Id,
+        s_cancelFile = (byte)KfuncPrototypes.CancelFile.Id, s_cancelAll = (byte)KfuncPrototypes.CancelAll.Id;
 
     private static FlightRecorder Recorder(ExecutionState* state) => HookLink.Of((Chain*)state->Chain).Ring.Recorder!;
 
@@ -109,6 +112,20 @@ internal static unsafe class RecordedCalls
     {
         var result = HookCalls.Table->Join(state, counter);
         Recorder(state).Called(state, s_join, counter, 0, 0, result);
+        return result;
+    }
+
+    private static int CancelFile(ExecutionState* state, uint slot)
+    {
+        var result = HookCalls.Table->CancelFile(state, slot);
+        Recorder(state).Called(state, s_cancelFile, slot, 0, 0, result);
+        return result;
+    }
+
+    private static int CancelAll(ExecutionState* state)
+    {
+        var result = HookCalls.Table->CancelAll(state);
+        Recorder(state).Called(state, s_cancelAll, 0, 0, 0, result);
         return result;
     }
 

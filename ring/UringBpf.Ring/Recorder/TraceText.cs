@@ -62,6 +62,7 @@ internal static class TraceText
     [
         KfuncPrototypes.Cancel, KfuncPrototypes.Emit, KfuncPrototypes.HoldBuffer, KfuncPrototypes.Timeout, KfuncPrototypes.Handover,
         KfuncPrototypes.ReleaseBuffer, KfuncPrototypes.Fork, KfuncPrototypes.Join, KfuncPrototypes.Message,
+        KfuncPrototypes.CancelFile, KfuncPrototypes.CancelAll,
     ];
 
     /// <summary>A time span in its natural unit.</summary>

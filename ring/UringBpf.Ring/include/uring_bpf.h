@@ -117,9 +117,9 @@ struct uring_submission {
     __u32 flags;     /* O_* of an open, RWF_*, MSG_*, AT_* …                                       */
     __s32 file;      /* a chain's: the file slot it works on, -1 if none; the host's: a descriptor */
     __u32 length;    /* bytes; mode of an open                                                     */
-    __u64 offset;    /* file offset; nanoseconds of a timeout                                      */
+    __u64 offset;    /* file offset; nanoseconds of a timeout; a chain's socket, connect: the address's index */
     __u64 user_data; /* of the operation; 0 for the host's                                         */
-    __s32 target;    /* the file slot that an open or accept fills, -1 if none                     */
+    __s32 target;    /* the file slot that an open, accept or socket fills, or splice writes to, or -1 */
     __u32 dir;       /* a chain's: the granted directory, URING_NO_DIR if none; the host's: a descriptor */
     __u32 buffer;    /* a chain's: the buffer's index                                              */
     __u32 origin;    /* URING_BY_*                                                                 */
@@ -150,18 +150,27 @@ struct uring_op { /* reserved fields must be zero; size is the version */
 enum {
     IORING_OP_NOP = 0,
     IORING_OP_FSYNC = 3,
+    IORING_OP_POLL_ADD = 6,
     IORING_OP_TIMEOUT = 11,
     IORING_OP_ACCEPT = 13,
     IORING_OP_CONNECT = 16,
+    IORING_OP_FALLOCATE = 17,
     IORING_OP_OPENAT = 18,
     IORING_OP_CLOSE = 19,
     IORING_OP_STATX = 21,
     IORING_OP_READ = 22,
     IORING_OP_WRITE = 23,
+    IORING_OP_FADVISE = 24,
     IORING_OP_SEND = 26,
     IORING_OP_RECV = 27,
     IORING_OP_SPLICE = 30,
     IORING_OP_SHUTDOWN = 34,
+    IORING_OP_UNLINKAT = 36,
+    IORING_OP_MKDIRAT = 37,
+    IORING_OP_MSG_RING = 40, /* what a message's first completion shows */
+    IORING_OP_SOCKET = 45,
+    IORING_OP_SEND_ZC = 47,
+    IORING_OP_FTRUNCATE = 55,
     URING_OP_PROGRAM = 255, /* not the kernel's: a program as an operation */
 };
 
@@ -179,6 +188,9 @@ enum {
                                    * short read or write breaks it, a timer that ran out does not */
 #define URING_OP_HARDLINK 4       /* the operation submitted next starts when this one has ended */
 #define URING_OP_DRAIN 8          /* starts when all submitted before has completed; what is submitted later waits for it */
+#define URING_OP_MULTISHOT 32     /* completes again and again, with F_MORE: timers (1 ms or more; .len of them, 0 without
+                                   * limit), polls, receives into provided buffers */
+#define URING_OP_PROVIDED_BUFFER 64 /* a receive takes one of the granted provided buffers when data has arrived */
 #define URING_OP_NAMES_PROGRAM 16 /* .program says which program runs: 0 the attachment's own, n the n-th granted */
 #define URING_NO_DIR 0xffffffffU  /* .dir: the path was granted as a whole                                          */
 #define URING_CURRENT_OFFSET (~0ULL)
@@ -300,6 +312,115 @@ static __always_inline void uring_prep_timeout(struct uring_op *op, __u64 nanose
     uring_prep_rw(op, IORING_OP_TIMEOUT, -1, 0, 0, nanoseconds);
 }
 
+/* Completes with -ETIME every so many nanoseconds (1,000,000 or more), count times or, with 0, until it is cancelled. */
+static __always_inline void uring_prep_timeout_multishot(struct uring_op *op, __u64 nanoseconds, __u32 count)
+{
+    uring_prep_rw(op, IORING_OP_TIMEOUT, -1, 0, count, nanoseconds);
+    op->flags = URING_OP_MULTISHOT;
+}
+
+/* How long to wait before attempt 0, 1, 2 …: base, twice that, four times …, at most longest. For uring_timeout. */
+static __always_inline __u64 uring_backoff(__u32 attempt, __u64 base, __u64 longest)
+{
+    __u64 delay = base << (attempt < 20 ? attempt : 20);
+
+    return delay < base || delay > longest ? longest : delay;
+}
+
+/* Makes a stream socket for a granted address in file slot target. */
+static __always_inline void uring_prep_socket(struct uring_op *op, __u32 address, __s32 target)
+{
+    uring_prep_rw(op, IORING_OP_SOCKET, -1, 0, 0, 0);
+    op->path = address;
+    op->target = target;
+}
+
+/* Connects a socket to a granted address. */
+static __always_inline void uring_prep_connect(struct uring_op *op, __s32 file, __u32 address)
+{
+    uring_prep_rw(op, IORING_OP_CONNECT, file, 0, 0, 0);
+    op->path = address;
+}
+
+/* Accepts a connection of a listening socket into file slot target. */
+static __always_inline void uring_prep_accept(struct uring_op *op, __s32 file, __s32 target)
+{
+    uring_prep_rw(op, IORING_OP_ACCEPT, file, 0, 0, 0);
+    op->target = target;
+}
+
+/* Waits for POLL* events of poll(2); with URING_OP_MULTISHOT in flags, again and again. */
+static __always_inline void uring_prep_poll(struct uring_op *op, __s32 file, __u32 events)
+{
+    uring_prep_rw(op, IORING_OP_POLL_ADD, file, 0, 0, 0);
+    op->op_flags = events;
+}
+
+/* Moves len bytes from file at offset to target at its current position; one of the two is a pipe. */
+static __always_inline void uring_prep_splice(struct uring_op *op, __s32 file, __u64 offset, __s32 target, __u32 len, __u32 splice_flags)
+{
+    uring_prep_rw(op, IORING_OP_SPLICE, file, 0, len, offset);
+    op->target = target;
+    op->op_flags = splice_flags;
+}
+
+static __always_inline void uring_prep_ftruncate(struct uring_op *op, __s32 file, __u64 length)
+{
+    uring_prep_rw(op, IORING_OP_FTRUNCATE, file, 0, 0, length);
+}
+
+/* Reserves len bytes at offset; mode 1 keeps the file's size. */
+static __always_inline void uring_prep_fallocate(struct uring_op *op, __s32 file, __u32 mode, __u64 offset, __u32 len)
+{
+    uring_prep_rw(op, IORING_OP_FALLOCATE, file, 0, len, offset);
+    op->op_flags = mode;
+}
+
+/* POSIX_FADV_*. */
+static __always_inline void uring_prep_fadvise(struct uring_op *op, __s32 file, __u64 offset, __u32 len, __u32 advice)
+{
+    uring_prep_rw(op, IORING_OP_FADVISE, file, 0, len, offset);
+    op->op_flags = advice;
+}
+
+/* Removes, or makes as a directory, path of the path table: a bare name in a granted directory, or URING_NO_DIR. */
+static __always_inline void uring_prep_unlinkat(struct uring_op *op, __u32 dir, __u32 path, __u32 unlink_flags)
+{
+    uring_prep_rw(op, IORING_OP_UNLINKAT, -1, 0, 0, 0);
+    op->dir = dir;
+    op->path = path;
+    op->op_flags = unlink_flags;
+}
+
+static __always_inline void uring_prep_mkdirat(struct uring_op *op, __u32 dir, __u32 path, __u32 mode)
+{
+    uring_prep_rw(op, IORING_OP_MKDIRAT, -1, 0, mode, 0);
+    op->dir = dir;
+    op->path = path;
+}
+
+/* Receives into a provided buffer, which is the hook's until it returns, unless it holds it. */
+static __always_inline void uring_prep_recv_provided(struct uring_op *op, __s32 file, __u32 msg_flags)
+{
+    uring_prep_rw(op, IORING_OP_RECV, file, 0, 0, 0);
+    op->flags = URING_OP_PROVIDED_BUFFER;
+    op->op_flags = msg_flags;
+}
+
+/* The same again and again, each with F_MORE until the last. */
+static __always_inline void uring_prep_recv_multishot(struct uring_op *op, __s32 file, __u32 msg_flags)
+{
+    uring_prep_recv_provided(op, file, msg_flags);
+    op->flags |= URING_OP_MULTISHOT;
+}
+
+/* Two completions: what was sent, with F_MORE, then, with F_NOTIF, that the buffer is free again. */
+static __always_inline void uring_prep_send_zc(struct uring_op *op, __s32 file, __u16 buffer, __u32 len, __u32 msg_flags)
+{
+    uring_prep_rw(op, IORING_OP_SEND_ZC, file, buffer, len, 0);
+    op->op_flags = msg_flags;
+}
+
 static __always_inline void uring_prep_send(struct uring_op *op, __s32 file, __u16 buffer, __u32 len, __u32 msg_flags)
 {
     uring_prep_rw(op, IORING_OP_SEND, file, buffer, len, 0);
@@ -343,10 +464,15 @@ static __always_inline void uring_prep_shutdown(struct uring_op *op, __s32 file,
 extern int uring_submit(struct uring_completion *ctx, const struct uring_op *op, __u32 size) __ksym;
 /* Cancels this chain's operations with that user_data; -ENOENT if there is none. Their completions still come. */
 extern int uring_cancel(struct uring_completion *ctx, __u64 user_data) __ksym;
+/* As uring_cancel, those on a file slot; and all of them: the chain goes on in what it submits. */
+extern int uring_cancel_file(struct uring_completion *ctx, __u32 slot) __ksym;
+extern int uring_cancel_all(struct uring_completion *ctx) __ksym;
 /* Hands an extra completion to the host; -ENOSPC when the host's queue is full. */
 extern int uring_emit(struct uring_completion *ctx, __u64 user_data, __u64 value) __ksym;
 /* size bytes at offset of a buffer, valid until the hook returns, or NULL. size must be a constant. */
 extern void *uring_buffer(struct uring_completion *ctx, __u32 index, __u64 offset, __u64 size) __ksym;
+/* Keeps the provided buffer of this completion (ctx->buffer) when the hook has returned, until it is released or the chain
+ * ends; -EINVAL when there is none. */
 extern int uring_hold_buffer(struct uring_completion *ctx) __ksym;
 extern int uring_release_buffer(struct uring_completion *ctx, __u32 buffer) __ksym;
 /* A timer that completes with -ETIME. */
@@ -355,12 +481,14 @@ extern int uring_timeout(struct uring_completion *ctx, __u64 nanoseconds, __u64 
 extern __u32 uring_crc32c(struct uring_completion *ctx, __u32 offset, __u32 len) __ksym;
 /* Continues a CRC-32C. */
 extern __u32 uring_crc32c_update(struct uring_completion *ctx, __u32 crc, __u32 offset, __u32 len) __ksym;
-/* Gives a file this chain opened to the host. */
+/* Gives a file this chain opened to the host, which hears of it by an emission; the slot is empty again. -ENOSPC when the
+ * host's queue is full. */
 extern int uring_handover(struct uring_completion *ctx, __u32 slot) __ksym;
 /* Join counters, 8 for each chain: fork adds, join takes one and gives what is left. */
 extern int uring_fork(struct uring_completion *ctx, __u32 counter, __u32 count) __ksym;
 extern int uring_join(struct uring_completion *ctx, __u32 counter) __ksym;
-/* Posts a completion to a granted ring. */
+/* Starts a chain of a granted hook, of this ring or another: its first completion has opcode IORING_OP_MSG_RING and this
+ * user_data, its scratch[0] is value. -ENOSPC when too many wait, -ECANCELED when that hook is detached. */
 extern int uring_message(struct uring_completion *ctx, __u32 target, __u64 user_data, __u64 value) __ksym;
 
 /* A loop over start..end-1 that the verifier can follow, by the names of the Linux ABI. */

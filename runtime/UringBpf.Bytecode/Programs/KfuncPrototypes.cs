@@ -64,7 +64,7 @@ public static class KfuncPrototypes
 
     /// <summary>int uring_handover(ctx, slot)</summary>
     public static FunctionPrototype Handover { get; } = Status(9, "uring_handover",
-        "Gives a descriptor this chain opened to the host.", new Argument("slot", Scalar));
+        "Gives a file that this chain opened to the host, which hears of it by an emission; the slot is empty again.", new Argument("slot", Scalar));
 
     /// <summary>int uring_release_buffer(ctx, buffer)</summary>
     public static FunctionPrototype ReleaseBuffer { get; } = Status(10, "uring_release_buffer",
@@ -81,7 +81,16 @@ public static class KfuncPrototypes
 
     /// <summary>int uring_message(ctx, target, user_data, value)</summary>
     public static FunctionPrototype Message { get; } = Status(13, "uring_message",
-        "Posts a completion to a granted ring.", new Argument("target", Scalar), new Argument("user_data", Scalar), new Argument("value", Scalar));
+        "Starts a chain of a granted hook, of this ring or another: its first completion has opcode MSG_RING and this user_data, its scratch begins with value.",
+        new Argument("target", Scalar), new Argument("user_data", Scalar), new Argument("value", Scalar));
+
+    /// <summary>int uring_cancel_file(ctx, slot)</summary>
+    public static FunctionPrototype CancelFile { get; } = Status(14, "uring_cancel_file",
+        "Cancels this chain's operations in flight on a file slot.", new Argument("slot", Scalar));
+
+    /// <summary>int uring_cancel_all(ctx)</summary>
+    public static FunctionPrototype CancelAll { get; } = Status(15, "uring_cancel_all",
+        "Cancels everything this chain has in flight, and goes on.");
 
     private static FunctionPrototype Iterate(int id, string name, ReturnKind returns, string summary, params Argument[] arguments) =>
         new() { Id = id, Name = name, Kind = FunctionKind.Kfunc, Returns = returns, Arguments = [.. arguments], Summary = summary };
@@ -103,7 +112,7 @@ public static class KfuncPrototypes
     /// <summary>Every built-in kfunc.</summary>
     public static ImmutableArray<FunctionPrototype> All { get; } =
         [
-            Submit, Cancel, Emit, Buffer, HoldBuffer, Timeout, Crc32c, Crc32cUpdate, Handover, ReleaseBuffer, Fork, Join, Message,
+            Submit, Cancel, Emit, Buffer, HoldBuffer, Timeout, Crc32c, Crc32cUpdate, Handover, ReleaseBuffer, Fork, Join, Message, CancelFile, CancelAll,
             IteratorNew, IteratorNext, IteratorDestroy,
         ];
 }

@@ -149,4 +149,8 @@ public unsafe struct HookHost
     public delegate*<ExecutionState*, uint, int> Join;
     /// <summary>uring_message(target, user_data, value).</summary>
     public delegate*<ExecutionState*, uint, ulong, ulong, int> Message;
+    /// <summary>uring_cancel_file(slot).</summary>
+    public delegate*<ExecutionState*, uint, int> CancelFile;
+    /// <summary>uring_cancel_all().</summary>
+    public delegate*<ExecutionState*, int> CancelAll;
 }

@@ -63,6 +63,8 @@ internal static class BuiltInFunctions
         Bind(KfuncPrototypes.ReleaseBuffer, typeof(HookFunctions), nameof(HookFunctions.ReleaseBuffer)),
         Bind(KfuncPrototypes.Fork, typeof(HookFunctions), nameof(HookFunctions.Fork)),
         Bind(KfuncPrototypes.Join, typeof(HookFunctions), nameof(HookFunctions.Join)),
+        Bind(KfuncPrototypes.CancelFile, typeof(HookFunctions), nameof(HookFunctions.CancelFile)),
+        Bind(KfuncPrototypes.CancelAll, typeof(HookFunctions), nameof(HookFunctions.CancelAll)),
         Bind(KfuncPrototypes.Message, typeof(HookFunctions), nameof(HookFunctions.Message)),
         Bind(KfuncPrototypes.IteratorNew, typeof(IteratorFunctions), nameof(IteratorFunctions.New)),
         Bind(KfuncPrototypes.IteratorNext, typeof(IteratorFunctions), nameof(IteratorFunctions.Next)),

@@ -57,6 +57,14 @@ public static unsafe class HookFunctions
     public static ulong Message(ulong context, ulong target, ulong userData, ulong value, ExecutionState* state) =>
         state->Host != null && state->Host->Message != null ? Status(state->Host->Message(state, (uint)target, userData, value)) : NotSupported;
 
+    /// <summary>uring_cancel_file(ctx, slot)</summary>
+    public static ulong CancelFile(ulong context, ulong slot, ExecutionState* state) =>
+        state->Host != null && state->Host->CancelFile != null ? Status(state->Host->CancelFile(state, (uint)slot)) : NotSupported;
+
+    /// <summary>uring_cancel_all(ctx)</summary>
+    public static ulong CancelAll(ulong context, ExecutionState* state) =>
+        state->Host != null && state->Host->CancelAll != null ? Status(state->Host->CancelAll(state)) : NotSupported;
+
     /// <summary>uring_crc32c(ctx, offset, len): of the bytes that are there.</summary>
     public static ulong Checksum(ulong context, ulong offset, ulong length) => ChecksumUpdate(context, 0, offset, length);
 

@@ -149,6 +149,8 @@ public sealed unsafe class HookTest
         host->Fork = &Fork;
         host->Join = &Join;
         host->Message = &Message;
+        host->CancelFile = &CancelFile;
+        host->CancelAll = &CancelAll;
         return host;
     }
 
@@ -177,6 +179,10 @@ public sealed unsafe class HookTest
     private static int Fork(ExecutionState* state, uint counter, uint count) => Record(state, "uring_fork", [counter, count]);
 
     private static int Join(ExecutionState* state, uint counter) => Record(state, "uring_join", [counter]);
+
+    private static int CancelFile(ExecutionState* state, uint slot) => Record(state, "uring_cancel_file", [slot]);
+
+    private static int CancelAll(ExecutionState* state) => Record(state, "uring_cancel_all", []);
 
     private static int Message(ExecutionState* state, uint target, ulong userData, ulong value) => Record(state, "uring_message", [target, userData, value]);
 }

@@ -1,0 +1,93 @@
+namespace UringBpf.Ring;
+
+// Messages between hooks, of one ring or of several: each starts a chain of its target.
+public sealed unsafe partial class Ring
+{
+    /// <summary>Starts chains for the messages that have come, as many as the target's limit allows.</summary>
+    internal void Deliver(HookLink link)
+    {
+        while (!_stopping && !link.Detaching && link.MessageChains < link.Limits.MaxMessageChains)
+        {
+            if (_operations.Available == 0)
+            {
+                // Its turn comes with the host's operations that wait for a slot.
+                link.AwaitTurn();
+                return;
+            }
+            if (!link.TryReceive(out var userData, out var value)) return;
+            var chain = NewChain(link);
+            chain->Host = -1;
+            chain->Context.Scratch[0] = value;
+            link.MessageChains++;
+            _recorder?.ChainStarted(chain);
+            var refused = HookCalls.Receive(chain, userData);
+            if (refused < 0) End(chain, refused, refused);
+        }
+    }
+}
+
+/// <summary>Messages on their way to one hook, from any number of rings. Fixed size; sending allocates nothing.</summary>
+internal sealed class MessageQueue(HookLink link, int capacity) : IQueuedCommand
+{
+    private readonly Lock _gate = new();
+    private readonly (ulong UserData, ulong Value)[] _items = new (ulong, ulong)[capacity];
+    private int _first;
+    private int _count;
+    private bool _posted;
+    private bool _closed;
+
+    /// <summary>0, or -errno when it is full or the hook is gone.</summary>
+    public int Send(ulong userData, ulong value)
+    {
+        lock (_gate)
+        {
+            if (_closed) return -Errno.Canceled;
+            if (_count == capacity) return -Errno.NoSpc;
+            _items[(_first + _count++) % capacity] = (userData, value);
+            if (_posted) return 0;
+            _posted = true;
+        }
+        link.Ring.Post(this);
+        return 0;
+    }
+
+    public bool TryReceive(out ulong userData, out ulong value)
+    {
+        lock (_gate)
+        {
+            (userData, value) = _items[_first];
+            if (_count == 0) return false;
+            _first = (_first + 1) % capacity;
+            _count--;
+            return true;
+        }
+    }
+
+    /// <summary>Ring's thread: there are messages, and no slot for their operation.</summary>
+    public void AwaitTurn()
+    {
+        lock (_gate)
+        {
+            if (_posted || _count == 0) return;
+            _posted = true;
+        }
+        link.Ring.Admit(this);
+    }
+
+    public void Close()
+    {
+        lock (_gate) _closed = true;
+    }
+
+    int IQueuedCommand.Slots => 1;
+
+    bool IQueuedCommand.Drains => false;
+
+    void IRingCommand.Run(Ring ring)
+    {
+        lock (_gate) _posted = false;
+        ring.Deliver(link);
+    }
+
+    void IRingCommand.Refuse(Ring ring, int result) => Close();
+}
