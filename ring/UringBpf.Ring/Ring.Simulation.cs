@@ -75,6 +75,9 @@ public sealed unsafe partial class Ring
     /// <summary>File slots that nobody has.</summary>
     internal int FreeFileSlots => _freeFileSlots.Count;
 
+    /// <summary>File slots that the host's operations opened, or hooks handed over to it.</summary>
+    internal int HostFileSlots => _hostSlots.Count;
+
     /// <summary>Hooks that are attached.</summary>
     internal IReadOnlyCollection<HookLink> Links => _links;
 

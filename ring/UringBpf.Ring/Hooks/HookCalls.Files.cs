@@ -252,7 +252,10 @@ internal static unsafe partial class HookCalls
     {
         var chain = (Chain*)state->Chain;
         if (chain->Phase != ChainPhase.Live) return -Errno.Canceled;
-        var targets = HookLink.Of(chain).Grants.Targets;
+        const uint itself = uint.MaxValue;
+        var link = HookLink.Of(chain);
+        if (target == itself) return link.Send(userData, value);
+        var targets = link.Grants.Targets;
         return target < (uint)targets.Length ? targets[target].Send(userData, value) : -Errno.BadF;
     }
 }

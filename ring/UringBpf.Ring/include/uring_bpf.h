@@ -487,6 +487,7 @@ extern int uring_handover(struct uring_completion *ctx, __u32 slot) __ksym;
 /* Join counters, 8 for each chain: fork adds, join takes one and gives what is left. */
 extern int uring_fork(struct uring_completion *ctx, __u32 counter, __u32 count) __ksym;
 extern int uring_join(struct uring_completion *ctx, __u32 counter) __ksym;
+#define URING_SELF 0xffffffffU /* as a message's target: this attachment */
 /* Starts a chain of a granted hook, of this ring or another: its first completion has opcode IORING_OP_MSG_RING and this
  * user_data, its scratch[0] is value. -ENOSPC when too many wait, -ECANCELED when that hook is detached. */
 extern int uring_message(struct uring_completion *ctx, __u32 target, __u64 user_data, __u64 value) __ksym;

@@ -16,11 +16,11 @@ static __always_inline __u32 below(__u32 n)
     return bpf_get_prandom_u32() % n;
 }
 
-#define OPCODES 19
+#define OPCODES 22
 static const __u8 opcodes[32] = {
     IORING_OP_NOP, IORING_OP_NOP, IORING_OP_READ, IORING_OP_READ, IORING_OP_WRITE, IORING_OP_WRITE, IORING_OP_FSYNC, IORING_OP_OPENAT,
     IORING_OP_OPENAT, IORING_OP_CLOSE, IORING_OP_STATX, IORING_OP_TIMEOUT, IORING_OP_TIMEOUT, IORING_OP_SEND, IORING_OP_RECV, 200,
-    URING_OP_PROGRAM, URING_OP_PROGRAM, IORING_OP_SHUTDOWN,
+    URING_OP_PROGRAM, URING_OP_PROGRAM, IORING_OP_SHUTDOWN, IORING_OP_FTRUNCATE, IORING_OP_TIMEOUT, IORING_OP_SOCKET,
 };
 
 static __noinline int submit_one(struct uring_completion *ctx)
@@ -45,8 +45,21 @@ static __noinline int submit_one(struct uring_completion *ctx)
         op.op_flags = ways[below(4) & 3];
         op.len = 0644;
     }
-    if (opcode == IORING_OP_TIMEOUT)
+    if (opcode == IORING_OP_TIMEOUT) {
         op.offset = 1ULL << below(34);
+        op.len = 0;
+        if (below(3) == 0) {
+            op.flags |= URING_OP_MULTISHOT;
+            op.offset |= 1 << 20;
+            op.len = below(5);
+        }
+    }
+    if (opcode == IORING_OP_FTRUNCATE)
+        op.len = 0;
+    if (opcode == IORING_OP_SOCKET) {
+        op.path = below(2);
+        op.target = below(FILES);
+    }
     if (opcode == IORING_OP_RECV)
         op.op_flags = below(4) ? 0 : 0x100; /* MSG_WAITALL */
     if (opcode == URING_OP_PROGRAM) {
@@ -83,6 +96,16 @@ int chaos(struct uring_completion *ctx)
     }
     if (below(8) == 0)
         uring_cancel(ctx, below(TAGS));
+    if (below(24) == 0)
+        uring_cancel_file(ctx, below(FILES));
+    if (below(48) == 0)
+        uring_cancel_all(ctx);
+    if (below(16) == 0)
+        uring_handover(ctx, below(FILES));
+    if (below(16) == 0)
+        uring_message(ctx, below(2) ? URING_SELF : 0, below(TAGS), below(100));
+    if (below(32) == 0)
+        uring_hold_buffer(ctx);
     if (below(8) == 0)
         uring_emit(ctx, ctx->step, ctx->scratch[1]);
     if (below(8) == 0)
