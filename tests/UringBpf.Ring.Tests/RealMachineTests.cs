@@ -43,6 +43,15 @@ public abstract class RealMachineTests(RingBackendKind backend) : OnBackend(back
         var series = Load("file_series.bpf.o").WithGlobal("path_count", 20u).WithGlobal("block_bytes", 4096u);
         await using var reads = ring.Attach(Compile(series, "file_series"),
             new Grants { Paths = [.. Enumerable.Repeat(Path.Combine(folder.Path, "data"), 20)] }, new ChainLimits { OwnFiles = 1, OwnBuffers = 1, OwnBufferBytes = 4096 });
+        // What is linked, what is a program, what repeats, what is sent to others, each judged by a policy.
+        await using var orders = ring.Attach(Compile(Load("order.bpf.o"), "links"), new Grants());
+        await using var named = ring.Attach(Compile(Load("order.bpf.o"), "run_named"), new Grants { Programs = [Compile(Load("order.bpf.o"), "other")] }, emissionCapacity: 1);
+        await using var timers = ring.Attach(Compile(Load("reach.bpf.o"), "repeat"), new Grants(), emissionCapacity: 1);
+        await using var relays = ring.Attach(Compile(Load("reach.bpf.o"), "relay"), new Grants(), emissionCapacity: 1);
+        var policies = Load("policies.bpf.o");
+        await using var policy = ring.AttachPolicy(Compile(policies, "allow"));
+        byte[] Scratch(params ulong[] values) => [.. values.SelectMany(BitConverter.GetBytes)];
+        var (linked, program, repeated, relayed) = (Scratch(0, 0, 2), Scratch(1, 0), Scratch(5, 1_000_000, 100), Scratch(500));
         var scratch = BitConverter.GetBytes(20_000UL);
         var buffer = new byte[4096];
         long before = 0, after = 0, completions = 0;
@@ -53,6 +62,10 @@ public abstract class RealMachineTests(RingBackendKind backend) : OnBackend(back
             await nops.StartAsync(UringOp.Nop(), scratch);
             await reads.StartAsync(UringOp.Nop());
             for (var i = 0; i < 200; i++) await ring.ReadAsync(file, buffer, 0);
+            for (var i = 0; i < 100; i++) await orders.StartAsync(UringOp.Nop(), linked);
+            for (var i = 0; i < 100; i++) await named.StartAsync(UringOp.Nop(), program);
+            await timers.StartAsync(UringOp.Nop(), repeated);
+            await relays.StartAsync(UringOp.Nop(), relayed);
             await ring.RunOnOwner(() => { after = GC.GetAllocatedBytesForCurrentThread(); completions = ring.Completions - completions; });
         }
         Assert.True(completions > 20_000);
