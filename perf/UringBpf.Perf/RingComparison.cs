@@ -71,24 +71,26 @@ internal static unsafe class RingComparison
             chain->Phase = hook ? ChainPhase.Live : ChainPhase.Ending;
             chain->StepLimit = hook ? uint.MaxValue : 0;
             var start = Stopwatch.GetTimestamp();
-            for (var round = 0; round < batches; round++)
-            {
-                for (var i = 0; i < batch; i++)
-                {
-                    var operation = ring.Operations.Take(OperationOwner.Chain);
-                    var entry = ring.Reserve(operation);
-                    entry->Opcode = operation->Opcode = IoUringOp.Nop;
-                    entry->Fd = -1;
-                    Ring.Ring.Link(chain, operation);
-                    ring.Send(operation, entry);
-                }
-                ring.Turn((uint)batch);
-            }
+            for (var round = 0; round < batches; round++) Batch(ring, chain, (uint)batch);
             nanoseconds = Stopwatch.GetElapsedTime(start).TotalNanoseconds / ((double)batch * batches);
             chain->Phase = ChainPhase.Live;
             chain->StepLimit = uint.MaxValue;
         }).AsTask().GetAwaiter().GetResult();
         return nanoseconds;
+    }
+
+    private static void Batch(Ring.Ring ring, Chain* chain, uint batch)
+    {
+        for (uint i = 0; i < batch; i++)
+        {
+            var operation = ring.Operations.Take(OperationOwner.Chain);
+            var entry = ring.Reserve(operation);
+            entry->Opcode = operation->Opcode = IoUringOp.Nop;
+            entry->Fd = -1;
+            Ring.Ring.Link(chain, operation);
+            ring.Send(operation, entry);
+        }
+        ring.Turn(batch);
     }
 
     internal static double Median(List<double> values)

@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
 using Microsoft.Win32.SafeHandles;
 using UringBpf.Bytecode;
 using UringBpf.Runtime;
@@ -230,9 +231,10 @@ public sealed unsafe partial class Ring
         return memory;
     }
 
-    // The path of every completion of a hook: what is rare is in methods of its own.
+    // The path of every completion of a hook: what is rare is in methods of its own. What it costs is mostly what it writes,
+    // so things are laid out to be written together.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private void CompleteStep(Operation* operation, int result, CqeFlags flags, ExecutionState* state)
+    private void CompleteStep<TRecording>(Operation* operation, int result, CqeFlags flags, ExecutionState* state) where TRecording : struct
     {
         var chain = operation->Chain;
         var context = &chain->Context;
@@ -240,9 +242,8 @@ public sealed unsafe partial class Ring
         chain->Running = 0;
         if (operation->Marks != OperationMarks.None) result = CompleteMarked(chain, operation, result, flags, state, ref program);
         var data = operation->Data;
-        context->UserData = operation->UserData;
-        context->Result = result;
-        context->CqeFlags = (uint)flags;
+        // user_data, res, cqe_flags.
+        *(Vector128<ulong>*)context = Vector128.Create(operation->UserData, (uint)result | (ulong)flags << 32);
         Operation.Show(operation, context);
         context->Step = chain->Steps;
         // Never past what was asked for, whatever the result claims.
@@ -260,29 +261,31 @@ public sealed unsafe partial class Ring
         chain->Steps++;
         _hookRuns++;
 
-        var verdict = RunHook(chain, program, state);
+        var verdict = RunHook<TRecording>(chain, program, state);
         if (verdict == Verdict.Continue && chain->InFlight > 0 && chain->Marks == ChainMarks.None) return;
 
-        Decide(chain, result, verdict);
+        Decide(chain, verdict);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private int RunHook(Chain* chain, HookProgram* program, ExecutionState* state)
+    private int RunHook<TRecording>(Chain* chain, HookProgram* program, ExecutionState* state) where TRecording : struct
     {
-        state->Prepare(program->Budget, program->LoopRounds);
-        state->Chain = chain;
-        state->Context = (byte*)&chain->Context;
-        var recorder = _recorder;
-        var started = recorder is { HookDurations: true } ? System.Diagnostics.Stopwatch.GetTimestamp() : 0;
-        var verdict = (int)program->Entry(program->Self, (byte*)&chain->Context, (ulong)sizeof(UringCompletion), state);
+        state->Prepare(program->Start);
+        // The chain, and the context, with which it begins.
+        *(Vector128<ulong>*)&state->Chain = Vector128.Create((ulong)chain);
+        long started = 0;
+        if (typeof(TRecording) == typeof(Recording) && _recorder!.HookDurations) started = System.Diagnostics.Stopwatch.GetTimestamp();
+        var verdict = (int)program->Entry(program->Self, (byte*)chain, (ulong)sizeof(UringCompletion), state);
         if (state->Fault != RunFault.None) verdict = -Errno.Time;
-        recorder?.HookRan(chain, verdict, state, started);
+        if (typeof(TRecording) == typeof(Recording)) _recorder!.HookRan(chain, verdict, state, started);
         return verdict;
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]
-    private void Decide(Chain* chain, int result, int verdict)
+    private void Decide(Chain* chain, int verdict)
     {
+        // The hook can't write to it.
+        var result = chain->Context.Result;
         chain->Marks &= ~ChainMarks.Links;
         if ((chain->Marks & ChainMarks.Provided) != 0) KeepOrRecycle(chain);
         if ((chain->Marks & ChainMarks.Cancels) != 0) CancelRequested(chain);
@@ -325,7 +328,8 @@ public sealed unsafe partial class Ring
         context->DataEnd = context->Data + operation->Length;
         chain->Running = (ushort)index;
         _hookRuns++;
-        var result = RunHook(chain, HookVersion.ProgramAt(chain->Hook, index), state);
+        var program = HookVersion.ProgramAt(chain->Hook, index);
+        var result = _recorder == null ? RunHook<NotRecording>(chain, program, state) : RunHook<Recording>(chain, program, state);
         chain->Marks &= ~ChainMarks.Links;
         // What the hook sees next is a result, and moved no bytes.
         operation->Data = null;
@@ -462,7 +466,7 @@ public sealed unsafe partial class Ring
         var place = chain->InFlight++;
         operation->Chain = chain;
         operation->Place = place;
-        chain->Operations[place] = OperationTable.IndexOf(operation);
+        chain->Operations[(uint)place] = OperationTable.IndexOf(operation);
     }
 
     internal OperationTable Operations => _operations;

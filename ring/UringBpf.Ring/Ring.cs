@@ -34,6 +34,8 @@ public sealed unsafe partial class Ring : IAsyncDisposable
     private volatile bool _closed;
     private int _pendingFirst = -1;
     private int _pendingLast = -1;
+    // The entry that was reserved last is in its operation's slot, not in the queue.
+    private bool _reservedOverflow;
     private long _hostWakeUps;
     private long _completions;
     private long _hookRuns;
@@ -266,10 +268,17 @@ public sealed unsafe partial class Ring : IAsyncDisposable
     internal Sqe* Reserve(Operation* operation)
     {
         var sqe = _pendingFirst < 0 ? _backend.NextSqe() : null;
-        if (sqe == null) sqe = &_operations.Extra(operation)->Overflow;
+        if (sqe == null) sqe = ReserveOverflow(operation);
         *sqe = default;
         sqe->UserData = operation->Tag;
         return sqe;
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private Sqe* ReserveOverflow(Operation* operation)
+    {
+        _reservedOverflow = true;
+        return &_operations.Extra(operation)->Overflow;
     }
 
     /// <summary>The entry is filled in: it goes out with the next turn.</summary>
@@ -277,13 +286,14 @@ public sealed unsafe partial class Ring : IAsyncDisposable
     internal void Send(Operation* operation, Sqe* entry)
     {
         _recorder?.Submitted(operation, entry, _operations.Extra(operation), _state->Site);
-        if (!_backend.IsInQueue(entry)) Queue(operation);
+        if (_reservedOverflow) Queue(operation);
     }
 
     /// <summary>The operation is refused: gives entry and slot back.</summary>
     internal void Abandon(Operation* operation, Sqe* entry)
     {
         if (_backend.IsInQueue(entry)) _backend.ReturnSqe();
+        _reservedOverflow = false;
         FreeOperation(operation);
     }
 
@@ -295,8 +305,10 @@ public sealed unsafe partial class Ring : IAsyncDisposable
         _operations.Free(operation);
     }
 
+    [MethodImpl(MethodImplOptions.NoInlining)]
     private void Queue(Operation* operation)
     {
+        _reservedOverflow = false;
         var index = OperationTable.IndexOf(operation);
         _operations.Extra(operation)->Next = -1;
         if (_pendingFirst < 0) _pendingFirst = index;
@@ -304,7 +316,14 @@ public sealed unsafe partial class Ring : IAsyncDisposable
         _pendingLast = index;
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private void FlushPending()
+    {
+        if (_pendingFirst >= 0) FlushPendingNow();
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private void FlushPendingNow()
     {
         while (_pendingFirst >= 0)
         {
@@ -327,40 +346,49 @@ public sealed unsafe partial class Ring : IAsyncDisposable
     }
 
     // Takes the completions that are there now: what hooks submit meanwhile is sent before its completions are looked at.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private void CompleteAll()
     {
-        var backend = _backend;
-        var count = backend.Completions;
-        if (count == 0) return;
+        if (_recorder == null) CompleteAll<NotRecording>();
+        else CompleteAll<Recording>();
+    }
+
+    // Compiled once for a ring with a recorder and once without: the second has nothing of the first.
+    private void CompleteAll<TRecording>() where TRecording : struct
+    {
+        var head = _backend.CompletionHead;
+        var end = _backend.CompletionTail;
+        if (head == end) return;
         var state = _state;
         // One stay for the whole batch: what a run can reach is freed after it at the earliest.
         state->Enter();
-        state->ContextLength = (ulong)sizeof(UringCompletion);
-        _completions += count;
-        var operations = _operations;
-        var recorder = _recorder;
-        var head = backend.CompletionHead;
-        for (var end = head + count; head != end;)
+        _completions += end - head;
+        do
         {
-            var cqe = backend.Completion(head);
-            var operation = operations.Find(cqe->UserData);
+            var cqe = _backend.Completion(head);
+            var tag = cqe->UserData;
             var result = cqe->Result;
             var flags = cqe->Flags;
-            var tag = cqe->UserData;
-            // Its place is free again at once: cancelling may enter.
-            backend.CompletionHead = ++head;
+            // Its place is free again before anything can enter.
+            _backend.CompletionHead = ++head;
+            var operation = _operations.Find(tag);
             if (operation == null)
             {
                 CompleteUnknown(tag, result, flags);
                 continue;
             }
-            recorder?.Completed(operation, result, flags);
-            if (operation->Owner == OperationOwner.Chain) CompleteStep(operation, result, flags, state);
+            if (typeof(TRecording) == typeof(Recording)) _recorder!.Completed(operation, result, flags);
+            if (operation->Owner == OperationOwner.Chain) CompleteStep<TRecording>(operation, result, flags, state);
             else if (operation->Owner == OperationOwner.Host) CompleteHost(operation, result, flags);
             else CompleteClosing(operation);
         }
+        while (head != end);
         state->Leave();
     }
+
+    private readonly struct Recording;
+
+    private readonly struct NotRecording;
 
     [MethodImpl(MethodImplOptions.NoInlining)]
     private void CompleteUnknown(ulong tag, int result, CqeFlags flags)

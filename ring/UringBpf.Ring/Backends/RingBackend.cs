@@ -57,7 +57,14 @@ internal abstract unsafe class RingBackend : IDisposable
     public void ReturnSqe() => _tail--;
 
     /// <summary>Completions that can be read now.</summary>
-    public uint Completions => Volatile.Read(ref *CqTail) - *CqHead;
+    protected uint Completions => CompletionTail - CompletionHead;
+
+    /// <summary>Position after the last completion that can be read now.</summary>
+    public uint CompletionTail
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        get => Volatile.Read(ref *CqTail);
+    }
 
     /// <summary>Position of the next completion to take; setting it frees the places before it.</summary>
     public uint CompletionHead
@@ -68,12 +75,11 @@ internal abstract unsafe class RingBackend : IDisposable
         set => Volatile.Write(ref *CqHead, value);
     }
 
-    /// <summary>The completion at a position from <see cref="CompletionHead"/> on, of which there are <see cref="Completions"/>.</summary>
+    /// <summary>The completion at a position from <see cref="CompletionHead"/> on, before <see cref="CompletionTail"/>.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public Cqe* Completion(uint position) => Cqes + (position & (CqEntries - 1));
 
     /// <summary>True for an entry of the submission queue, false for one that waits elsewhere.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public bool IsInQueue(Sqe* entry) => (ulong)((byte*)entry - (byte*)Sqes) < SqEntries * (ulong)sizeof(Sqe);
 
     /// <summary>Submits what was handed out and waits until at least <paramref name="wait"/> completions are there.</summary>

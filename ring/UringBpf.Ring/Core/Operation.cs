@@ -78,15 +78,12 @@ internal unsafe struct Operation
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Show(Operation* operation, UringCompletion* context) => *(Vector256<byte>*)&context->Opcode = operation->_seen;
 
-    /// <summary>Sets what is shown, and Target, to "nothing": opcode and owner as given, no marks, no file, buffer 0, offset 0, no data.</summary>
+    /// <summary>Sets what is shown, and Target, to "nothing": NOP, owner as given, no marks, no file, buffer 0, offset 0, no data.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Clear(Operation* operation, OperationOwner owner)
     {
-        *(ulong*)&operation->Opcode = 0xFFFF_0000_0000_0000 | (ulong)owner << 32;
-        *(ulong*)&operation->File = uint.MaxValue;
-        operation->Offset = 0;
-        operation->Data = null;
         operation->Length = 0;
+        operation->_seen = Vector256.Create(0xFFFF_0000_0000_0000 | (ulong)owner << 32, uint.MaxValue, 0, 0).AsByte();
     }
 }
 

@@ -149,8 +149,7 @@ internal unsafe struct HookProgram
 {
     public delegate*<nint, byte*, ulong, Runtime.ExecutionState*, ulong> Entry;
     public nint Self;
-    public long Budget;
-    public int LoopRounds;
+    public Runtime.RunStart Start;
     /// <summary>Its number in the flight recorder.</summary>
     public ushort TraceProgram;
     /// <summary>GCHandle of the program, which must outlive its last chain.</summary>

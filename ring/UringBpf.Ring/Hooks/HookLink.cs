@@ -220,8 +220,7 @@ public sealed unsafe class HookLink : IAsyncDisposable
         entry->Handle = GCHandle.ToIntPtr(GCHandle.Alloc(program));
         entry->Entry = program.EntryPoint;
         entry->Self = program.Self;
-        entry->Budget = program.InstructionBudget;
-        entry->LoopRounds = ExecutionState.LoopRoundsFor(program.InstructionBudget);
+        entry->Start = new RunStart(program.InstructionBudget, (ulong)sizeof(UringCompletion));
         entry->TraceProgram = _ring.Recorder?.IndexOf(program.Verified.Spec) ?? 0;
     }
 }

@@ -93,8 +93,7 @@ internal sealed unsafe class PolicyProgram
     private readonly BpfProgram _program;
     private readonly delegate*<nint, byte*, ulong, ExecutionState*, ulong> _entry;
     private readonly nint _self;
-    private readonly long _budget;
-    private readonly int _loopRounds;
+    private readonly RunStart _start;
 
     public PolicyProgram(BpfProgram program, FlightRecorder? recorder)
     {
@@ -102,8 +101,7 @@ internal sealed unsafe class PolicyProgram
         _program = program;
         _entry = program.EntryPoint;
         _self = program.Self;
-        _budget = program.InstructionBudget;
-        _loopRounds = ExecutionState.LoopRoundsFor(program.InstructionBudget);
+        _start = new RunStart(program.InstructionBudget, (ulong)sizeof(UringSubmission));
         TraceProgram = recorder?.IndexOf(program.Verified.Spec) ?? 0;
     }
 
@@ -118,9 +116,8 @@ internal sealed unsafe class PolicyProgram
     /// <summary>0, or the -errno that the operation is refused with.</summary>
     public int Run(UringSubmission* submission, ExecutionState* state)
     {
-        state->Prepare(_budget, _loopRounds);
+        state->Prepare(_start);
         state->Context = (byte*)submission;
-        state->ContextLength = (ulong)sizeof(UringSubmission);
         var verdict = (int)_entry(_self, (byte*)submission, (ulong)sizeof(UringSubmission), state);
         // One that did not come to a verdict has not allowed anything.
         return state->Fault != RunFault.None ? -Errno.Time : verdict;

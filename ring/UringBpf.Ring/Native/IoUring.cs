@@ -17,6 +17,8 @@ public enum SetupFlags : uint
     SubmitAll = 1 << 7,
     /// <summary>Completion work runs at the next system call, not by interrupting.</summary>
     CoopTaskRun = 1 << 8,
+    /// <summary>A flag says whether completion work waits for the next system call.</summary>
+    TaskRunFlag = 1 << 9,
     /// <summary>One thread submits.</summary>
     SingleIssuer = 1 << 12,
     /// <summary>Completion work runs when the owner asks for completions.</summary>

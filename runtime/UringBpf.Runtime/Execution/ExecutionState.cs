@@ -24,24 +24,28 @@ public unsafe struct ExecutionState
     /// <see cref="Bytecode.Limits.Frames"/> × <see cref="Bytecode.Limits.StackBytesPerFrame"/> bytes, 16-byte aligned;
     /// a callee's r10 is its caller's minus 512.</summary>
     public byte* StackTop;
-    /// <summary>Instructions a metered run may still charge; below zero it has expired.</summary>
-    public long Budget;
-    /// <summary>Tail calls made in this run.</summary>
-    public int TailCalls;
     /// <summary>The execution slot: index into per-CPU map values, result of bpf_get_smp_processor_id.</summary>
     public int Slot;
-    /// <summary>Set by an engine or function that must end the run; engines look at it after calls in metered programs.</summary>
-    public RunFault Fault;
+
+    // From here on as RunStart, which is copied over them.
+    /// <summary>Instructions a metered run may still charge; below zero it has expired.</summary>
+    public long Budget;
     /// <summary>What may_goto may still go round in this run.</summary>
     public int LoopRounds;
-    /// <summary>The host of completion hooks (ring or test fixture), or null: then ring kfuncs give -EOPNOTSUPP.</summary>
-    public HookHost* Host;
+    /// <summary>Set by an engine or function that must end the run; engines look at it after calls in metered programs.</summary>
+    public RunFault Fault;
+    /// <summary>Tail calls made in this run.</summary>
+    public int TailCalls;
+    internal int CallbackDepth;
+    /// <summary>Length in bytes of <see cref="Context"/>.</summary>
+    public ulong ContextLength;
+
     /// <summary>The host's own pointer to the chain whose completion is being handled.</summary>
     public void* Chain;
     /// <summary>The context the program was started with: what kfuncs and tail calls work on.</summary>
     public byte* Context;
-    /// <summary>Its length in bytes.</summary>
-    public ulong ContextLength;
+    /// <summary>The host of completion hooks (ring or test fixture), or null: then ring kfuncs give -EOPNOTSUPP.</summary>
+    public HookHost* Host;
     /// <summary>The packet, for LD_ABS and LD_IND; null without one.</summary>
     public byte* Packet;
     /// <summary>Its length in bytes.</summary>
@@ -56,7 +60,6 @@ public unsafe struct ExecutionState
     /// such a call, every time; the function hands it to <see cref="CallbackTarget.Invoke"/>.</summary>
     public byte* CallerFrame;
     // Before the keys: what every run touches lies in the first two cache lines.
-    internal int CallbackDepth;
     /// <summary>Non-zero: the slot was given to another thread between runs; the next run takes one again.</summary>
     internal int Revoked;
     /// <summary>Slot of the instruction that the run last passed, as code compiled with
@@ -71,7 +74,7 @@ public unsafe struct ExecutionState
     public void Reset(long budget)
     {
         Enter();
-        Prepare(budget, LoopRoundsFor(budget));
+        Prepare(new RunStart(budget, ContextLength));
         // A packet of an earlier run may be gone.
         Packet = null;
         PacketLength = 0;
@@ -88,16 +91,9 @@ public unsafe struct ExecutionState
     }
 
     /// <summary>Prepares for one of several runs between <see cref="Enter"/> and <see cref="Leave"/>, of programs without a packet.</summary>
-    /// <param name="budget">Instructions a metered program may use.</param>
-    /// <param name="loopRounds"><see cref="LoopRoundsFor"/> the budget.</param>
-    public void Prepare(long budget, int loopRounds)
-    {
-        Budget = budget;
-        TailCalls = 0;
-        CallbackDepth = 0;
-        Fault = RunFault.None;
-        LoopRounds = loopRounds;
-    }
+    /// <param name="start">How it starts.</param>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void Prepare(in RunStart start) => Unsafe.As<long, RunStart>(ref Budget) = start;
 
     /// <summary>Rounds that may_goto allows in a run with that budget.</summary>
     public static int LoopRoundsFor(long budget) => (int)Math.Min(budget / Bytecode.Limits.InstructionsPerMayGoto, Bytecode.Limits.LoopRounds);
@@ -117,6 +113,28 @@ public unsafe struct ExecutionState
     /// <summary>Ends a run: pointers it got are dead. Forgetting it is safe, but keeps what was disposed during the run in
     /// memory until this slot's next run has ended.</summary>
     public void Leave() => Activity.Leave();
+}
+
+/// <summary>How a run starts: what is the same for each run of a program, and is set as one.</summary>
+[StructLayout(LayoutKind.Sequential)]
+public readonly struct RunStart
+{
+    private readonly long _budget;
+    private readonly int _loopRounds;
+    private readonly RunFault _fault;
+    private readonly int _tailCalls;
+    private readonly int _callbackDepth;
+    private readonly ulong _contextLength;
+
+    /// <summary>With nothing used up.</summary>
+    /// <param name="budget">Instructions a metered program may use.</param>
+    /// <param name="contextLength">Bytes of its context.</param>
+    public RunStart(long budget, ulong contextLength)
+    {
+        _budget = budget;
+        _loopRounds = ExecutionState.LoopRoundsFor(budget);
+        _contextLength = contextLength;
+    }
 }
 
 /// <summary>
