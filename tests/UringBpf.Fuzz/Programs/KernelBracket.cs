@@ -24,6 +24,7 @@ public sealed class KernelBracket
         ("modified ctx ptr", "a context pointer with an offset"),
         ("variable ctx access", "a variable offset in the context"),
         ("invalid bpf_context access", "an unaligned access of the context"),
+        ("subtraction from stack pointer", "a subtraction from a stack pointer: here its result is what counts"),
         ("div by zero", "a division by an immediate 0, which gives 0 here"),
         ("R2 !read_ok", "r2 holds the context's length here"),
         ("pointer comparison prohibited", "pointers into one object may be compared here"),

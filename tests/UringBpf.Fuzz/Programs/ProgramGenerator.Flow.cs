@@ -70,7 +70,7 @@ public sealed partial class ProgramGenerator
         }
         var rounds = 1 + _random.Below(_loops == 0 ? 12 : 5);
         if (_loops == 0 && _random.OneIn(12)) rounds = 50 + _random.Below(300);
-        switch (_random.Below(_forKernel ? 8 : 9))
+        switch (_random.Below(_forKernel ? 9 : 10))
         {
             case 0: CountDown(rounds); break;
             case < 4: CountUp(rounds); break;
@@ -78,6 +78,7 @@ public sealed partial class ProgramGenerator
             case 5: MayGoto(rounds); break;
             case 6: WalkPointer(); break;
             case 7: CountOnStack(rounds); break;
+            case 8: WalkBesideIndex(); break;
             default: Iterate(rounds); break;
         }
     }
@@ -253,6 +254,64 @@ public sealed partial class ProgramGenerator
         LeaveLoop(locked);
         _held[walker] = default;
         _held[end] = default;
+    }
+
+    // A pointer walks by one stride, an index beside it by another, and the index says when to stop.
+    private void WalkBesideIndex()
+    {
+        var pointer = Pick(held => held is { Kind: HeldKind.Memory, Variable: 0, Room: >= 8 } && held.Place != Place.Context);
+        if (pointer < 0) return;
+        var held = _held[pointer];
+        var locked = _locked;
+        var walker = KeptTarget();
+        if (walker != pointer) Emit(s_move64, walker, pointer);
+        _held[walker] = held;
+        _locked |= 1 << walker;
+        if (!CanLock)
+        {
+            _locked = locked;
+            return;
+        }
+        var stride = _random.OneIn(3) ? 1 + _random.Below(7) : 1 << _random.Below(4);
+        var step = 1 + _random.Below(_random.OneIn(3) ? 6 : 2);
+        var rounds = held.Room / stride;
+        var wrong = _careless && _random.OneIn(3) ? _random.Below(3) - 1 : 0;
+        var down = _random.OneIn(3);
+        var first = _random.Below(3) switch { 0 => 0, 1 => _random.Below(4), _ => -_random.Below(4) };
+        var end = first + (rounds + wrong) * step;
+        // Down: from the same distance to where it began.
+        if (down) (first, end) = (end, first);
+        var backwards = held.Place != Place.Packet && _random.OneIn(4);
+        if (backwards) Emit(Immediate(Operation.Add, 64), walker, immediate: rounds * stride);
+        var index = Counter(first);
+        _locked |= 1 << index;
+        _held[walker] = held with { Offset = 0, Size = stride, Align = (stride & (stride - 1)) == 0 ? Math.Min(held.Align, stride) : 1 };
+        var inside = _held[walker];
+        var head = EnterLoop();
+        var start = _code.Count;
+        var leaves = -1;
+        var atTop = _random.OneIn(2);
+        var width = first >= 0 && end >= 0 && _random.OneIn(3) ? 32 : 64;
+        if (atTop) leaves = Emit(Immediate(_random.OneIn(2) ? Operation.JumpEqual : down ? Operation.JumpSignedLessOrEqual : Operation.JumpSignedGreaterOrEqual, width), index, immediate: end);
+        var moveFirst = backwards || _random.OneIn(4);
+        if (moveFirst) Emit(Immediate(Operation.Add, 64), walker, immediate: backwards ? -stride : stride);
+        // Moved on, the memory lies before it.
+        if (moveFirst && !backwards) Emit(Load(8), TargetBut(walker, index), walker, -1);
+        else Access(walker, inside, atEdge: _random.OneIn(2));
+        Block(_random.Below(2));
+        NextRound(head);
+        if (_random.OneIn(2)) Emit(Immediate(Operation.Add, width), index, immediate: down ? -step : step);
+        else Emit(Immediate(Operation.Subtract, width), index, immediate: down ? step : -step);
+        if (!moveFirst) Emit(Immediate(Operation.Add, 64), walker, immediate: stride);
+        Operation[] goesOn = down ? [Operation.JumpNotEqual, Operation.JumpSignedGreater] : [Operation.JumpNotEqual, Operation.JumpSignedLess];
+        JumpBack(atTop ? Emit(s_jump) : Emit(Immediate(_random.Pick(goesOn), width), index, immediate: end), start);
+        if (leaves >= 0)
+        {
+            Land(leaves);
+            Merge(head);
+        }
+        LeaveLoop(locked);
+        _held[walker] = default;
     }
 
     // The counter lives on the stack.
