@@ -56,7 +56,8 @@ public sealed record VerifierOptions
     /// the step budget suffices; for testing. Default true.</summary>
     public bool Widening { get; init; } = true;
 
-    /// <summary>Receives the walk, one line per step, with the registers that changed; null for none.</summary>
+    /// <summary>Receives the walk: the source line where it changes, and for each step the instruction with the registers and
+    /// stack as they are known before it; where a path ends, goes on elsewhere or stands for many. Null for none.</summary>
     public TextWriter? Log { get; init; }
 
     /// <summary>Ends verification with UB2903.</summary>

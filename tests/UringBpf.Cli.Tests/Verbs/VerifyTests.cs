@@ -68,8 +68,11 @@ public sealed partial class VerifyTests
     {
         var outcome = await Tool.Run("verify", Tool.Object, "--program", "first", "-v");
         Assert.Equal(0, outcome.Exit);
-        Assert.NotEqual("", outcome.Error);
         Assert.Single(outcome.Lines);
+        // Source lines, instructions, and what is known before each.
+        Assert.Contains("; ./tool.bpf.c:", outcome.Error);
+        Assert.Matches(@"(?m)^0: .+ \| r1=ctx", outcome.Error);
+        Assert.Matches(@"(?m)^\d+: exit +\| r0=", outcome.Error);
     }
 
     [Fact]

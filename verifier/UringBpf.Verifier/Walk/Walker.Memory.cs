@@ -300,8 +300,10 @@ internal sealed partial class Walker
         var layout = _type.Context;
         if (pointer.OffsetMin != pointer.OffsetMax)
         {
+            var flat = layout.Fields.FirstOrDefault(f => f.Kind == ContextFieldKind.FlatMemory && pointer.OffsetMax + displacement >= f.Offset && pointer.OffsetMin + displacement < f.Offset + f.Size);
             _judge.Reject(Rule.ContextVariableOffset, slot, $"struct {layout.StructName} is accessed at a variable offset, {At(pointer, displacement)}.",
-                help: "access its fields by name");
+                flat is null ? "" : $"its {flat.Name} are bytes {flat.Offset}..{flat.Offset + flat.Size - 1}, and this takes {size}",
+                flat is null ? "access its fields by name" : $"check the index against the size of {flat.Name} before this line");
             return null;
         }
         var offset = pointer.OffsetMin + displacement;

@@ -35,6 +35,8 @@ internal sealed partial class Walker
 
     private readonly record struct Branch(MachineState State, int Slot, Node From, long Cost, TraceStep? Trace);
 
+    private LineInfo? _loggedLine;
+
     // The steps of the path being walked, when it is being explained.
     private TraceStep? _trace;
     private readonly bool _traces;
@@ -85,6 +87,7 @@ internal sealed partial class Walker
         {
             Close(_pending.Count);
             (_state, _slot, _node, _cost, _trace) = branch;
+            if (Processed > 0) _options.Log?.WriteLine($"{_slot}: another way");
             if (ReferenceEquals(_node, root) && _cost == 0) Step();
             while (_slot >= 0 && !EndsAtMeetingPoint()) Step();
         }
@@ -118,6 +121,7 @@ internal sealed partial class Walker
         if (_explored.Find(_slot, _state) is { } covering)
         {
             _node.Connect(new(covering, _cost, _generalNodes > 0 ? _state : null));
+            _options.Log?.WriteLine($"{_slot}: as walked before, in a state that covers this one");
             return true;
         }
         var isHead = _shape.Loops.Heads[_slot];
@@ -126,6 +130,7 @@ internal sealed partial class Walker
         var bound = isHead ? Generalise() : null;
         var node = _explored.Record(_slot, _state, bound);
         if (bound is not null) _generalNodes++;
+        if (bound is not null) _options.Log?.WriteLine($"{_slot}: one round for all that may follow");
         if (isHead) Open(node);
         if (_explored.Bytes > (long)_options.MaxMemoryMiB << 20)
         {
@@ -177,7 +182,7 @@ internal sealed partial class Walker
         ref readonly var instruction = ref _spec.Instructions.ItemRef(slot);
         if (_traces) _trace = new(slot, _state.Copy(), _trace);
         _options.Observer?.Before(slot, _state);
-        _options.Log?.WriteLine($"{slot}: {_state}");
+        if (_options.Log is { } log) Write(log, slot);
         _cost++;
         _firstVisit = !Facts.IsReached(slot);
         Facts.Operands(slot, row,
@@ -195,6 +200,16 @@ internal sealed partial class Walker
         else if (row.IsJump) WalkJump(slot, row, instruction);
         else if (row.Operation == Operation.LoadImmediate64) WalkWideImmediate(slot, row, instruction);
         else WalkCall(slot, row, instruction);
+    }
+
+    // The source line where it changes, then the instruction and what is known before it.
+    private void Write(TextWriter log, int slot)
+    {
+        var line = _spec.LineOf(slot);
+        if (line is not null && !ReferenceEquals(line, _loggedLine)) log.WriteLine($"; {line.File}:{line.Line}: {line.Text.Trim()}");
+        _loggedLine = line;
+        var next = slot + 1 < _spec.Instructions.Length ? _spec.Instructions[slot + 1] : default;
+        log.WriteLine($"{slot}: {Disassembler.Format(_spec.Instructions[slot], next),-36} | {_state}");
     }
 
     private void EndPath()
