@@ -206,7 +206,7 @@ internal sealed partial class Walker
     private void Write(TextWriter log, int slot)
     {
         var line = _spec.LineOf(slot);
-        if (line is not null && !ReferenceEquals(line, _loggedLine)) log.WriteLine($"; {line.File}:{line.Line}: {line.Text.Trim()}");
+        if (line is not null && (line.File != _loggedLine?.File || line.Line != _loggedLine.Line)) log.WriteLine($"; {line.File}:{line.Line}: {line.Text.Trim()}");
         _loggedLine = line;
         var next = slot + 1 < _spec.Instructions.Length ? _spec.Instructions[slot + 1] : default;
         log.WriteLine($"{slot}: {Disassembler.Format(_spec.Instructions[slot], next),-36} | {_state}");
