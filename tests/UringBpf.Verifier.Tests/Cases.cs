@@ -362,6 +362,7 @@ internal static class Cases
         new("pointer returned for a verdict", Rule.ReturnsPointer, 1, MovReg(0, 10), Exit) { Type = ProgramTypes.Completion },
 
         // Termination and budgets.
+        new("jump to the next instruction, where paths meet", null, 0, Mov(7, 0), Load(8, 3, 1), JumpNe(3, 0, 1), Add(3, 1), Jump(0), Add(7, 1), Return(0)),
         new("endless loop", Rule.EndlessLoop, 0, Jump(-1)),
         new("loop of unknown length", null, 0, Load(8, 3, 1), Add(3, -1), JumpNe(3, 0, -2), Return(0)),
         new("loop of unknown length with proof required", Rule.ProofRequired, 1, Load(8, 3, 1), Load(8, 3, 1), JumpNe(3, 0, -2), Return(0))

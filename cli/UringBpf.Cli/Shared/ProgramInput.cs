@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.CommandLine.Completions;
 using System.CommandLine.Parsing;
+using System.Runtime.InteropServices;
 using UringBpf.Bytecode;
 using UringBpf.Verifier;
 
@@ -28,9 +29,9 @@ internal sealed class ProgramInput
     };
 
     /// <summary>The object file, or the bytecode.</summary>
-    public static Argument<string> File()
+    public static Argument<string> File(bool orRaw = true)
     {
-        var file = new Argument<string>("OBJ") { Description = "An object compiled by clang -target bpf, or bytecode with --raw." };
+        var file = new Argument<string>("OBJ") { Description = "An object compiled by clang -target bpf" + (orRaw ? ", or bytecode with --raw." : ".") };
         file.Validators.Add(Usage.RefuseOptions);
         return file;
     }
@@ -68,7 +69,16 @@ internal sealed class ProgramInput
         var bytes = Read(file);
         if (!parsed.GetValue(Raw))
         {
-            var spec = ObjectSpec.Load(bytes, file);
+            ObjectSpec spec;
+            try
+            {
+                spec = ObjectSpec.Load(bytes, file);
+            }
+            // Text, a shared library, …: only what `asm` could have written is taken for bytecode.
+            catch (BpfException error) when (error.Code == "UB1001" && bytes.Length > 0 && bytes.Length % Instruction.Size == 0 && OpcodeTable.Find(MemoryMarshal.Read<Instruction>(bytes)) != null)
+            {
+                throw new BpfException(error.Code, $"{error.Reason} If it is headerless bytecode, add --raw.", inner: error);
+            }
             return (Retype(parsed, spec.Programs), spec.Maps);
         }
         return (Retype(parsed, [ProgramSpec.FromBytes(Path.GetFileNameWithoutExtension(file), bytes)]), []);

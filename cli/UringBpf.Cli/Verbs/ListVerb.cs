@@ -8,7 +8,7 @@ internal static class ListVerb
 {
     public static Command Create()
     {
-        var file = ProgramInput.File();
+        var file = ProgramInput.File(orRaw: false);
         var json = new Option<bool>("--json") { Description = "Print one JSON object." };
         var command = new Verb("list", "Lists the programs and maps of an object.", "list hook.bpf.o", "list hook.bpf.o --json") { file, json };
         command.SetAction(parsed =>

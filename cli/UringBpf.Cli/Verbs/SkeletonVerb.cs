@@ -37,7 +37,7 @@ internal static class SkeletonVerb
 {
     public static Command Create()
     {
-        var file = ProgramInput.File();
+        var file = ProgramInput.File(orRaw: false);
         file.Description = "An object compiled by clang -target bpf -g.";
         var input = new SkeletonInput();
         var output = new Option<string?>("--output", "-o") { Description = "The file to write. Default: standard output.", HelpName = "FILE" };

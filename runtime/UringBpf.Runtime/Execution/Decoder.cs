@@ -159,6 +159,9 @@ internal unsafe ref struct Decoder(VerifiedProgram verified, MapSet maps, Functi
     private readonly BpfException Invalid(int slot) =>
         new("UB4005", $"{verified.Spec.Name}: instruction {slot} reached the interpreter, which has no code for it.", slot);
 
+    /// <summary>Two codes in a row that one code can do.</summary>
+    public static IReadOnlyDictionary<(Code First, Code Second), Code> Pairs => s_pairs;
+
     private static readonly Dictionary<(Code, Code), Code> s_pairs = new()
     {
         [(Code.Move64, Code.Add64Imm)] = Code.MoveAdd64Imm,
@@ -181,6 +184,10 @@ internal unsafe ref struct Decoder(VerifiedProgram verified, MapSet maps, Functi
         [(Code.Add64, Code.Load16)] = Code.Add64Load16,
         [(Code.Add64, Code.Load32)] = Code.Add64Load32,
         [(Code.Add64, Code.Load64)] = Code.Add64Load64,
+        [(Code.Load8, Code.Store8)] = Code.Load8Store8,
+        [(Code.Load16, Code.Store16)] = Code.Load16Store16,
+        [(Code.Load32, Code.Store32)] = Code.Load32Store32,
+        [(Code.Load64, Code.Store64)] = Code.Load64Store64,
         [(Code.ShiftLeft64Imm, Code.ShiftRight64Imm)] = Code.ShiftLeftShiftRight64Imm,
         [(Code.Add64Imm, Code.JumpNotEqual64Imm)] = Code.Add64ImmJumpNotEqual64Imm,
         [(Code.Add64Imm, Code.JumpEqual64Imm)] = Code.Add64ImmJumpEqual64Imm,

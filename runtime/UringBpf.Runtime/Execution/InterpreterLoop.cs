@@ -229,6 +229,10 @@ internal static unsafe class InterpreterLoop<TMetering> where TMetering : struct
                 case Code.Add64Load16: r[i->Dst] += r[i->Src]; r[i[1].Dst] = *(ushort*)(r[i[1].Src] + (ulong)i[1].Offset); i += 2; continue;
                 case Code.Add64Load32: r[i->Dst] += r[i->Src]; r[i[1].Dst] = *(uint*)(r[i[1].Src] + (ulong)i[1].Offset); i += 2; continue;
                 case Code.Add64Load64: r[i->Dst] += r[i->Src]; r[i[1].Dst] = *(ulong*)(r[i[1].Src] + (ulong)i[1].Offset); i += 2; continue;
+                case Code.Load8Store8: r[i->Dst] = *(byte*)(r[i->Src] + (ulong)i->Offset); i++; *(byte*)(r[i->Dst] + (ulong)i->Offset) = (byte)r[i->Src]; i++; continue;
+                case Code.Load16Store16: r[i->Dst] = *(ushort*)(r[i->Src] + (ulong)i->Offset); i++; *(ushort*)(r[i->Dst] + (ulong)i->Offset) = (ushort)r[i->Src]; i++; continue;
+                case Code.Load32Store32: r[i->Dst] = *(uint*)(r[i->Src] + (ulong)i->Offset); i++; *(uint*)(r[i->Dst] + (ulong)i->Offset) = (uint)r[i->Src]; i++; continue;
+                case Code.Load64Store64: r[i->Dst] = *(ulong*)(r[i->Src] + (ulong)i->Offset); i++; *(ulong*)(r[i->Dst] + (ulong)i->Offset) = r[i->Src]; i++; continue;
                 case Code.ShiftLeftShiftRight64Imm: r[i->Dst] = r[i->Dst] << (int)i->Immediate >> (int)i[1].Immediate; i += 2; continue;
                 case Code.Add64ImmJumpNotEqual64Imm: r[i->Dst] += (ulong)i->Immediate; i++; if (r[i->Dst] != (ulong)i->Immediate) goto Jump; i++; continue;
                 case Code.Add64ImmJumpEqual64Imm: r[i->Dst] += (ulong)i->Immediate; i++; if (r[i->Dst] == (ulong)i->Immediate) goto Jump; i++; continue;

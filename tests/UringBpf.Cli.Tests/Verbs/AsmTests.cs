@@ -21,6 +21,18 @@ public sealed class AsmTests
     }
 
     [Fact]
+    public async Task Bytecode_taken_for_an_object_is_told_apart_from_other_files()
+    {
+        using var folder = new TemporaryFolder();
+        var code = folder.File("code.bin", Convert.FromHexString("b7000000000000009500000000000000"));
+        var outcome = await Tool.Run("verify", code);
+        Assert.Equal(3, outcome.Exit);
+        Assert.Contains("add --raw", outcome.Error);
+        Assert.Equal(0, (await Tool.Run("verify", "--raw", code)).Exit);
+        Assert.DoesNotContain("--raw", (await Tool.Run("verify", folder.File("notes.txt", "16 bytes of text"u8.ToArray()))).Error);
+    }
+
+    [Fact]
     public async Task Mistakes_are_told_with_their_place()
     {
         using var folder = new TemporaryFolder();

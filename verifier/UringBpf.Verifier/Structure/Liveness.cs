@@ -67,8 +67,8 @@ internal sealed class Liveness
                 }
                 if (slot == function.Start) break;
                 slot = _shape.IsStart(slot - 1) ? slot - 1 : slot - 2;
-                // Only falling through leads from here to where we come from.
-                if (_shape.Row(slot).Operation is Operation.Exit or Operation.Jump) break;
+                // Only falling through leads from here to where we come from, or a jump to the next instruction.
+                if (_shape.Row(slot).Operation is Operation.Exit or Operation.Jump && _shape.Successors(slot).First != _shape.Next(slot)) break;
                 if (queued[slot - function.Start]) break;
             }
         }
