@@ -8,22 +8,41 @@ namespace UringBpf.Runtime;
 // The loop: one function, from its first instruction to its exit. Callees are runs of their own.
 public sealed unsafe partial class CheckedInterpreter
 {
-    private ulong RunFunction(int slot, int depth, ulong* r, int initialised)
+    // Whether someone follows the run: asked once, so that nobody's absence costs nothing at each instruction.
+    private interface IFollowed
     {
-        var code = _code;
-        var slots = (uint)_rows.Length;
-        if ((uint)slot >= slots) throw Stop(slot, _left);
-        var step = code + slot;
-        var memory = _memory;
-        var observer = Observer;
+        static abstract bool Yes { get; }
+    }
+
+    private struct Followed : IFollowed
+    {
+        public static bool Yes => true;
+    }
+
+    private struct Alone : IFollowed
+    {
+        public static bool Yes => false;
+    }
+
+    private ulong RunFunction(int slot, ulong* r, int initialised) => Observer == null ? RunFunction<Alone>(slot, r, initialised) : RunFunction<Followed>(slot, r, initialised);
+
+    // Frames of the run above this one's.
+    private int Depth(ulong* r) => (int)(((ulong)_state->StackTop - r[10]) / Limits.StackBytesPerFrame);
+
+    private ulong RunFunction<TFollowed>(int slot, ulong* r, int initialised) where TFollowed : IFollowed
+    {
+        if ((uint)slot >= (uint)_rows.Length) throw Stop(slot, _left);
+        // What each instruction needs is these, the registers and what is initialised: as much as the machine's registers hold.
+        var step = _code + slot;
+        var stack = _memory.View(r[10]);
         // Kept here while no call and no fault needs it.
         var left = _left;
         while (true)
         {
-            if (left <= 0) throw Stop((int)(step - code), left);
+            if (left <= 0) throw Stop(SlotOf(step), left);
             left--;
-            if (observer != null && step->Code != Code.Invalid) observer((int)(step - code), depth, new ReadOnlySpan<ulong>(r, 11), initialised);
-            if ((step->Reads & ~initialised) != 0) throw Unread((int)(step - code), left, initialised);
+            if (TFollowed.Yes && step->Code != Code.Invalid) Observer!(SlotOf(step), Depth(r), new ReadOnlySpan<ulong>(r, 11), initialised);
+            if ((step->Reads & ~initialised) != 0) throw Unread(SlotOf(step), left, initialised);
             ulong a = r[step->Dst], b = step->Operand(r), address;
             switch (step->Code)
             {
@@ -67,25 +86,25 @@ public sealed unsafe partial class CheckedInterpreter
                 case Code.Swap16: a = BinaryPrimitives.ReverseEndianness((ushort)a); break;
                 case Code.Swap32: a = BinaryPrimitives.ReverseEndianness((uint)a); break;
                 case Code.Swap64: a = BinaryPrimitives.ReverseEndianness(a); break;
-                case Code.Load8: address = b + (ulong)step->Offset; if (IsField(address) || !memory.MayRead<byte>(address, r[10])) goto Load; a = *(byte*)address; break;
-                case Code.Load16: address = b + (ulong)step->Offset; if (IsField(address) || !memory.MayRead<ushort>(address, r[10])) goto Load; a = *(ushort*)address; break;
-                case Code.Load32: address = b + (ulong)step->Offset; if (IsField(address) || !memory.MayRead<uint>(address, r[10])) goto Load; a = *(uint*)address; break;
-                case Code.Load64: address = b + (ulong)step->Offset; if (IsField(address) || !memory.MayRead<ulong>(address, r[10])) goto Load; a = *(ulong*)address; break;
-                case Code.LoadSigned8: address = b + (ulong)step->Offset; if (IsField(address) || !memory.MayRead<byte>(address, r[10])) goto Load; a = (ulong)*(sbyte*)address; break;
-                case Code.LoadSigned16: address = b + (ulong)step->Offset; if (IsField(address) || !memory.MayRead<ushort>(address, r[10])) goto Load; a = (ulong)*(short*)address; break;
-                case Code.LoadSigned32: address = b + (ulong)step->Offset; if (IsField(address) || !memory.MayRead<uint>(address, r[10])) goto Load; a = (ulong)*(int*)address; break;
-                case Code.LoadAcquire8: address = b + (ulong)step->Offset; if (IsField(address) || !memory.MayRead<byte>(address, r[10])) goto Load; a = Volatile.Read(ref *(byte*)address); break;
-                case Code.LoadAcquire16: address = b + (ulong)step->Offset; if (IsField(address) || !memory.MayRead<ushort>(address, r[10])) goto Load; a = Volatile.Read(ref *(ushort*)address); break;
-                case Code.LoadAcquire32: address = b + (ulong)step->Offset; if (IsField(address) || !memory.MayRead<uint>(address, r[10])) goto Load; a = Volatile.Read(ref *(uint*)address); break;
-                case Code.LoadAcquire64: address = b + (ulong)step->Offset; if (IsField(address) || !memory.MayRead<ulong>(address, r[10])) goto Load; a = Volatile.Read(ref *(ulong*)address); break;
-                case Code.Store8 or Code.Store8Imm: address = a + (ulong)step->Offset; if (IsField(address) || !memory.MayWrite<byte>(address, r[10])) goto Store; *(byte*)address = (byte)b; break;
-                case Code.Store16 or Code.Store16Imm: address = a + (ulong)step->Offset; if (IsField(address) || !memory.MayWrite<ushort>(address, r[10])) goto Store; *(ushort*)address = (ushort)b; break;
-                case Code.Store32 or Code.Store32Imm: address = a + (ulong)step->Offset; if (IsField(address) || !memory.MayWrite<uint>(address, r[10])) goto Store; *(uint*)address = (uint)b; break;
-                case Code.Store64 or Code.Store64Imm: address = a + (ulong)step->Offset; if (IsField(address) || !memory.MayWrite<ulong>(address, r[10])) goto Store; *(ulong*)address = b; break;
-                case Code.StoreRelease8: address = a + (ulong)step->Offset; if (IsField(address) || !memory.MayWrite<byte>(address, r[10])) goto Store; Volatile.Write(ref *(byte*)address, (byte)b); break;
-                case Code.StoreRelease16: address = a + (ulong)step->Offset; if (IsField(address) || !memory.MayWrite<ushort>(address, r[10])) goto Store; Volatile.Write(ref *(ushort*)address, (ushort)b); break;
-                case Code.StoreRelease32: address = a + (ulong)step->Offset; if (IsField(address) || !memory.MayWrite<uint>(address, r[10])) goto Store; Volatile.Write(ref *(uint*)address, (uint)b); break;
-                case Code.StoreRelease64: address = a + (ulong)step->Offset; if (IsField(address) || !memory.MayWrite<ulong>(address, r[10])) goto Store; Volatile.Write(ref *(ulong*)address, b); break;
+                case Code.Load8: address = b + (ulong)step->Offset; if (!_memory.MayRead<byte>(address, stack)) goto Load; a = *(byte*)address; break;
+                case Code.Load16: address = b + (ulong)step->Offset; if (!_memory.MayRead<ushort>(address, stack)) goto Load; a = *(ushort*)address; break;
+                case Code.Load32: address = b + (ulong)step->Offset; if (!_memory.MayRead<uint>(address, stack)) goto Load; a = *(uint*)address; break;
+                case Code.Load64: address = b + (ulong)step->Offset; if (!_memory.MayRead<ulong>(address, stack)) goto Load; a = *(ulong*)address; break;
+                case Code.LoadSigned8: address = b + (ulong)step->Offset; if (!_memory.MayRead<byte>(address, stack)) goto Load; a = (ulong)*(sbyte*)address; break;
+                case Code.LoadSigned16: address = b + (ulong)step->Offset; if (!_memory.MayRead<ushort>(address, stack)) goto Load; a = (ulong)*(short*)address; break;
+                case Code.LoadSigned32: address = b + (ulong)step->Offset; if (!_memory.MayRead<uint>(address, stack)) goto Load; a = (ulong)*(int*)address; break;
+                case Code.LoadAcquire8: address = b + (ulong)step->Offset; if (!_memory.MayRead<byte>(address, stack)) goto Load; a = Volatile.Read(ref *(byte*)address); break;
+                case Code.LoadAcquire16: address = b + (ulong)step->Offset; if (!_memory.MayRead<ushort>(address, stack)) goto Load; a = Volatile.Read(ref *(ushort*)address); break;
+                case Code.LoadAcquire32: address = b + (ulong)step->Offset; if (!_memory.MayRead<uint>(address, stack)) goto Load; a = Volatile.Read(ref *(uint*)address); break;
+                case Code.LoadAcquire64: address = b + (ulong)step->Offset; if (!_memory.MayRead<ulong>(address, stack)) goto Load; a = Volatile.Read(ref *(ulong*)address); break;
+                case Code.Store8 or Code.Store8Imm: address = a + (ulong)step->Offset; if (!_memory.MayWrite<byte>(address, stack)) goto Store; *(byte*)address = (byte)b; break;
+                case Code.Store16 or Code.Store16Imm: address = a + (ulong)step->Offset; if (!_memory.MayWrite<ushort>(address, stack)) goto Store; *(ushort*)address = (ushort)b; break;
+                case Code.Store32 or Code.Store32Imm: address = a + (ulong)step->Offset; if (!_memory.MayWrite<uint>(address, stack)) goto Store; *(uint*)address = (uint)b; break;
+                case Code.Store64 or Code.Store64Imm: address = a + (ulong)step->Offset; if (!_memory.MayWrite<ulong>(address, stack)) goto Store; *(ulong*)address = b; break;
+                case Code.StoreRelease8: address = a + (ulong)step->Offset; if (!_memory.MayWrite<byte>(address, stack)) goto Store; Volatile.Write(ref *(byte*)address, (byte)b); break;
+                case Code.StoreRelease16: address = a + (ulong)step->Offset; if (!_memory.MayWrite<ushort>(address, stack)) goto Store; Volatile.Write(ref *(ushort*)address, (ushort)b); break;
+                case Code.StoreRelease32: address = a + (ulong)step->Offset; if (!_memory.MayWrite<uint>(address, stack)) goto Store; Volatile.Write(ref *(uint*)address, (uint)b); break;
+                case Code.StoreRelease64: address = a + (ulong)step->Offset; if (!_memory.MayWrite<ulong>(address, stack)) goto Store; Volatile.Write(ref *(ulong*)address, b); break;
                 case Code.JumpEqual64 or Code.JumpEqual64Imm: if (a == b) goto Jump; goto Next;
                 case Code.JumpNotEqual64 or Code.JumpNotEqual64Imm: if (a != b) goto Jump; goto Next;
                 case Code.JumpGreater64 or Code.JumpGreater64Imm: if (a > b) goto Jump; goto Next;
@@ -109,21 +128,25 @@ public sealed unsafe partial class CheckedInterpreter
                 case Code.JumpSignedLessOrEqual32 or Code.JumpSignedLessOrEqual32Imm: if ((int)a <= (int)b) goto Jump; goto Next;
                 case Code.JumpSet32 or Code.JumpSet32Imm: if (((uint)(a & b)) != 0) goto Jump; goto Next;
                 case Code.Jump: goto Jump;
-                case Code.Invalid: throw Stop((int)(step - code), left + 1);
-                case >= Code.AtomicAdd32 and <= Code.AtomicCompareExchange64:
+                case Code.Invalid: throw Stop(SlotOf(step), left + 1);
+                // One by one: a range would make two tables of the switch.
+                case Code.AtomicAdd32 or Code.AtomicFetchAdd32 or Code.AtomicOr32 or Code.AtomicFetchOr32 or Code.AtomicAnd32
+                    or Code.AtomicFetchAnd32 or Code.AtomicXor32 or Code.AtomicFetchXor32 or Code.AtomicExchange32 or Code.AtomicCompareExchange32
+                    or Code.AtomicAdd64 or Code.AtomicFetchAdd64 or Code.AtomicOr64 or Code.AtomicFetchOr64 or Code.AtomicAnd64
+                    or Code.AtomicFetchAnd64 or Code.AtomicXor64 or Code.AtomicFetchXor64 or Code.AtomicExchange64 or Code.AtomicCompareExchange64:
                     _left = left;
-                    slot = (int)(step - code);
+                    slot = SlotOf(step);
                     Atomic(slot, _rows[slot]!, a + (ulong)step->Offset, r, step->Src);
                     initialised |= step->Writes;
                     goto Next;
                 case Code.LoadWide:
                     _left = left;
-                    r[step->Dst] = step->FromRegister == 0 ? (ulong)step->Immediate : Wide((int)(step - code));
+                    r[step->Dst] = step->FromRegister == 0 ? (ulong)step->Immediate : Wide(SlotOf(step));
                     initialised |= step->Writes;
                     step += 2;
                     continue;
                 case Code.LoadPacketAbsolute or Code.LoadPacketIndirect:
-                    if (LoadPacket((int)(step - code), r) is { } packet)
+                    if (LoadPacket(SlotOf(step), r) is { } packet)
                     {
                         r[0] = packet;
                         initialised = (initialised & ~0b111110) | 1;
@@ -138,14 +161,14 @@ public sealed unsafe partial class CheckedInterpreter
                     goto Next;
                 case Code.CallSubprogram:
                     _left = left;
-                    slot = (int)(step - code);
-                    r[0] = CallSubprogram(slot, slot + 1 + step->Offset, depth + 1, r, initialised);
+                    slot = SlotOf(step);
+                    r[0] = CallSubprogram(slot, slot + 1 + step->Offset, r, initialised);
                     left = _left;
                     initialised = (initialised & ~0b111111) | (_returnsValue ? 1 : 0);
                     goto Next;
                 case Code.CallRegister:
                     _left = left;
-                    slot = (int)(step - code);
+                    slot = SlotOf(step);
                     if (Call(slot, _rows[slot]!, _spec.Instructions[slot], r, initialised) is { } ended) return ended;
                     left = _left;
                     initialised = (initialised & ~0b111110) | 1;
@@ -153,12 +176,12 @@ public sealed unsafe partial class CheckedInterpreter
                 case Code.Exit:
                     _left = left;
                     // A function of the program may return nothing; who reads r0 then is at fault.
-                    if (depth == 0) Need((int)(step - code), initialised, 0);
+                    if (Depth(r) == 0) Need(SlotOf(step), initialised, 0);
                     _returnsValue = (initialised & 1) != 0;
                     return r[0];
                 default:
                     _left = left;
-                    throw Fault("UB4014", (int)(step - code), 0, $"no code for {step->Code}");
+                    throw Fault("UB4014", SlotOf(step), 0, $"no code for {step->Code}");
             }
         Write:
             r[step->Dst] = a;
@@ -167,23 +190,25 @@ public sealed unsafe partial class CheckedInterpreter
             step++;
             continue;
         Jump:
-            slot = (int)(step - code) + 1 + step->Offset;
-            if ((uint)slot >= slots) throw Stop(slot, left);
-            step = code + slot;
+            step += 1 + (long)step->Offset;
+            if ((ulong)((byte*)step - (byte*)_code) >= _codeBytes) throw Stop(SlotOf(step), left);
             continue;
             // A quick look did not allow the access.
         Load:
             _left = left;
-            slot = (int)(step - code);
+            slot = SlotOf(step);
             a = Load(slot, _rows[slot]!, address, r[10]);
             goto Write;
         Store:
             _left = left;
-            slot = (int)(step - code);
+            slot = SlotOf(step);
             Store(slot, _rows[slot]!, address, b, r[10]);
             goto Next;
         }
     }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private int SlotOf(CheckedInstruction* step) => (int)(step - _code);
 
     // Why the run can't go on at a slot, whatever the registers hold.
     private CheckedFaultException Stop(int slot, long left)
@@ -206,19 +231,16 @@ public sealed unsafe partial class CheckedInterpreter
         return Fault("UB4012", slot, 0, $"r{register} is read, and has no value here");
     }
 
-    // Of a context struct the fields alone may be touched; a quick look doesn't know them.
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private bool IsField(ulong address) => address - _fields < _fieldBytes;
-
     // Its own method: what is on the host's stack for the callee goes when it returns.
-    private ulong CallSubprogram(int slot, int start, int depth, ulong* r, int initialised)
+    private ulong CallSubprogram(int slot, int start, ulong* r, int initialised)
     {
+        var depth = Depth(r) + 1;
         if (depth >= Limits.Frames) throw Fault("UB4013", slot, 0, $"the call would be frame {depth + 1} of {Limits.Frames}");
         var callee = stackalloc ulong[11];
         for (var i = 1; i <= 5; i++) callee[i] = r[i];
         callee[10] = r[10] - Limits.StackBytesPerFrame;
         _memory.EnterFrame(callee[10]);
-        return RunFunction(start, depth, callee, (initialised & 0b111110) | 1 << 10);
+        return RunFunction(start, callee, (initialised & 0b111110) | 1 << 10);
     }
 
     private static void Need(int slot, int initialised, int register)

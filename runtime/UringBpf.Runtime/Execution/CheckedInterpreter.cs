@@ -17,9 +17,7 @@ public sealed unsafe partial class CheckedInterpreter : IDisposable
     private readonly OpcodeRow?[] _rows;
     // One for each slot, and two behind them that can't be run: execution that leaves the program ends there.
     private readonly CheckedInstruction* _code;
-    // Where the context struct lies, whose fields alone may be touched; no bytes where the context is flat memory.
-    private ulong _fields;
-    private readonly ulong _fieldBytes;
+    private readonly ulong _codeBytes;
     private readonly CheckedMemory _memory = new();
     private readonly GCHandle _self;
     private readonly CheckedCallback* _callbacks;
@@ -56,8 +54,8 @@ public sealed unsafe partial class CheckedInterpreter : IDisposable
         var slots = spec.Instructions.Length;
         _rows = new OpcodeRow?[slots];
         _code = (CheckedInstruction*)NativeMemory.AllocZeroed((nuint)slots + 2, (nuint)sizeof(CheckedInstruction));
+        _codeBytes = (ulong)slots * (ulong)sizeof(CheckedInstruction);
         _code[slots].Code = _code[slots + 1].Code = Code.Invalid;
-        _fieldBytes = _layout.IsFlat ? 0 : (ulong)_layout.Size;
         var starts = new SortedSet<int>();
         for (var slot = 0; slot < slots; slot++)
         {
@@ -106,8 +104,7 @@ public sealed unsafe partial class CheckedInterpreter : IDisposable
         {
             state->Reset(InstructionBudget);
             state->SetContext(_spec.Type ?? ProgramTypes.Raw, pointer, (ulong)context.Length);
-            _memory.Reset(state->StackTop);
-            _fields = (ulong)state->Context;
+            _memory.Reset(state->StackTop, (ulong)state->Context, _layout.IsFlat ? 0 : (ulong)_layout.Size);
             _walked = null;
             _mapAddresses.Clear();
             _records.Clear();
@@ -120,7 +117,7 @@ public sealed unsafe partial class CheckedInterpreter : IDisposable
                 r[10] = (ulong)state->StackTop;
                 var initialised = 1 << 1 | 1 << 10 | ((_spec.Type ?? ProgramTypes.Raw).PassesLength ? 1 << 2 : 0);
                 _memory.EnterFrame(r[10]);
-                var result = RunFunction(0, 0, r, initialised);
+                var result = RunFunction(0, r, initialised);
                 return new CheckedResult(result, InstructionBudget - _left, null);
             }
             catch (CheckedFaultException fault)
@@ -178,7 +175,7 @@ public sealed unsafe partial class CheckedInterpreter : IDisposable
         r[3] = r3;
         r[4] = r4;
         r[10] = (ulong)callerFrame - Limits.StackBytesPerFrame;
-        var depth = (int)(((ulong)state->StackTop - r[10]) / Limits.StackBytesPerFrame);
+        var depth = interpreter.Depth(r);
         if (depth >= Limits.Frames) throw Fault("UB4013", callback->Start, 0, $"a callback would be frame {depth + 1} of {Limits.Frames}");
         interpreter._memory.EnterFrame(r[10]);
         if (interpreter._walked is var map && map != null)
@@ -186,7 +183,7 @@ public sealed unsafe partial class CheckedInterpreter : IDisposable
             interpreter._memory.AddFound(new MemoryRegion("key", (nuint)r2, map->KeySize, false));
             interpreter._memory.AddFound(new MemoryRegion("map value", (nuint)r3, map->ValueSize, (map->Flags & MapFlags.ReadOnlyProgram) == 0));
         }
-        var result = interpreter.RunFunction(callback->Start, depth, r, 1 << 10 | 0b11110);
+        var result = interpreter.RunFunction(callback->Start, r, 1 << 10 | 0b11110);
         // The helper reads it: it says whether to go on.
         if (!interpreter._returnsValue) throw Fault("UB4012", callback->Start, 0, "the callback returns without a value in r0");
         return result;

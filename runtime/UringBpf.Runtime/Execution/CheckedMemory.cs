@@ -1,5 +1,4 @@
 using System.Runtime.CompilerServices;
-using System.Runtime.InteropServices;
 using UringBpf.Bytecode;
 
 namespace UringBpf.Runtime;
@@ -15,6 +14,14 @@ public readonly record struct MemoryRegion(string Name, nuint Start, nuint Lengt
     public bool Contains(ulong address, ulong bytes) => address >= Start && bytes <= Length && address - Start <= Length - bytes;
 }
 
+/// <summary>The stack from a function's frame upwards, and a byte for each of its bytes: 1 when it has been written.</summary>
+internal ref struct StackView
+{
+    public ulong Bottom;
+    public ulong Length;
+    public ref byte Written;
+}
+
 /// <summary>The regions of one checked run, and which stack bytes have been written.</summary>
 internal sealed unsafe class CheckedMemory
 {
@@ -24,12 +31,17 @@ internal sealed unsafe class CheckedMemory
     // What calls returned, by address: a program may look up many values, and each is asked for at every access.
     private readonly SortedList<ulong, MemoryRegion> _found = [];
     // Where was last read and last written, which is likely where the next accesses go. A copy alternates.
+    private ulong _fields, _fieldBytes;
     private ulong _readStart, _readLength, _writtenStart, _writtenLength;
     private readonly bool[] _written = new bool[StackBytes];
     private byte* _stack;
 
-    public void Reset(byte* stackTop)
+    /// <param name="stackTop">r10 of the main function.</param>
+    /// <param name="fields">Where the context struct lies, whose fields alone may be touched: the quick look leaves it alone.</param>
+    /// <param name="fieldBytes">Its size; 0 when the context is flat memory.</param>
+    public void Reset(byte* stackTop, ulong fields, ulong fieldBytes)
     {
+        (_fields, _fieldBytes) = (fields, fieldBytes);
         _regions.Clear();
         _found.Clear();
         Forget();
@@ -61,23 +73,35 @@ internal sealed unsafe class CheckedMemory
     /// <summary>The frame that starts: nothing in it has been written.</summary>
     public void EnterFrame(ulong frame) => Array.Clear(_written, (int)((byte*)frame - _stack) - Limits.StackBytesPerFrame, Limits.StackBytesPerFrame);
 
+    /// <summary>The stack that a function may touch: its own frame and its callers'.</summary>
+    public StackView View(ulong frame)
+    {
+        var bottom = frame - Limits.StackBytesPerFrame;
+        return new()
+        {
+            Bottom = bottom,
+            Length = (ulong)(_stack + StackBytes) - bottom,
+            Written = ref Unsafe.As<bool, byte>(ref _written[(int)(bottom - (ulong)_stack)]),
+        };
+    }
+
     /// <summary>
     /// True when the bytes may be read as far as a quick look tells: all of it is written stack, or in the region of the last
     /// access. When not, <see cref="CheckRead"/> knows.
     /// </summary>
     /// <typeparam name="T">An unsigned integer of 1, 2, 4 or 8 bytes: the size of the access.</typeparam>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public bool MayRead<T>(ulong address, ulong lowestFrame) where T : unmanaged
+    public bool MayRead<T>(ulong address, in StackView stack) where T : unmanaged
     {
-        if (InStack(address, (ulong)sizeof(T), lowestFrame))
+        if (address - stack.Bottom <= stack.Length - (ulong)sizeof(T))
         {
-            ref var written = ref Unsafe.As<bool, byte>(ref Unsafe.Add(ref MemoryMarshal.GetArrayDataReference(_written), (nint)(address - (ulong)_stack)));
+            ref var written = ref Unsafe.Add(ref stack.Written, (nint)(address - stack.Bottom));
             if (sizeof(T) == 1) return written == 1;
             if (sizeof(T) == 2) return Unsafe.ReadUnaligned<ushort>(ref written) == 0x0101;
             if (sizeof(T) == 4) return Unsafe.ReadUnaligned<uint>(ref written) == 0x01010101;
             return Unsafe.ReadUnaligned<ulong>(ref written) == 0x0101010101010101;
         }
-        return In(_readStart, _readLength, address, (ulong)sizeof(T));
+        return address - _fields >= _fieldBytes && In(_readStart, _readLength, address, (ulong)sizeof(T));
     }
 
     /// <summary>
@@ -86,18 +110,18 @@ internal sealed unsafe class CheckedMemory
     /// </summary>
     /// <typeparam name="T">An unsigned integer of 1, 2, 4 or 8 bytes: the size of the access.</typeparam>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public bool MayWrite<T>(ulong address, ulong lowestFrame) where T : unmanaged
+    public bool MayWrite<T>(ulong address, in StackView stack) where T : unmanaged
     {
-        if (InStack(address, (ulong)sizeof(T), lowestFrame))
+        if (address - stack.Bottom <= stack.Length - (ulong)sizeof(T))
         {
-            ref var written = ref Unsafe.As<bool, byte>(ref Unsafe.Add(ref MemoryMarshal.GetArrayDataReference(_written), (nint)(address - (ulong)_stack)));
+            ref var written = ref Unsafe.Add(ref stack.Written, (nint)(address - stack.Bottom));
             if (sizeof(T) == 1) written = 1;
             else if (sizeof(T) == 2) Unsafe.WriteUnaligned(ref written, (ushort)0x0101);
             else if (sizeof(T) == 4) Unsafe.WriteUnaligned(ref written, 0x01010101u);
             else Unsafe.WriteUnaligned(ref written, 0x0101010101010101ul);
             return true;
         }
-        return In(_writtenStart, _writtenLength, address, (ulong)sizeof(T));
+        return address - _fields >= _fieldBytes && In(_writtenStart, _writtenLength, address, (ulong)sizeof(T));
     }
 
     /// <summary>Null when the bytes may be read, else why not.</summary>
@@ -135,7 +159,6 @@ internal sealed unsafe class CheckedMemory
     }
 
     // Frames below the running one do not exist yet.
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private bool InStack(ulong address, ulong bytes, ulong lowestFrame)
     {
         var bottom = lowestFrame - Limits.StackBytesPerFrame;
