@@ -11,7 +11,7 @@ namespace UringBpf.Ring;
 // Completion hooks: attaching, starting chains, running the hook at each completion, ending.
 public sealed unsafe partial class Ring
 {
-    private readonly ConcurrentBag<ChainWaiter> _chainPool = [];
+    private readonly ConcurrentQueue<ChainWaiter> _chainPool = [];
     private readonly List<ChainWaiter?> _chainWaiting = [];
     private readonly Stack<int> _chainWaitingFree = new();
     private ulong _nextChain = 1;
@@ -151,14 +151,14 @@ public sealed unsafe partial class Ring
 
     internal ValueTask<ChainResult> StartChain(HookLink link, in UringOp first, ReadOnlySpan<byte> scratch, CancellationToken cancellationToken)
     {
-        if (!_chainPool.TryTake(out var waiter)) waiter = new ChainWaiter(this) { Inline = DeliversInline };
+        if (!_chainPool.TryDequeue(out var waiter)) waiter = new ChainWaiter(this) { Inline = DeliversInline };
         waiter.Begin(link, first, scratch, cancellationToken);
         var task = new ValueTask<ChainResult>(waiter, waiter.Version);
         Post(waiter);
         return task;
     }
 
-    internal void Recycle(ChainWaiter waiter) => _chainPool.Add(waiter);
+    internal void Recycle(ChainWaiter waiter) => _chainPool.Enqueue(waiter);
 
     internal void Start(ChainWaiter waiter)
     {

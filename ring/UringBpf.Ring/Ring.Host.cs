@@ -8,7 +8,8 @@ namespace UringBpf.Ring;
 // How the host's own operations are started, cancelled and completed. The operations themselves are in Operations.
 public sealed unsafe partial class Ring
 {
-    private readonly ConcurrentBag<HostOperation> _hostPool = [];
+    // Not a bag: a bag keeps what a thread put back in that thread, and with it the ring, as long as the thread lives.
+    private readonly ConcurrentQueue<HostOperation> _hostPool = [];
     private readonly List<HostOperation?> _hostWaiting = [];
     private readonly Stack<int> _hostFree = new();
     // Operations of the host that are in flight, and those among them that drain.
@@ -49,7 +50,7 @@ public sealed unsafe partial class Ring
     /// <exception cref="ObjectDisposedException">A file is closed: nothing was started, and all that was pinned or allocated is released.</exception>
     internal HostOperation Prepared(in Sqe entry, in HostMemory memory, CancellationToken cancellationToken)
     {
-        if (!_hostPool.TryTake(out var host)) host = new HostOperation(this) { Inline = DeliversInline };
+        if (!_hostPool.TryDequeue(out var host)) host = new HostOperation(this) { Inline = DeliversInline };
         try
         {
             host.Begin(entry, memory, cancellationToken);
@@ -65,7 +66,7 @@ public sealed unsafe partial class Ring
         }
     }
 
-    internal void Recycle(HostOperation host) => _hostPool.Add(host);
+    internal void Recycle(HostOperation host) => _hostPool.Enqueue(host);
 
     // In their order: one that waits for slots, or drains, holds up what comes after it.
     internal void Admit(IQueuedCommand command)

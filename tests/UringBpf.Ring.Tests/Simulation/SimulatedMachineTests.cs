@@ -187,4 +187,25 @@ public sealed class SimulatedMachineTests
         Assert.Equal("UB4506", Assert.Throws<BpfException>(() => portable.Step()).Code);
         Assert.Equal("UB4506", Assert.Throws<BpfException>(() => portable.CreateSimulatedPair()).Code);
     }
+
+    [Fact]
+    public void A_disposed_ring_is_collected_though_its_threads_live_on()
+    {
+        var rings = Enumerable.Range(0, 8).Select(_ => UseOne()).ToArray();
+        for (var attempt = 0; attempt < 10 && rings.Any(ring => ring.IsAlive); attempt++)
+        {
+            GC.Collect();
+            GC.WaitForPendingFinalizers();
+        }
+        Assert.DoesNotContain(rings, ring => ring.IsAlive);
+
+        [System.Runtime.CompilerServices.MethodImpl(System.Runtime.CompilerServices.MethodImplOptions.NoInlining)]
+        static WeakReference UseOne()
+        {
+            var ring = Create();
+            Assert.Equal(0, Await(ring, ring.NopAsync()));
+            Assert.True(ring.DisposeAsync().IsCompletedSuccessfully);
+            return new WeakReference(ring);
+        }
+    }
 }
