@@ -6,7 +6,7 @@ namespace UringBpf.Verifier.Tests;
 
 /// <summary>
 /// Every place in the verifier's source that rejects: some program of the table is rejected there, and with that place alone
-/// switched off its verdict is another. docs/checks.md lists places and programs (URINGBPF_UPDATE_DOCS=1 writes it anew).
+/// switched off its verdict is another. docs/checks.md lists places and programs (UPDATE_DOCS=1 writes it anew).
 /// </summary>
 public sealed partial class SiteTests(ITestOutputHelper output)
 {
@@ -54,8 +54,8 @@ public sealed partial class SiteTests(ITestOutputHelper output)
         Assert.True(missing.Count == 0, $"{missing.Count} of {places.Count} checks could be removed without a test noticing:\n{string.Join('\n', missing)}");
 
         var page = Path.Combine(root, "docs/checks.md");
-        if (Environment.GetEnvironmentVariable("URINGBPF_UPDATE_DOCS") == "1") File.WriteAllText(page, text.ToString());
-        Assert.True(File.Exists(page) && File.ReadAllText(page) == text.ToString(), "docs/checks.md is out of date: run this test with URINGBPF_UPDATE_DOCS=1 and commit it.");
+        if (Environment.GetEnvironmentVariable("UPDATE_DOCS") == "1") File.WriteAllText(page, text.ToString());
+        Assert.True(File.Exists(page) && File.ReadAllText(page) == text.ToString(), "docs/checks.md is out of date: run this test with UPDATE_DOCS=1 and commit it.");
     }
 
     // Without a check the walk may meet what it can't represent: an exception is another verdict too.

@@ -4,7 +4,7 @@ using Xunit;
 namespace UringBpf.Cli.Tests.Docs;
 
 /// <summary>docs/mistakes.md: ten mistakes everyone makes, with the messages as the verifier gives them. The programs are those of
-/// <see cref="RejectionExamplesTests"/>. To write the page anew: URINGBPF_UPDATE_DOCS=1.</summary>
+/// <see cref="RejectionExamplesTests"/>. To write the page anew: UPDATE_DOCS=1.</summary>
 public sealed class MistakesPageTests
 {
     private static readonly (string Code, string Title, string Text)[] s_mistakes =
@@ -40,7 +40,7 @@ public sealed class MistakesPageTests
             page.Append($"Mended:\n\n```c\n{RejectionExamplesTests.Body(code, "mended")}\n```\n");
         }
         var path = Path.Combine(Tool.Root, "docs/mistakes.md");
-        if (Environment.GetEnvironmentVariable("URINGBPF_UPDATE_DOCS") == "1") File.WriteAllText(path, page.ToString());
-        Assert.True(File.Exists(path) && File.ReadAllText(path) == page.ToString(), "docs/mistakes.md is out of date: run this test with URINGBPF_UPDATE_DOCS=1 and commit it.");
+        if (Environment.GetEnvironmentVariable("UPDATE_DOCS") == "1") File.WriteAllText(path, page.ToString());
+        Assert.True(File.Exists(path) && File.ReadAllText(path) == page.ToString(), "docs/mistakes.md is out of date: run this test with UPDATE_DOCS=1 and commit it.");
     }
 }

@@ -11,7 +11,7 @@ namespace UringBpf.Cli.Tests.Docs;
 /// <summary>
 /// The examples of docs/diagnostics.md, one C source for each of the verifier's codes that C can provoke: <c>bad</c> is
 /// refused with that code, <c>mended</c> is accepted and runs, and the page shows source and message as they are. To
-/// write the page anew: URINGBPF_UPDATE_DOCS=1.
+/// write the page anew: UPDATE_DOCS=1.
 /// </summary>
 public sealed partial class RejectionExamplesTests
 {
@@ -56,7 +56,7 @@ public sealed partial class RejectionExamplesTests
     {
         var expected = Example(code);
         var page = File.ReadAllText(s_page);
-        if (Environment.GetEnvironmentVariable("URINGBPF_UPDATE_DOCS") == "1") File.WriteAllText(s_page, page = Updated(page, code, expected));
+        if (Environment.GetEnvironmentVariable("UPDATE_DOCS") == "1") File.WriteAllText(s_page, page = Updated(page, code, expected));
         Assert.Contains(expected, page);
     }
 

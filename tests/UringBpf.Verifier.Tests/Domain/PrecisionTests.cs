@@ -8,7 +8,7 @@ namespace UringBpf.Verifier.Tests.Domain;
 
 /// <summary>
 /// Every operator on every pair of 6-bit tnums and of 5-bit intervals, against all numbers in them: none may be lost, and how
-/// many are added is the precision, which docs/verifier.md shows (URINGBPF_UPDATE_DOCS=1 writes it anew).
+/// many are added is the precision, which docs/verifier.md shows (UPDATE_DOCS=1 writes it anew).
 /// </summary>
 public sealed class PrecisionTests(ITestOutputHelper output)
 {
@@ -40,7 +40,7 @@ public sealed class PrecisionTests(ITestOutputHelper output)
         var from = page.IndexOf(Begin, StringComparison.Ordinal);
         var to = page.IndexOf(End, StringComparison.Ordinal) + End.Length;
         Assert.True(from >= 0 && to > from, "docs/verifier.md has no place for the precision");
-        if (Environment.GetEnvironmentVariable("URINGBPF_UPDATE_DOCS") == "1") File.WriteAllText(path, page = page[..from] + text + page[to..]);
+        if (Environment.GetEnvironmentVariable("UPDATE_DOCS") == "1") File.WriteAllText(path, page = page[..from] + text + page[to..]);
         Assert.Contains(text.ToString(), page);
     }
 
