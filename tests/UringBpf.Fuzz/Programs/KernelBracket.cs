@@ -35,6 +35,7 @@ public sealed class KernelBracket
     private static readonly (string Part, string Reason)[] s_precision =
     [
         ("invalid variable-offset", Wider),
+        ("unbounded variable-offset", Wider),
         ("invalid access to", Wider),
         ("unbounded memory access", Wider),
         ("is outside of the allowed memory range", Wider),
