@@ -40,7 +40,8 @@ public sealed class KernelBracket
         ("unbounded memory access", Wider),
         ("is outside of the allowed memory range", Wider),
         ("pointer arithmetic with", Wider),
-        ("makes pointer be out of bounds", Wider),
+        ("pointer be out of bounds", Wider),
+        ("pointer offset", Wider),
         ("unbounded min value", Wider),
         ("min value is negative", Wider),
     ];
@@ -70,6 +71,9 @@ public sealed class KernelBracket
 
     /// <summary>Runs that left the same in the kernel.</summary>
     public long Runs { get; set; }
+
+    /// <summary>Runs that differed in programs that fetch from the stack by an atomic operation, which the kernel's verifier gets wrong.</summary>
+    public long FetchedRuns { get; set; }
 
     /// <summary>Notes two verdicts.</summary>
     /// <param name="ours">Ours.</param>
@@ -117,7 +121,7 @@ public sealed class KernelBracket
     {
         if (Count == 0) return;
         output.WriteLine($"kernel: {Count} verdicts, both accept {Both}, both refuse {Neither}, only the kernel accepts {KernelOnly}, only we accept {OursOnly}; "
-            + $"of what the kernel accepts we accept {100.0 * Both / Math.Max(1, Both + KernelOnly):F2} %; {Runs} runs left the same; {KernelBugs} not counted, as the kernel's verifier reports a bug of its own");
+            + $"of what the kernel accepts we accept {100.0 * Both / Math.Max(1, Both + KernelOnly):F2} %; {Runs} runs left the same; {KernelBugs} not counted, as the kernel's verifier reports a bug of its own, and {FetchedRuns} runs that differed after an atomic fetch from the stack");
         output.WriteLine("only we accept: " + string.Join(", ", _explained.Select(pair => $"{pair.Key}: {pair.Value}")));
         output.WriteLine("only the kernel accepts: " + string.Join(", ", _ours.OrderByDescending(pair => pair.Value).Select(pair => $"{pair.Key} {pair.Value}")));
     }
