@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using System.Runtime.CompilerServices;
 using System.Text;
 using UringBpf.Bytecode;
 using UringBpf.Compiler;
@@ -26,18 +27,6 @@ internal static class CompileComparison
         return 0;
     }
 
-    /// <summary>In a fresh process: from the object's bytes on disk to the end of the first run; prints microseconds.</summary>
-    public static int Cold(string name, string mode)
-    {
-        var start = Stopwatch.GetTimestamp();
-        var kernel = Kernel.All.Single(candidate => candidate.Name == name);
-        var (verified, maps) = kernel.Load();
-        using var program = ProgramCompiler.Compile(verified, maps, CompilerOptions.Default with { Mode = Enum.Parse<CompilationMode>(mode) });
-        program.Run([]);
-        Console.WriteLine(Stopwatch.GetElapsedTime(start).TotalMicroseconds.ToString("0", CultureInfo.InvariantCulture));
-        return 0;
-    }
-
     private static void Kernels(StringBuilder text, int rounds)
     {
         text.Append("Microseconds, warm: median (minimum) of compiling a verified program to machine code, RyuJIT included.\n\n| program | instructions | compile |\n|---|---:|---:|\n");
@@ -60,7 +49,8 @@ internal static class CompileComparison
     private static void Lengths(StringBuilder text, int rounds)
     {
         text.Append("Growth: generated programs of the same blocks. Nanoseconds per instruction of a run are of instructions executed.\n\n" +
-            "| instructions | compile µs | per instruction µs | run ns per instruction | relative to 1,000 |\n|---:|---:|---:|---:|---:|\n");
+            "As many in programs of 1,000: the same instructions, run one program after the other, so that their machine code takes as much of the processor's caches.\n\n" +
+            "| instructions | compile µs | per instruction µs | run ns per instruction | relative to 1,000 | as many in programs of 1,000 | relative to those |\n|---:|---:|---:|---:|---:|---:|---:|\n");
         var lengths = new[] { 100, 1_000, 4_000, 10_000, 20_000, 50_000 };
         var programs = lengths.Select(length => ProgramVerifier.VerifyOrThrow(GeneratedProgram.Of(length))).ToList();
         var mapSets = programs.Select(program => MapSet.Create(program.Spec.Maps)).ToList();
@@ -72,22 +62,47 @@ internal static class CompileComparison
             using var interpreter = new CheckedInterpreter(program.Spec, mapSets[i]);
             return interpreter.Run((byte[])context.Clone()).Instructions;
         }).ToList();
-        var timings = Interleaved.Measure([.. compiled.Select((program, i) => new Candidate(lengths[i].ToString(CultureInfo.InvariantCulture), runs =>
+        // What compiled code calls in this library starts in the runtime's quick tier: give it the calls and the time.
+        var copies = Enumerable.Range(0, lengths[^1] / lengths[1]).Select(_ => ProgramCompiler.Compile(programs[1], mapSets[1])).ToList();
+        var candidates = compiled.Select((program, i) => Candidate(lengths[i], [program], context)).ToList();
+        candidates.AddRange(lengths.Skip(1).Select(length => Candidate(length, copies[..(length / lengths[1])], context)));
+        for (var i = 0; i < 3; i++)
         {
-            for (var run = 0; run < runs; run++) program.Run(context);
-        }))], rounds);
+            foreach (var candidate in candidates) candidate.Run(40);
+            Thread.Sleep(150);
+        }
+        var timings = Interleaved.Measure(candidates, rounds);
         var baseline = timings[1].MedianNs / executed[1];
         for (var i = 0; i < lengths.Length; i++)
         {
             var (program, maps) = (programs[i], mapSets[i]);
-            var times = Times(Math.Max(3, Math.Min(rounds, 20_000 / lengths[i])), () => ProgramCompiler.Compile(program, maps).Dispose());
+            var times = Times(Math.Max(9, Math.Min(rounds, 20_000 / lengths[i])), () => ProgramCompiler.Compile(program, maps).Dispose());
             var perInstruction = timings[i].MedianNs / executed[i];
+            var apart = i == 0 ? null : (double?)timings[lengths.Length + i - 1].MedianNs / (executed[1] * (lengths[i] / lengths[1]));
             text.Append(CultureInfo.InvariantCulture,
-                $"| {program.Spec.Instructions.Length:n0} | {times.Median:n0} | {times.Median / program.Spec.Instructions.Length:0.00} | {perInstruction:0.00} | {perInstruction / baseline:0.00} |\n");
+                $"| {program.Spec.Instructions.Length:n0} | {times.Median:n0} | {times.Median / program.Spec.Instructions.Length:0.00} | {perInstruction:0.00} | {perInstruction / baseline:0.00} | {apart:0.00} | {perInstruction / apart:0.00} |\n");
             compiled[i].Dispose();
             maps.Dispose();
         }
         text.Append('\n');
+    }
+
+    private static Candidate Candidate(int length, IReadOnlyList<BpfProgram> programs, byte[] context) =>
+        new(length.ToString(CultureInfo.InvariantCulture), runs => Enter([.. programs], context, runs));
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static unsafe void Enter(BpfProgram[] programs, byte[] context, int runs)
+    {
+        var state = ExecutionSlot.Current;
+        fixed (byte* memory = context)
+        {
+            state->Reset(programs[0].InstructionBudget);
+            for (var run = 0; run < runs; run++)
+            {
+                foreach (var program in programs) program.EntryPoint(program.Self, memory, (ulong)context.Length, state);
+            }
+            state->Leave();
+        }
     }
 
     private static void FirstRuns(StringBuilder text, int rounds)
@@ -101,8 +116,14 @@ internal static class CompileComparison
             text.Append("Microseconds to the end of the first run of the completion filter: median (minimum).\n\n| from | eager | tiered |\n|---|---:|---:|\n");
             text.Append(CultureInfo.InvariantCulture, $"| verified, in a warm process | {eager.Median:0} ({eager.Minimum:0}) | {tiered.Median:0} ({tiered.Minimum:0}) |\n");
         }
-        var cold = new[] { CompilationMode.Eager, CompilationMode.Tiered }.Select(mode => Fresh(mode, Math.Min(rounds, 15))).ToList();
-        text.Append(CultureInfo.InvariantCulture, $"| the object file, in a fresh process | {cold[0].Median:n0} ({cold[0].Minimum:n0}) | {cold[1].Median:n0} ({cold[1].Minimum:n0}) |\n");
+        foreach (var (name, program) in ColdStart.Programs())
+        {
+            using (program)
+            {
+                var cold = new[] { CompilationMode.Eager, CompilationMode.Tiered }.Select(mode => program.Measure(kernel.ObjectFile, mode, Math.Min(rounds, 15))).ToList();
+                text.Append(CultureInfo.InvariantCulture, $"| the object file, in a fresh process, {name} | {cold[0].Median:n0} ({cold[0].Minimum:n0}) | {cold[1].Median:n0} ({cold[1].Minimum:n0}) |\n");
+            }
+        }
 
         // What is compiled in the background is left to finish before the next round.
         void First(CompilationMode mode)
@@ -114,19 +135,6 @@ internal static class CompileComparison
     }
 
     private static readonly List<Task> s_pending = [];
-
-    private static (double Median, double Minimum) Fresh(CompilationMode mode, int times)
-    {
-        var results = new List<double>();
-        for (var i = 0; i < times; i++)
-        {
-            using var process = Process.Start(new ProcessStartInfo(Environment.ProcessPath!, ["cold", "filter", mode.ToString()]) { RedirectStandardOutput = true })!;
-            results.Add(double.Parse(process.StandardOutput.ReadToEnd(), CultureInfo.InvariantCulture));
-            process.WaitForExit();
-        }
-        results.Sort();
-        return (results[results.Count / 2], results[0]);
-    }
 
     private static (double Median, double Minimum) Times(int rounds, Action action)
     {

@@ -8,7 +8,7 @@ if (args is ["engines", ..])
 }
 if (args is ["interpreters", ..]) return InterpreterComparison.Run(Path.Combine("perf", "results"), args.Contains("--quick") ? 15 : 101);
 if (args is ["compile", ..]) return CompileComparison.Run(Path.Combine("perf", "results"), args.Contains("--quick") ? 31 : 101);
-if (args is ["cold", var kernel, var mode]) return CompileComparison.Cold(kernel, mode);
+if (args is ["calls", ..]) return CallComparison.Run(Path.Combine("perf", "results"), args.Contains("--quick") ? 15 : 101);
 if (args is ["maps", ..]) return MapComparison.Run(Path.Combine("perf", "results"), args.Contains("--quick") ? 15 : 101);
 if (args is ["verifier", ..]) return VerifierComparison.Run(Path.Combine("perf", "results"), args.Contains("--quick") ? 15 : 51);
 if (args is ["ring", ..]) return RingComparison.Run(Path.Combine("perf", "results"), args.Contains("--quick") ? 51 : 501);
@@ -17,5 +17,7 @@ if (args is ["blockwalk", ..]) return await BlockWalkComparison.Run(Path.Combine
 if (args is ["fileseries", ..]) return await FileSeriesComparison.Run(Path.Combine("perf", "results"), args.Contains("--quick") ? 3 : 15);
 if (args is ["echo", ..]) return EchoComparison.Run(Path.Combine("perf", "results"), args.Contains("--quick") ? 1 : 5, args.Contains("--quick") ? 1 : 2);
 if (args is ["echo-server", var server, var kind]) return EchoServers.Run(server, framing: kind == "framing");
+if (args is ["benchmarks", ..]) return EngineBenchmarks.Run(Path.Combine("perf", "results"), args.Contains("--quick"));
+if (args is ["all", ..]) return Everything.Run(args.Contains("--quick"));
 BenchmarkDotNet.Running.BenchmarkSwitcher.FromAssembly(typeof(Kernel).Assembly).Run(args);
 return 0;
