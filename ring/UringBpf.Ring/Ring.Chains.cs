@@ -151,11 +151,17 @@ public sealed unsafe partial class Ring
 
     internal ValueTask<ChainResult> StartChain(HookLink link, in UringOp first, ReadOnlySpan<byte> scratch, CancellationToken cancellationToken)
     {
-        if (!_chainPool.TryDequeue(out var waiter)) waiter = new ChainWaiter(this) { Inline = DeliversInline };
-        waiter.Begin(link, first, scratch, cancellationToken);
+        var waiter = PreparedChain(link, first, scratch, cancellationToken);
         var task = new ValueTask<ChainResult>(waiter, waiter.Version);
         Post(waiter);
         return task;
+    }
+
+    internal ChainWaiter PreparedChain(HookLink link, in UringOp first, ReadOnlySpan<byte> scratch, CancellationToken cancellationToken)
+    {
+        if (!_chainPool.TryDequeue(out var waiter)) waiter = new ChainWaiter(this) { Inline = DeliversInline };
+        waiter.Begin(link, first, scratch, cancellationToken);
+        return waiter;
     }
 
     internal void Recycle(ChainWaiter waiter) => _chainPool.Enqueue(waiter);
@@ -636,6 +642,8 @@ internal sealed unsafe class ChainWaiter(Ring ring) : Waiter<ChainResult>, IRing
     public Chain* Chain;
     /// <summary>Cancelled before it was started.</summary>
     public bool CancelRequested;
+    /// <summary>What starts when it has ended, or null.</summary>
+    public LinkedCommand? Sequence;
 
     public void Begin(HookLink link, in UringOp first, ReadOnlySpan<byte> scratch, CancellationToken cancellationToken)
     {
@@ -658,7 +666,10 @@ internal sealed unsafe class ChainWaiter(Ring ring) : Waiter<ChainResult>, IRing
         _registration.Dispose();
         _registration = default;
         Link = null;
+        var sequence = Sequence;
+        Sequence = null;
         Complete(result);
+        sequence?.Completed(ring, result.Result, failed: result.Verdict < 0 || result.Result < 0);
     }
 
     protected override void Recycle() => ring.Recycle(this);

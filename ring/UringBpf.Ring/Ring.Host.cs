@@ -254,6 +254,8 @@ internal sealed unsafe class HostOperation(Ring ring) : Waiter<int>, IQueuedComm
     public bool HasEarly;
     /// <summary>Others may be linked to it.</summary>
     public bool InBatch;
+    /// <summary>What starts when it has completed, or null.</summary>
+    public LinkedCommand? Sequence;
     public int Early;
     public bool HasDelay;
     public IoUring.Timespec Delay;
@@ -328,8 +330,15 @@ internal sealed unsafe class HostOperation(Ring ring) : Waiter<int>, IQueuedComm
         _file = _input = null;
         Multishot?.End(result);
         Multishot = null;
+        var (sequence, failed) = (Sequence, Fails(result));
+        Sequence = null;
         Complete(result);
+        sequence?.Completed(ring, result, failed);
     }
+
+    // As io_uring sees it for links: a read or write that moves less than was asked for fails.
+    private bool Fails(int result) => result < 0
+        || Entry.Opcode is IoUringOp.Read or IoUringOp.Write or IoUringOp.ReadFixed or IoUringOp.WriteFixed && (uint)result != Entry.Length;
 
     protected override void Recycle() => ring.Recycle(this);
 

@@ -63,7 +63,7 @@ public sealed unsafe partial class Ring
         if (!_backend.HasCompletion || _backend.Unsubmitted > 0) Enter(_backend.HasCompletion ? 0u : 1);
         TakeCompletions();
         return !_inbox.IsEmpty || _pendingFirst >= 0 || _backend.HasCompletion || _backend.Unsubmitted > 0 || Simulation.HasEvents
-            || Simulation.HasOverflow || _backlog.TryPeek(out var first) && CanStart(first);
+            || Simulation.HasOverflow || _backlog.TryPeek(out var first) && CanStart(first) || _continuing.Exists(CanContinue);
     }
 
     /// <summary>Time that has passed on the clock of a simulated ring since it was made; zero for others.</summary>

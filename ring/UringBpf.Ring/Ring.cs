@@ -238,6 +238,7 @@ public sealed unsafe partial class Ring : IAsyncDisposable
 
     private void RunCommands()
     {
+        if (_continuing.Count > 0) ContinueLinked();
         while (_backlog.TryPeek(out var first) && CanStart(first)) _backlog.Dequeue().Run(this);
         while (_inbox.TryDequeue(out var command))
         {
@@ -435,6 +436,7 @@ public sealed unsafe partial class Ring : IAsyncDisposable
         }
         while (_backlog.TryDequeue(out var command)) command.Refuse(this, -Errno.Canceled);
         FinishDetached();
+        ContinueLinked();
         return _operations.InFlight == 0 && _links.Count == 0;
     }
 
@@ -447,6 +449,7 @@ public sealed unsafe partial class Ring : IAsyncDisposable
             // The kernel may still write to memory of operations in flight: it is left to the process.
             foreach (var host in _hostWaiting) host?.Fail(error);
             foreach (var link in _links) FailChains(link, error);
+            foreach (var command in _linked) command.Fail(error);
         }
         else
         {

@@ -103,6 +103,8 @@ internal sealed unsafe class KernelBackend : RingBackend
 
     public override RingFeatures Features { get; }
 
+    public override bool Links => true;
+
     public override bool Supports(IoUringOp operation) => _supported[(int)operation];
 
     protected override int EnterCore(uint submit, uint wait)

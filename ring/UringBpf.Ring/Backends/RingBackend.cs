@@ -151,6 +151,9 @@ internal abstract unsafe class RingBackend : IDisposable
     /// <summary>Gives back what <see cref="OpenDirectory"/> gave; from any thread.</summary>
     public virtual void CloseDirectory(int directory) => IoUring.Close(directory);
 
+    /// <summary>True when entries can be linked.</summary>
+    public virtual bool Links => false;
+
     /// <summary>True when the operation can be submitted.</summary>
     public abstract bool Supports(IoUringOp operation);
 

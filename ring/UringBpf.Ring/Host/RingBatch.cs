@@ -5,8 +5,7 @@ namespace UringBpf.Ring;
 
 /// <summary>
 /// Operations that are submitted together, one after the other with nothing between: so that they can be linked
-/// (<see cref="SqeFlags.Link"/>, <see cref="SqeFlags.HardLink"/>: the next entry starts when this one has succeeded, or ended; kernel back end
-/// only, elsewhere such entries complete with -EINVAL) and drained (<see cref="SqeFlags.Drain"/>). Not thread-safe; used once.
+/// (<see cref="SqeFlags.Link"/>, <see cref="SqeFlags.HardLink"/>: the next entry starts when this one has succeeded, or ended) and drained (<see cref="SqeFlags.Drain"/>). Not thread-safe; used once.
 /// </summary>
 /// <remarks>
 /// A drained entry, with what is linked to it, starts when all operations that the host submitted before have completed; what the
@@ -17,7 +16,7 @@ namespace UringBpf.Ring;
 public sealed class RingBatch
 {
     private readonly Ring _ring;
-    private readonly List<HostOperation> _items = [];
+    private readonly List<BatchItem> _items = [];
     private bool _submitted;
 
     internal RingBatch(Ring ring) => _ring = ring;
@@ -39,8 +38,31 @@ public sealed class RingBatch
         Ring.RefuseSkipping(entry);
         var host = _ring.Prepared(entry, new HostMemory { File = file, Delay = delay }, cancellationToken);
         host.InBatch = true;
-        _items.Add(host);
+        _items.Add(new BatchItem(host, null, host.Entry.Flags));
         return new ValueTask<int>(host, host.Version);
+    }
+
+    /// <summary>
+    /// Adds a chain: programs among the operations, to be linked and drained as they are (what IORING_OP_BPF is for). What is linked to it
+    /// starts when the chain has ended with a result that is no error; what drains waits for its end.
+    /// </summary>
+    /// <param name="hook">An attachment of this ring.</param>
+    /// <param name="first">The chain's first operation; <see cref="UringOp.RunProgram"/> or a NOP to begin with a program.</param>
+    /// <param name="order"><see cref="SqeFlags.Link"/>, <see cref="SqeFlags.HardLink"/>, <see cref="SqeFlags.Drain"/>, or none.</param>
+    /// <param name="scratch">At most 64 bytes that the chain's scratch begins with.</param>
+    /// <param name="cancellationToken">Ends the chain with -ECANCELED.</param>
+    /// <returns>How the chain ended; -ECANCELED when a link before it broke.</returns>
+    /// <exception cref="InvalidOperationException">The batch was submitted.</exception>
+    /// <exception cref="ArgumentException">The hook is another ring's, a flag has nothing to do with order, or the scratch is too long.</exception>
+    public ValueTask<ChainResult> Add(HookLink hook, UringOp first, SqeFlags order = SqeFlags.None, ReadOnlySpan<byte> scratch = default, CancellationToken cancellationToken = default)
+    {
+        ThrowIfSubmitted();
+        if (hook.Ring != _ring) throw new ArgumentException("The hook is attached to another ring.", nameof(hook));
+        if ((order & ~(SqeFlags.Link | SqeFlags.HardLink | SqeFlags.Drain)) != 0) throw new ArgumentException("A chain is linked or drained; other flags are its operations'.", nameof(order));
+        if (scratch.Length > 64) throw new ArgumentException("A chain's scratch is 64 bytes.", nameof(scratch));
+        var chain = _ring.PreparedChain(hook, first, scratch, cancellationToken);
+        _items.Add(new BatchItem(null, chain, order));
+        return new ValueTask<ChainResult>(chain, chain.Version);
     }
 
     /// <summary>Sends them all.</summary>
@@ -52,30 +74,43 @@ public sealed class RingBatch
         ThrowIfSubmitted();
         _submitted = true;
         if (_items.Count == 0) return;
-        var batch = new BatchCommand([.. _items], drains: false);
         if (_items.Count > _ring.Features.QueueEntries || _items.Count > _ring.Capacity)
         {
-            batch.Refuse(_ring, -Errno.NoSpc);
+            foreach (var item in _items)
+            {
+                item.Operation?.Refuse(_ring, -Errno.NoSpc);
+                item.Chain?.Refuse(_ring, -Errno.NoSpc);
+            }
             throw new BpfException("UB4511", $"a batch of {_items.Count} operations: the queue has {_ring.Features.QueueEntries} entries, the ring {_ring.Capacity} slots, and a link can't be split.");
         }
-        _ring.Post(_items.Exists(item => item.Drains) ? new BatchSequence(Parts()) : batch);
+        var simple = _items.TrueForAll(item => item.Operation != null && (item.Flags & SqeFlags.Drain) == 0 && (_ring.KernelLinks || (item.Flags & AnyLink) == 0));
+        _ring.Post(simple ? Together(_items, drains: false) : new BatchSequence(Parts()));
     }
 
-    // One for each entry that drains, with what it is linked to, and for what lies between.
-    private List<BatchCommand> Parts()
+    private const SqeFlags AnyLink = SqeFlags.Link | SqeFlags.HardLink;
+
+    private static BatchCommand Together(List<BatchItem> items, bool drains) => new([.. items.Select(item => item.Operation)], drains);
+
+    // One for each group of linked entries that drains or that the ring must link itself, and for what lies between.
+    private List<IQueuedCommand> Parts()
     {
-        var parts = new List<BatchCommand>();
-        var part = new List<HostOperation?>();
+        var parts = new List<IQueuedCommand>();
+        var part = new List<BatchItem>();
         for (int first = 0, after; first < _items.Count; first = after)
         {
-            after = _items.FindIndex(first, item => (item.Entry.Flags & (SqeFlags.Link | SqeFlags.HardLink)) == 0) + 1;
+            after = _items.FindIndex(first, item => (item.Flags & AnyLink) == 0) + 1;
             if (after == 0) after = _items.Count;
             var linked = _items.GetRange(first, after - first);
-            if (linked.Exists(item => item.Drains))
+            if (linked.Exists(item => item.Chain != null) || !_ring.KernelLinks && linked.Count > 1)
             {
                 Close();
-                linked.ForEach(item => item.Entry.Flags |= SqeFlags.Drain);
-                parts.Add(new BatchCommand([.. linked], drains: true));
+                parts.Add(new LinkedCommand(linked, _ring.KernelLinks));
+            }
+            else if (linked.Exists(item => (item.Flags & SqeFlags.Drain) != 0))
+            {
+                Close();
+                linked.ForEach(item => item.Operation!.Entry.Flags |= SqeFlags.Drain);
+                parts.Add(Together(linked, drains: true));
             }
             else
             {
@@ -87,7 +122,7 @@ public sealed class RingBatch
 
         void Close()
         {
-            if (part.Count > 0) parts.Add(new BatchCommand([.. part], drains: false));
+            if (part.Count > 0) parts.Add(Together(part, drains: false));
             part.Clear();
         }
     }
@@ -118,7 +153,7 @@ internal sealed class BatchCommand(HostOperation?[] items, bool drains) : IQueue
     }
 }
 
-internal sealed class BatchSequence(List<BatchCommand> parts) : IRingCommand
+internal sealed class BatchSequence(List<IQueuedCommand> parts) : IRingCommand
 {
     public void Run(Ring ring) => parts.ForEach(ring.Admit);
 
@@ -129,6 +164,8 @@ public sealed unsafe partial class Ring
 {
     /// <summary>Operations that can be in flight at once (<see cref="RingOptions.MaxOperations"/>).</summary>
     public int Capacity => _operations.Count;
+
+    internal bool KernelLinks => _backend.Links;
 
     /// <summary>A batch of operations that are submitted together, to be linked or drained.</summary>
     public RingBatch Batch() => new(this);

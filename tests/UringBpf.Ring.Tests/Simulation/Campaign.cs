@@ -161,6 +161,7 @@ public sealed class Campaign
             case 6 when _links.Count > 0: Update(_links[Below(_links.Count)]); break;
             case 7 when _sources.Count > 0: _sources[Below(_sources.Count)].Cancel(); break;
             case 8 or 9 or 10: Operate(); break;
+            case 14: Batch(); break;
             case 12 when _policies.Count < 3: AttachPolicy(); break;
             case 13 when _policies.Count > 0: ChangePolicy(Below(_policies.Count)); break;
             default:
@@ -221,6 +222,28 @@ public sealed class Campaign
         if (Below(6) == 0) first = UringOp.RunProgram((uint)Below(3), 7);
         var token = Token();
         _chains.Add(new Running<ChainResult>(on.Link.StartAsync(first, BitConverter.GetBytes((ulong)Below(40)), token), on.Limits));
+    }
+
+    // Operations and chains of the host, linked and drained in any way.
+    private void Batch()
+    {
+        var batch = _ring.Batch();
+        var most = Math.Min(_ring.Capacity, (int)_ring.Features.QueueEntries);
+        for (var left = 1 + Below(5); left > 0 && batch.Count < most; left--)
+        {
+            var flags = Below(2) == 0 ? SqeFlags.Link : Below(3) == 0 ? SqeFlags.HardLink : SqeFlags.None;
+            if (Below(4) == 0) flags |= SqeFlags.Drain;
+            if (Below(2) == 0 && _links.Count > 0)
+            {
+                var on = _links[Below(_links.Count)];
+                _chains.Add(new Running<ChainResult>(batch.Add(on.Link, UringOp.RunProgram((uint)Below(2), 8), flags, BitConverter.GetBytes((ulong)Below(20)), Token()), on.Limits));
+            }
+            else
+            {
+                _operations.Add(new Running<int>(batch.Add(Prepare.Nop(Below(20) - 10).With(flags), cancellationToken: Token()), null));
+            }
+        }
+        batch.Submit();
     }
 
     private void AttachPolicy()
