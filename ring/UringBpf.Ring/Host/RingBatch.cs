@@ -195,9 +195,10 @@ public sealed unsafe partial class Ring
                 Submit(item, _operations.Take(OperationOwner.Host));
                 continue;
             }
-            // One that was cancelled before breaks its link as any cancelled one: a failing NOP stands for it.
-            var flags = batch.Links[i] & linked;
-            *_backend.NextSqe() = Prepare.Nop(-Errno.Canceled) with { Flags = i == items.Length - 1 ? 0 : flags, UserData = NoSlot };
+            // One that was cancelled before breaks its link as any cancelled one: a failing NOP stands for it, where it has links.
+            var flags = i == items.Length - 1 ? 0 : batch.Links[i] & linked;
+            var follows = i > 0 && (batch.Links[i - 1] & linked) != 0;
+            if (flags != 0 || follows) *_backend.NextSqe() = Prepare.Nop(-Errno.Canceled) with { Flags = flags, UserData = NoSlot };
             if (items[i] is { } cancelled) Answer(cancelled, -Errno.Canceled);
         }
     }
