@@ -307,6 +307,12 @@ public sealed unsafe partial class Ring
     private int CompleteMarked(Chain* chain, Operation* operation, int result, CqeFlags flags, ExecutionState* state, ref HookProgram* program)
     {
         var marks = operation->Marks;
+        if ((flags & CqeFlags.More) != 0 && (marks & OperationMarks.Cancelling) != 0)
+        {
+            // The request came while it was between two completions, where the kernel does not find it: once more.
+            operation->Marks &= ~OperationMarks.Cancelling;
+            CancelOperation(operation);
+        }
         // What stood for it came to an end; it never started.
         if ((marks & OperationMarks.Held) != 0) result = -Errno.Canceled;
         if ((marks & OperationMarks.Named) != 0)
