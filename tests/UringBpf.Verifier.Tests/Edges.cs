@@ -180,7 +180,8 @@ internal static class Edges
         new("a number that a helper may have overwritten", Rule.NotAPointer, 12, Load(8, 6, 1), And(6, 8), Add(6, 8), Store(8, 10, -8, 7), MovReg(1, 10), Add(1, -16), MovReg(2, 6), Call(16),
             Load(8, 3, 10, -8), JumpEq(3, 7, 2), s_bad, Return(0)) { At = 11 },
 
-        // Loops.
+        // Loops and jumps.
+        new("a value lives on over a jump to the next instruction", null, 0, Mov(0, 1), JumpEq(2, 20, 1), Mov(0, 2), Jump(0), Exit),
         Text("a number drawn anew each round is no counter", Rule.ProofRequired, 0, """
             loop: call bpf_get_prandom_u32
             r7 = r0

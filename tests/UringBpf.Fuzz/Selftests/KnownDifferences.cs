@@ -21,10 +21,17 @@ internal sealed record KnownDifference(string Key, Func<string, VerifiedProgram,
         new("Subtraction from the frame pointer", (why, program) => why.Contains("subtraction from stack pointer prohibited", StringComparison.Ordinal)
             && Reached(program, (row, _) => row is { Operation: Operation.Subtract, Width: 64 })),
         new("Packet memory as a helper's argument", (why, program) => why == "helper access to the packet is not allowed" && program.Type.HasPacket),
+        new("The context is never NULL", (why, program) => why == "same insn cannot be used with different pointers" && ReachedAt(program, (row, instruction, facts) =>
+            row is { Operation: Operation.JumpEqual or Operation.JumpNotEqual, Source: OperandSource.Immediate } && instruction.Immediate == 0 && facts.MayJump != facts.MayFallThrough)),
+        new("Numbers in half a stack slot", (why, program) => why.Contains("pkt pointer", StringComparison.Ordinal) && ReachedHalf(program)
+            || why.EndsWith("offset is outside of the packet", StringComparison.Ordinal) && program.Type.Context.StructName == "__sk_buff" && ReachedHalf(program)),
         new("data_meta", (why, program) => (why.Contains("packet", StringComparison.Ordinal) || why.Contains("!read_ok", StringComparison.Ordinal))
             && program.Type.Context.Fields.FirstOrDefault(field => field.Name == "data_meta") is { Size: > 0 } meta
             && ReachedAt(program, (row, _, facts) => row.Operation == Operation.Load && facts.Region == RegionKind.Context && facts.OffsetMin == meta.Offset)),
     ];
+
+    private static bool ReachedHalf(VerifiedProgram program) => ReachedAt(program, (row, _, facts) =>
+        row is { Operation: Operation.Store, AccessBytes: 4 } && facts.Region == RegionKind.Stack && facts.OffsetMin % 8 != 0);
 
     private static bool Reached(VerifiedProgram program, Func<OpcodeRow, Instruction, bool> wanted) => ReachedAt(program, (row, instruction, _) => wanted(row, instruction));
 
