@@ -1,6 +1,6 @@
 #!/bin/sh
-# Lists the whole public API: writes PublicAPI.Unshipped.txt in each library, and all of them as docs/public-api.md.
-# With --page only the page, from the lists as they are.
+# Lists the whole public API: writes PublicAPI.Unshipped.txt in each library, and docs/public-api.md from the lists and the
+# XML documentation. With --page only the page.
 set -eu
 cd "$(dirname "$0")/.."
 libraries="runtime/UringBpf.Bytecode runtime/UringBpf.Runtime verifier/UringBpf.Verifier compiler/UringBpf.Compiler ring/UringBpf.Ring ring/UringBpf"
@@ -13,13 +13,4 @@ if [ "${1:-}" != --page ]; then
     printf '%s: %s members\n' "$library" "$(grep -cv '^#' "$library/PublicAPI.Unshipped.txt")"
   done
 fi
-{
-  echo '# The public API'
-  echo
-  echo 'Every public type and member, as `tests/public-api.sh` lists them. What each means is in its XML documentation.'
-  for library in $libraries; do
-    printf '\n## %s\n\n```text\n' "$(basename "$library")"
-    cat "$library/PublicAPI.Shipped.txt" "$library/PublicAPI.Unshipped.txt" | grep -v '^#' | LC_ALL=C sort
-    printf '```\n'
-  done
-} > docs/public-api.md
+UPDATE_DOCS=1 dotnet run -c Release --project tests/UringBpf.Cli.Tests -- --filter-class '*PublicApiPageTests'
