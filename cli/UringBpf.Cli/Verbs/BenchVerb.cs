@@ -91,7 +91,8 @@ internal static class BenchVerb
         private readonly ContextMemory _context;
         private readonly long _runs;
         private readonly List<double> _samples = [];
-        private long _allocated;
+        // The least of all samples: what else happens on the thread now and then is not the program's.
+        private long _allocated = long.MaxValue;
 
         public Subject(string engine, VerifiedProgram verified, MapSet maps, byte[] bytes)
         {
@@ -106,13 +107,13 @@ internal static class BenchVerb
         public double CompileMicroseconds { get; }
         public double Median => _samples.Order().ElementAt(_samples.Count / 2);
         public double Minimum => _samples.Min();
-        public double BytesPerRun => (double)_allocated / (_runs * _samples.Count);
+        public double BytesPerRun => (double)_allocated / _runs;
 
         public void Sample()
         {
             var allocated = GC.GetAllocatedBytesForCurrentThread();
             var nanoseconds = Time(_runs);
-            _allocated += GC.GetAllocatedBytesForCurrentThread() - allocated;
+            _allocated = Math.Min(_allocated, GC.GetAllocatedBytesForCurrentThread() - allocated);
             _samples.Add(nanoseconds / _runs);
         }
 
