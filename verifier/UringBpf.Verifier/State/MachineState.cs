@@ -43,6 +43,17 @@ internal sealed class MachineState
 
     public MachineState Copy() => new(this);
 
+    /// <summary>A copy, where both it and this state are going to write to the running frame: that is copied once, not for each.</summary>
+    public MachineState Fork()
+    {
+        var shared = Top.IsShared;
+        var fork = new MachineState(this);
+        if (shared) return fork;
+        fork._frames[^1] = Top.Copy();
+        Top.IsShared = false;
+        return fork;
+    }
+
     public void Push(Frame frame) => _frames = [.. _frames, frame];
 
     public void Pop() => _frames = _frames[..^1];
@@ -64,22 +75,22 @@ internal sealed class MachineState
     }
 
     /// <summary>Replaces every value, in registers and stack cells of all frames, for which <paramref name="change"/> gives another.</summary>
-    public void Rewrite(Func<Value, Value?> change)
+    public void Rewrite<TChange>(TChange change) where TChange : struct, IChange
     {
         for (var index = 0; index < _frames.Length; index++)
         {
             for (var register = 0; register < Frame.Registers; register++)
             {
                 if (_frames[index][register] is not { } value) continue;
-                var changed = change(value);
+                var changed = change.Change(value);
                 if (!ReferenceEquals(changed, value)) Writable(index)[register] = changed;
             }
             for (var slot = 0; slot < _frames[index].UsedSlots; slot++)
             {
                 if (_frames[index].Slot(slot) is not { Low: { } } and not { High: { } }) continue;
                 var cell = _frames[index].Slot(slot)!;
-                var low = cell.Low is null ? null : change(cell.Low);
-                var high = cell.High is null ? null : change(cell.High);
+                var low = cell.Low is null ? null : change.Change(cell.Low);
+                var high = cell.High is null ? null : change.Change(cell.High);
                 if (ReferenceEquals(low, cell.Low) && ReferenceEquals(high, cell.High)) continue;
                 // A pointer that is gone leaves nothing that may be read.
                 Writable(index).SetSlot(slot, cell.HoldsPointer && low is null ? null : cell.With(low, high));
@@ -147,4 +158,10 @@ internal sealed class MachineState
         }
         return text.ToString().TrimEnd();
     }
+}
+
+/// <summary>What <see cref="MachineState.Rewrite"/> makes of each value: the same one, another, or null for one that is gone.</summary>
+internal interface IChange
+{
+    Value? Change(Value value);
 }

@@ -77,7 +77,8 @@ internal sealed class Session(ProgramSpec spec, VerifierOptions options)
         var proved = worst <= options.MaxInstructionsPerRun;
         if (!proved && options.RequireTerminationProof)
         {
-            judge.Reject(Rule.ProofRequired, walker.Nodes[^1].Slot, worst is { } count
+            var loop = worst is null && proof.Unproved.Count > 0 ? proof.Unproved[0] : walker.Nodes[^1].Slot;
+            judge.Reject(Rule.ProofRequired, loop, worst is { } count
                 ? $"a run may take {count} instructions; {options.MaxInstructionsPerRun} are allowed."
                 : "the program is not proved to end.", help: "give every loop a constant bound");
         }

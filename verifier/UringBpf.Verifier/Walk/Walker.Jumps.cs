@@ -68,7 +68,7 @@ internal sealed partial class Walker
         var sourceRegister = row.Source == OperandSource.Register ? instruction.Source : -1;
         if (mayTake && mayFall)
         {
-            var taken = _state.Copy();
+            var taken = _state.Fork();
             if (Learn(taken, instruction.Destination, dst, takenDst, sourceRegister, src, takenSrc)) Fork(slot, taken);
             Facts.Jump(slot, taken: false);
             if (!Learn(_state, instruction.Destination, dst, fallDst, sourceRegister, src, fallSrc)) _slot = -1;
@@ -176,7 +176,7 @@ internal sealed partial class Walker
             Undecided(slot);
             return;
         }
-        var taken = _state.Copy();
+        var taken = _state.Fork();
         if (Narrowed(taken, instruction.Destination, dst, takenA) && Narrowed(taken, instruction.Source, src, takenB)) Fork(slot, taken);
         Facts.Jump(slot, taken: false);
         if (!Narrowed(_state, instruction.Destination, dst, fallA) || !Narrowed(_state, instruction.Source, src, fallB)) _slot = -1;
@@ -202,7 +202,7 @@ internal sealed partial class Walker
             else Decided(slot, !takenWhenNull);
             return;
         }
-        var isNull = _state.Copy();
+        var isNull = _state.Fork();
         BecomesNull(isNull, pointer);
         BecomesPointer(_state, pointer);
         if (takenWhenNull)
@@ -220,12 +220,12 @@ internal sealed partial class Walker
 
     private static void BecomesNull(MachineState state, Value pointer)
     {
-        state.Rewrite(value => value.Kind == pointer.Kind && value.Id == pointer.Id ? Value.Zero : value);
+        state.Rewrite(new ToNull(pointer));
         if (pointer.Reference != 0) state.References = [.. state.References.Where(reference => reference != pointer.Reference)];
     }
 
     private static void BecomesPointer(MachineState state, Value pointer) =>
-        state.Rewrite(value => value.Kind == pointer.Kind && value.Id == pointer.Id ? value.NotNull() : value);
+        state.Rewrite(new ToPointer(pointer));
 
     // pointer OP data_end.
     private void CompareWithEnd(int slot, Operation operation, Value pointer)
@@ -246,7 +246,7 @@ internal sealed partial class Walker
             _judge.Reject(Rule.PointerComparison, slot, "a data pointer is compared with data_end as a signed number or bit by bit.",
                 help: "compare them as pointers: `if (p + n > data_end) return 0;`");
         }
-        var other = _state.Copy();
+        var other = _state.Fork();
         if (taken >= 0) Proves(other, pointer, pointer.Offset + taken);
         Fork(slot, other);
         Facts.Jump(slot, taken: false);
@@ -260,8 +260,23 @@ internal sealed partial class Walker
         var number = Scalar.Intersect(pointer.Number, Scalar.FromSigned(-BufferOffsetLimit, LargestBuffer - range));
         // Empty: that much data can't exist, so the path is impossible; it is harmless to walk it with what was known.
         if (number.IsEmpty) number = pointer.Number;
-        state.Rewrite(value => value.Kind == ValueKind.Buffer && value.Id == pointer.Id && (value.Range < range || !value.Number.Equals(number))
-            ? value with { Range = Math.Max(value.Range, range), Number = number } : value);
+        state.Rewrite(new ToProved(pointer.Id, range, number));
+    }
+
+    private readonly struct ToNull(Value pointer) : IChange
+    {
+        public Value? Change(Value value) => value.Kind == pointer.Kind && value.Id == pointer.Id ? Value.Zero : value;
+    }
+
+    private readonly struct ToPointer(Value pointer) : IChange
+    {
+        public Value? Change(Value value) => value.Kind == pointer.Kind && value.Id == pointer.Id ? value.NotNull() : value;
+    }
+
+    private readonly struct ToProved(int id, long range, Scalar number) : IChange
+    {
+        public Value? Change(Value value) => value.Kind == ValueKind.Buffer && value.Id == id && (value.Range < range || !value.Number.Equals(number))
+            ? value with { Range = Math.Max(value.Range, range), Number = number } : value;
     }
 
     private static Operation Mirrored(Operation operation) => operation switch

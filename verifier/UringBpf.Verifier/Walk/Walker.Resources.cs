@@ -12,7 +12,12 @@ internal sealed partial class Walker
         ForgetReference(record.Reference);
     }
 
-    private void ForgetReference(int reference) => _state.Rewrite(value => value.Reference == reference ? null : value);
+    private void ForgetReference(int reference) => _state.Rewrite(new ToReleased(reference));
+
+    private readonly struct ToReleased(int reference) : IChange
+    {
+        public Value? Change(Value value) => value.Reference == reference ? null : value;
+    }
 
     private void ApplyLock(int slot, HostCall call)
     {

@@ -9,7 +9,7 @@ namespace UringBpf.Verifier;
 internal sealed partial class Walker
 {
     // Shorter stretches between meeting points are not worth a recorded state; loop heads always are.
-    private const int StepsBetweenRecords = 8;
+    private const int StepsBetweenRecords = 4;
 
     private readonly ProgramSpec _spec;
     private readonly ProgramType _type;
