@@ -561,6 +561,8 @@ public sealed unsafe partial class Ring
         if (chain->Next != null) chain->Next->Previous = chain->Previous;
         link.LiveChains--;
         _recorder?.ChainEnded(chain);
+        _chainsEnded++;
+        if (chain->Verdict < 0) _chainsFailed++;
         var result = new ChainResult(chain->Id, chain->Result, chain->Verdict, chain->Steps, chain->Bytes);
         var host = chain->Host;
         link.Release(chain->Hook);

@@ -40,6 +40,8 @@ public sealed unsafe partial class Ring : IAsyncDisposable
     private long _completions;
     private long _hookRuns;
     private long _lateCompletions;
+    private long _chainsEnded;
+    private long _chainsFailed;
     private long _enters;
 
     private Ring(RingBackend backend, RingOptions options, Thread thread)
@@ -133,7 +135,14 @@ public sealed unsafe partial class Ring : IAsyncDisposable
         return _stopped.Task;
     }
 
-    internal int OperationsInFlight => _operations.InFlight;
+    /// <summary>Operations in flight now, the host's and chains' together, of at most <see cref="Capacity"/>.</summary>
+    public int OperationsInFlight => _operations.InFlight;
+
+    /// <summary>Chains that have ended so far.</summary>
+    public long ChainsEnded => Volatile.Read(ref _chainsEnded);
+
+    /// <summary>Those among them that ended with an errno: their hook's verdict, a limit, a cancel.</summary>
+    public long ChainsFailed => Volatile.Read(ref _chainsFailed);
 
     /// <summary>Hands a command to the owner; it runs there before the owner waits again.</summary>
     internal void Post(IRingCommand command)

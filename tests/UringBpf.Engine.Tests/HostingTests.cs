@@ -63,6 +63,8 @@ public sealed class HostingTests
         using var host = await Start();
         var ring = host.Services.GetRequiredService<Ring.Ring>();
         for (var i = 0; i < 5; i++) await ring.NopAsync(TestContext.Current.CancellationToken);
+        var timer = ring.TimeoutAsync(TimeSpan.FromHours(1), TestContext.Current.CancellationToken).AsTask();
+        await ring.NopAsync(TestContext.Current.CancellationToken);
         var values = new Dictionary<string, long>();
         using var listener = new MeterListener();
         listener.InstrumentPublished = (instrument, self) =>
@@ -73,8 +75,10 @@ public sealed class HostingTests
         listener.Start();
         listener.RecordObservableInstruments();
         Assert.True(values["uringbpf.ring.completions"] >= 5);
-        Assert.Equal(["uringbpf.maps.bytes", "uringbpf.ring.completions", "uringbpf.ring.enters", "uringbpf.ring.hook_runs", "uringbpf.ring.host_wakeups", "uringbpf.ring.late_completions"], values.Keys.Order());
+        Assert.Equal(["uringbpf.maps.bytes", "uringbpf.ring.chains_ended", "uringbpf.ring.chains_failed", "uringbpf.ring.completions", "uringbpf.ring.enters", "uringbpf.ring.hook_runs", "uringbpf.ring.host_wakeups", "uringbpf.ring.in_flight", "uringbpf.ring.late_completions"], values.Keys.Order());
+        Assert.True(values["uringbpf.ring.in_flight"] >= 1);
         await host.StopAsync(TestContext.Current.CancellationToken);
+        Assert.Equal(-125, await timer);
     }
 
     [Fact]

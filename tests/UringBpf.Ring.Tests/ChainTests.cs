@@ -30,6 +30,7 @@ public abstract class ChainTests(RingBackendKind backend) : OnBackend(backend)
             var emitted = Assert.Single(Emissions(link));
             Assert.Equal(-errno, (long)emitted.Value);
         }
+        Assert.Equal((133, 133), (ring.ChainsEnded, ring.ChainsFailed));
     }
 
     [Fact]

@@ -43,6 +43,9 @@ internal sealed class RingHolder(IOptions<UringBpfOptions> options, IServiceProv
         meter.CreateObservableCounter("uringbpf.ring.hook_runs", () => ring.HookRuns, description: "Runs of completion hooks.");
         meter.CreateObservableCounter("uringbpf.ring.late_completions", () => ring.LateCompletions, description: "Completions that came after their chain had ended.");
         meter.CreateObservableCounter("uringbpf.ring.host_wakeups", () => ring.HostWakeUps, description: "Results handed to the host.");
+        meter.CreateObservableGauge("uringbpf.ring.in_flight", () => (long)ring.OperationsInFlight, description: "Operations in flight.");
+        meter.CreateObservableCounter("uringbpf.ring.chains_ended", () => ring.ChainsEnded, description: "Chains that ended.");
+        meter.CreateObservableCounter("uringbpf.ring.chains_failed", () => ring.ChainsFailed, description: "Chains that ended with an errno.");
         meter.CreateObservableCounter("uringbpf.ring.enters", () => ring.Enters, description: "System calls to submit and wait.");
         meter.CreateObservableGauge("uringbpf.maps.bytes", () => BpfMap.LiveBytes, "By", "Native memory that maps hold.");
         return meter;
