@@ -76,7 +76,9 @@ public sealed unsafe class Stage : IDisposable
         HashTable.Initialize((HashTable*)header->Data, _table.Spec);
         for (ulong key = 0; key < (ulong)(input.Table.Length / Scenery.TableBytes); key++)
             _table.Update(MemoryMarshal.AsBytes(new ReadOnlySpan<ulong>(in key)), input.Table.AsSpan((int)key * Scenery.TableBytes, Scenery.TableBytes));
-        ((RingBufferMap)Maps[Scenery.Maps[Scenery.Ring]]).Consume(_ => { });
+        // As new too: a run that was given up may have left a record that nobody submits, which would hold up all that follow.
+        var ring = (RingBufferOps.Buffer*)Maps[Scenery.Maps[Scenery.Ring]].Header->Data;
+        ring->Producer = ring->Consumer = 0;
     }
 
     /// <summary>Runs a program, with as many rounds of may_goto as the checked interpreter has within <see cref="EngineCheck.Budget"/>.</summary>
