@@ -10,12 +10,12 @@ internal readonly record struct MethodCode(int Size, bool FullyOptimized);
 
 /// <summary>
 /// Learns where machine code is from the runtime's own events (provider Microsoft-Windows-DotNETRuntime, keyword JIT).
-/// Make it before compiling; events come some milliseconds after the code, seconds after it on a busy machine.
+/// Make it before compiling; events come some milliseconds after the code. Some may be lost while other listeners come and go.
 /// </summary>
 internal sealed class MethodCodeListener : EventListener
 {
     private const EventKeywords JitKeyword = (EventKeywords)0x10;
-    private const int WaitMilliseconds = 20_000;
+    private const int WaitMilliseconds = 3000;
     // MethodFlags, bits 7..9: the optimisation tier. 2 is "optimized", what dynamic methods get.
     private const int TierShift = 7, TierMask = 7, Optimized = 2;
 
