@@ -159,6 +159,7 @@ public sealed unsafe partial class Ring
 
     internal ChainWaiter PreparedChain(HookLink link, in UringOp first, ReadOnlySpan<byte> scratch, CancellationToken cancellationToken)
     {
+        if (scratch.Length > 64) throw new ArgumentException("A chain's scratch is 64 bytes.", nameof(scratch));
         if (!_chainPool.TryDequeue(out var waiter)) waiter = new ChainWaiter(this) { Inline = DeliversInline };
         waiter.Begin(link, first, scratch, cancellationToken);
         return waiter;

@@ -178,10 +178,9 @@ public sealed unsafe partial class Ring
 
     private int Judge(Chain* chain, PolicyLink[] own, IoUringOp opcode, byte* path, byte* first)
     {
-        const int nameTooLong = 36;
         // A second path may be in another directory, which is in the entry's length.
         if (first != null) _submission->Directory = _submission->Length;
-        if (!ShowPath(path)) return -nameTooLong;
+        if (!ShowPath(path)) return -Errno.NameTooLong;
         var state = _policyState;
         var outer = _state;
         // The outer stay, of the batch of completions or this one, keeps maps and programs.

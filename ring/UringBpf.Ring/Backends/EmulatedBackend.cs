@@ -219,8 +219,17 @@ internal abstract unsafe class EmulatedBackend : RingBackend
         return entry.Offset == 0 || --entry.Offset > 0;
     }
 
-    /// <summary>IORING_TIMEOUT_MULTISHOT.</summary>
-    protected const uint TimerRepeats = 64;
+    /// <summary>Why a timer can't be started, as -errno, or 0: relative time, and no count of completions unless it repeats, is what
+    /// the ring uses.</summary>
+    protected static int RefuseTimer(in Sqe entry)
+    {
+        if ((entry.OpFlags & ~TimerRepeats) != 0 || entry.OpFlags == 0 && entry.Offset != 0 || entry.Length != 1) return -Errno.OpNotSupp;
+        var time = (IoUring.Timespec*)entry.Address;
+        return time->Seconds < 0 || time->Nanoseconds < 0 ? -Errno.Inval : 0;
+    }
+
+    // IORING_TIMEOUT_MULTISHOT.
+    private const uint TimerRepeats = 64;
 
     protected void Post(in Sqe entry, int result, CqeFlags flags = CqeFlags.None)
     {

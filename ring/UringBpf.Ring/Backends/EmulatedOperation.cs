@@ -18,11 +18,15 @@ internal class EmulatedOperation
     public long Duration;
 
     /// <summary>Takes down how long a timer runs, cut to what a clock can count.</summary>
-    public long Period(in IoUring.Timespec time)
+    public unsafe long Period()
     {
         const long longest = long.MaxValue / 4;
-        return Duration = time.Seconds > longest / 1_000_000_000 ? longest : time.Seconds * 1_000_000_000 + time.Nanoseconds;
+        var time = (IoUring.Timespec*)Entry.Address;
+        return Duration = time->Seconds > longest / 1_000_000_000 ? longest : time->Seconds * 1_000_000_000 + time->Nanoseconds;
     }
+
+    /// <summary>When a timer that has run out and repeats is due again. What was missed is not made up for.</summary>
+    public long DueAgain(long now) => Math.Max(Due, now - Duration) + Duration;
 
     /// <summary>Ready for another entry.</summary>
     public virtual void Begin(in Sqe entry)

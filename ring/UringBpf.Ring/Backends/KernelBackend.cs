@@ -110,9 +110,10 @@ internal sealed unsafe class KernelBackend : RingBackend
     protected override int EnterCore(uint submit, uint wait)
     {
         // GETEVENTS even without waiting: with DEFER_TASKRUN what completes later is only posted when asked for.
-        if (submit == 0 || !_flagsWork) return IoUring.Enter(_enterFd, submit, wait, IoUring.EnterGetEvents | _enterFlags, null, 0);
-        return EnterAtOnce(submit, wait);
+        return submit == 0 || !_flagsWork ? EnterAndAsk(submit, wait) : EnterAtOnce(submit, wait);
     }
+
+    private int EnterAndAsk(uint submit, uint wait) => IoUring.Enter(_enterFd, submit, wait, IoUring.EnterGetEvents | _enterFlags, null, 0);
 
     // What completes at once (a cached read, a NOP) is posted by submitting: asking for events besides costs a fifth of the
     // call. So while everything does, it is left out, unless there is work that the kernel has put off.
@@ -121,14 +122,14 @@ internal sealed unsafe class KernelBackend : RingBackend
         if (_turnsToAsk > 0 || (Volatile.Read(ref *_sqFlags) & (IoUring.SqTaskRun | IoUring.SqCqOverflow)) != 0)
         {
             _turnsToAsk -= _turnsToAsk > 0 ? 1 : 0;
-            return IoUring.Enter(_enterFd, submit, wait, IoUring.EnterGetEvents | _enterFlags, null, 0);
+            return EnterAndAsk(submit, wait);
         }
         var before = CompletionTail;
         var result = IoUring.Enter(_enterFd, submit, 0, _enterFlags, null, 0);
         if (CompletionTail - before >= submit && CompletionTail - CompletionHead >= wait) return result;
         _turnsToAsk = 64;
         if (result < 0 || CompletionTail - CompletionHead >= wait) return result;
-        return IoUring.Enter(_enterFd, submit - (uint)result, wait, IoUring.EnterGetEvents | _enterFlags, null, 0);
+        return EnterAndAsk(submit - (uint)result, wait);
     }
 
     public override void Wake()

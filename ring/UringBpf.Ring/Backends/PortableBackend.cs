@@ -182,22 +182,14 @@ internal sealed class PortableBackend : EmulatedBackend
         return true;
     }
 
-    private unsafe void StartTimer(PortableOperation operation)
+    private void StartTimer(PortableOperation operation)
     {
-        ref var entry = ref operation.Entry;
-        // Relative time, no count of completions unless it repeats: what the ring uses.
-        if ((entry.OpFlags & ~TimerRepeats) != 0 || entry.OpFlags == 0 && entry.Offset != 0 || entry.Length != 1)
+        if (RefuseTimer(operation.Entry) is var refused and not 0)
         {
-            Finish(operation, -Errno.OpNotSupp);
+            Finish(operation, refused);
             return;
         }
-        var time = *(IoUring.Timespec*)entry.Address;
-        if (time.Seconds < 0 || time.Nanoseconds < 0)
-        {
-            Finish(operation, -Errno.Inval);
-            return;
-        }
-        operation.Due = Now + operation.Period(time);
+        operation.Due = Now + operation.Period();
         operation.Order = _order++;
         _timers.Add(operation);
     }
@@ -216,8 +208,7 @@ internal sealed class PortableBackend : EmulatedBackend
                 continue;
             }
             PostMore(timer, -Errno.Time);
-            // What was missed is not made up for.
-            timer.Due = Math.Max(timer.Due, now - timer.Duration) + timer.Duration;
+            timer.Due = timer.DueAgain(now);
             _timers.Add(timer);
         }
         return expired;

@@ -178,7 +178,7 @@ internal sealed unsafe class SimulatedBackend : EmulatedBackend
         {
             Trace("again", operation, result, null);
             PostMore(operation, result);
-            ScheduleAt(operation, Math.Max(operation.Due, _now - operation.Duration) + operation.Duration);
+            ScheduleAt(operation, operation.DueAgain(_now));
             return;
         }
         Trace("done", operation, result, fault != 0 ? "injected" : null);
@@ -201,15 +201,12 @@ internal sealed unsafe class SimulatedBackend : EmulatedBackend
 
     private void StartTimer(SimulatedOperation operation)
     {
-        ref var entry = ref operation.Entry;
-        var time = *(IoUring.Timespec*)entry.Address;
-        var refused = (entry.OpFlags & ~TimerRepeats) != 0 || entry.OpFlags == 0 && entry.Offset != 0 || entry.Length != 1 ? -Errno.OpNotSupp : time.Seconds < 0 || time.Nanoseconds < 0 ? -Errno.Inval : 0;
-        if (refused != 0)
+        if (RefuseTimer(operation.Entry) is var refused and not 0)
         {
             Finish(operation, refused);
             return;
         }
-        ScheduleAt(operation, _now + operation.Period(time));
+        ScheduleAt(operation, _now + operation.Period());
         Trace("start", operation, null, null);
     }
 

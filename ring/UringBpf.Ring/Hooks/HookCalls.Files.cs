@@ -15,7 +15,8 @@ internal static unsafe partial class HookCalls
         _ => false,
     };
 
-    // A slot of the chain's own that an operation may fill.
+    // A slot of the chain's own that an operation may fill or close: what the host granted is not the chain's. One at a time,
+    // so that what a slot holds never depends on which of two came first.
     private static int CheckTarget(Chain* chain, HookLink link, int target)
     {
         var own = target - link.Grants.FileCount;
@@ -55,11 +56,8 @@ internal static unsafe partial class HookCalls
     {
         if (op.OpFlags != 0) return -Errno.Inval;
         if (op.Path >= (uint)link.Grants.AddressCount) return -Errno.BadF;
-        if (!ResolveFile(chain, link, op.File, out var slot)) return -Errno.BadF;
+        if (!UseFile(chain, link, operation, entry, op.File)) return -Errno.BadF;
         ref var address = ref link.Grants.Addresses[op.Path];
-        operation->File = op.File;
-        entry->Flags = SqeFlags.FixedFile;
-        entry->Fd = slot;
         entry->Address = (ulong)address.Bytes;
         entry->Offset = address.Length;
         return 0;
@@ -68,12 +66,9 @@ internal static unsafe partial class HookCalls
     private static int PrepareAccept(Chain* chain, HookLink link, Operation* operation, Sqe* entry, in UringOp op)
     {
         if (op.OpFlags != 0) return -Errno.Inval;
-        if (!ResolveFile(chain, link, op.File, out var slot)) return -Errno.BadF;
+        if (!UseFile(chain, link, operation, entry, op.File)) return -Errno.BadF;
         var result = CheckTarget(chain, link, op.Target);
         if (result < 0) return result;
-        operation->File = op.File;
-        entry->Flags = SqeFlags.FixedFile;
-        entry->Fd = slot;
         return TakeTarget(chain, link, operation, entry, op.Target);
     }
 
@@ -81,10 +76,7 @@ internal static unsafe partial class HookCalls
     {
         const uint events = 0x1 | 0x2 | 0x4 | 0x2000 /* POLLIN, POLLPRI, POLLOUT, POLLRDHUP */, multishot = 1;
         if ((op.OpFlags & ~events) != 0) return -Errno.Inval;
-        if (!ResolveFile(chain, link, op.File, out var slot)) return -Errno.BadF;
-        operation->File = op.File;
-        entry->Flags = SqeFlags.FixedFile;
-        entry->Fd = slot;
+        if (!UseFile(chain, link, operation, entry, op.File)) return -Errno.BadF;
         entry->OpFlags = op.OpFlags;
         entry->Length = (op.Flags & UringOpFlags.Multishot) != 0 ? multishot : 0;
         return 0;
@@ -97,10 +89,7 @@ internal static unsafe partial class HookCalls
         if ((op.OpFlags & ~known) != 0) return -Errno.Inval;
         if (!link.Grants.AllowWrite) return -Errno.Access;
         if (!ResolveFile(chain, link, op.File, out var input) || !ResolveFile(chain, link, op.Target, out var output)) return -Errno.BadF;
-        if (op.Length > chain->Hook->MaxBytes - chain->Bytes - chain->Reserved) return -Errno.DQuot;
-        chain->Reserved += op.Length;
-        operation->Marks = OperationMarks.Settles;
-        operation->Length = op.Length;
+        if (!ReserveBytes(chain, operation, op.Length)) return -Errno.DQuot;
         operation->File = op.File;
         operation->Offset = op.Offset;
         entry->Flags = SqeFlags.FixedFile;
@@ -116,13 +105,10 @@ internal static unsafe partial class HookCalls
     private static int PrepareRange(Chain* chain, HookLink link, Operation* operation, Sqe* entry, in UringOp op)
     {
         const uint lastAdvice = 5, keepSize = 1;
-        if (!ResolveFile(chain, link, op.File, out var slot)) return -Errno.BadF;
+        if (!UseFile(chain, link, operation, entry, op.File)) return -Errno.BadF;
         if (op.Opcode != IoUringOp.FAdvise && !link.Grants.AllowWrite) return -Errno.Access;
         if (op.Offset > long.MaxValue) return -Errno.Inval;
-        operation->File = op.File;
         operation->Offset = op.Offset;
-        entry->Flags = SqeFlags.FixedFile;
-        entry->Fd = slot;
         entry->Offset = op.Offset;
         switch (op.Opcode)
         {
@@ -163,18 +149,12 @@ internal static unsafe partial class HookCalls
         const uint known = 0x40 /* MSG_DONTWAIT */ | 0x4000 /* MSG_NOSIGNAL */;
         if (link.Grants.Provided is not { } provided) return -Errno.OpNotSupp;
         if ((op.OpFlags & ~known) != 0 || op.Length != 0 || op.BufferOffset != 0 || op.Buffer != 0) return -Errno.Inval;
-        if (!ResolveFile(chain, link, op.File, out var slot)) return -Errno.BadF;
+        if (!UseFile(chain, link, operation, entry, op.File)) return -Errno.BadF;
         var multishot = (op.Flags & UringOpFlags.Multishot) != 0;
         // How much one that goes on moves is not known when it is submitted: that has no place under a limit.
         if (multishot && chain->Hook->MaxBytes != ulong.MaxValue) return -Errno.DQuot;
-        var bytes = (uint)provided.BufferBytes;
-        if (bytes > chain->Hook->MaxBytes - chain->Bytes - chain->Reserved) return -Errno.DQuot;
-        chain->Reserved += bytes;
-        operation->Marks = OperationMarks.Settles;
-        operation->Length = bytes;
-        operation->File = op.File;
-        entry->Flags = SqeFlags.FixedFile | SqeFlags.BufferSelect;
-        entry->Fd = slot;
+        if (!ReserveBytes(chain, operation, (uint)provided.BufferBytes)) return -Errno.DQuot;
+        entry->Flags |= SqeFlags.BufferSelect;
         entry->BufferIndex = provided.Group;
         entry->OpFlags = op.OpFlags;
         entry->IoPriority = multishot ? Prepare.Multishot : (ushort)0;

@@ -166,23 +166,16 @@ internal static unsafe partial class HookCalls
         const uint fileFlags = 0x02 | 0x04 | 0x08 | 0x10, noSignal = 0x4000;
         var socket = op.Opcode is IoUringOp.Send or IoUringOp.Recv or IoUringOp.SendZc;
         if ((op.OpFlags & ~(socket ? socketFlags : fileFlags)) != 0) return -Errno.Inval;
-        if (!ResolveFile(chain, link, op.File, out var slot)) return -Errno.BadF;
+        if (!UseFile(chain, link, operation, entry, op.File)) return -Errno.BadF;
         var address = ResolveBuffer(chain, link, op.Buffer, op.BufferOffset, op.Length, out var writable);
         if (address == null) return -Errno.Fault;
         var fills = op.Opcode is IoUringOp.Read or IoUringOp.Recv;
         if (fills && !writable) return -Errno.Access;
         if (op.Opcode == IoUringOp.Write && !link.Grants.AllowWrite) return -Errno.Access;
-        // What was asked for counts while it is in flight; what came counts for good. Their sum never exceeds the limit.
-        if (op.Length > chain->Hook->MaxBytes - chain->Bytes - chain->Reserved) return -Errno.DQuot;
-        chain->Reserved += op.Length;
-        operation->Marks = OperationMarks.Settles;
-        operation->Length = op.Length;
-        operation->File = op.File;
+        if (!ReserveBytes(chain, operation, op.Length)) return -Errno.DQuot;
         operation->Buffer = op.Buffer;
         operation->Offset = op.Offset;
         operation->Data = fills ? address : null;
-        entry->Flags = SqeFlags.FixedFile;
-        entry->Fd = slot;
         entry->Address = (ulong)address;
         entry->Length = op.Length;
         // A peer that went away is a result, never a signal to the whole process.
@@ -195,10 +188,7 @@ internal static unsafe partial class HookCalls
     {
         const uint dataOnly = 1;
         if ((op.OpFlags & ~dataOnly) != 0) return -Errno.Inval;
-        if (!ResolveFile(chain, link, op.File, out var slot)) return -Errno.BadF;
-        operation->File = op.File;
-        entry->Flags = SqeFlags.FixedFile;
-        entry->Fd = slot;
+        if (!UseFile(chain, link, operation, entry, op.File)) return -Errno.BadF;
         entry->OpFlags = op.OpFlags;
         return 0;
     }
@@ -207,25 +197,20 @@ internal static unsafe partial class HookCalls
     {
         const uint bothDirections = 2;
         if (op.OpFlags != 0 || op.Length > bothDirections) return -Errno.Inval;
-        if (!ResolveFile(chain, link, op.File, out var slot)) return -Errno.BadF;
-        operation->File = op.File;
-        entry->Flags = SqeFlags.FixedFile;
-        entry->Fd = slot;
+        if (!UseFile(chain, link, operation, entry, op.File)) return -Errno.BadF;
         entry->Length = op.Length;
         return 0;
     }
 
     private static int PrepareClose(Chain* chain, HookLink link, Operation* operation, Sqe* entry, in UringOp op)
     {
-        // What the host granted is not the chain's to close.
-        var own = op.File - link.Grants.FileCount;
-        if (own < 0 || own >= link.Limits.OwnFiles) return -Errno.BadF;
-        // One at a time, so that what a slot holds never depends on which of two came first.
-        if ((chain->BusyFiles >> own & 1) != 0) return -Errno.Busy;
+        var result = CheckTarget(chain, link, op.File);
+        if (result < 0) return result;
         if (!ResolveFile(chain, link, op.File, out var slot)) return -Errno.BadF;
         // From here on nothing else may be submitted on it.
-        chain->BusyFiles |= 1u << own;
-        chain->OpenFiles &= ~(1u << own);
+        var own = 1u << (op.File - link.Grants.FileCount);
+        chain->BusyFiles |= own;
+        chain->OpenFiles &= ~own;
         operation->File = op.File;
         operation->Marks = OperationMarks.Settles;
         entry->FileIndex = (uint)slot + 1;
@@ -315,6 +300,26 @@ internal static unsafe partial class HookCalls
         var own = file - link.Grants.FileCount;
         if (own >= link.Limits.OwnFiles || (chain->OpenFiles >> own & 1) == 0) return false;
         slot = chain->Files[own];
+        return true;
+    }
+
+    // Makes an operation one on a file of the chain's.
+    private static bool UseFile(Chain* chain, HookLink link, Operation* operation, Sqe* entry, int file)
+    {
+        if (!ResolveFile(chain, link, file, out var slot)) return false;
+        operation->File = file;
+        entry->Flags = SqeFlags.FixedFile;
+        entry->Fd = slot;
+        return true;
+    }
+
+    // What was asked for counts while it is in flight; what came counts for good. Their sum never exceeds the limit.
+    private static bool ReserveBytes(Chain* chain, Operation* operation, uint bytes)
+    {
+        if (bytes > chain->Hook->MaxBytes - chain->Bytes - chain->Reserved) return false;
+        chain->Reserved += bytes;
+        operation->Marks = OperationMarks.Settles;
+        operation->Length = bytes;
         return true;
     }
 

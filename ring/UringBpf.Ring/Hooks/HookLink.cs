@@ -78,11 +78,8 @@ public sealed unsafe class HookLink : IAsyncDisposable
     /// <param name="cancellationToken">Ends the chain with -ECANCELED.</param>
     /// <returns>How the chain ended.</returns>
     /// <exception cref="ArgumentException">More than 64 bytes of scratch.</exception>
-    public ValueTask<ChainResult> StartAsync(UringOp first, ReadOnlySpan<byte> scratch, CancellationToken cancellationToken = default)
-    {
-        if (scratch.Length > 64) throw new ArgumentException("A chain's scratch is 64 bytes.", nameof(scratch));
-        return _ring.StartChain(this, first, scratch, cancellationToken);
-    }
+    public ValueTask<ChainResult> StartAsync(UringOp first, ReadOnlySpan<byte> scratch, CancellationToken cancellationToken = default) =>
+        _ring.StartChain(this, first, scratch, cancellationToken);
 
     /// <summary>
     /// Puts another program in place. Chains that run finish on the program they started with; new ones use this one. The

@@ -6,8 +6,6 @@ namespace UringBpf.Ring;
 /// </summary>
 internal sealed class LinkedCommand : IQueuedCommand
 {
-    private const SqeFlags AnyLink = SqeFlags.Link | SqeFlags.HardLink;
-
     private readonly List<BatchPart> _parts = [];
     private int _next;
     private int _outstanding;
@@ -40,7 +38,7 @@ internal sealed class LinkedCommand : IQueuedCommand
                 var operation = run[i] = items[first + i].Operation!;
                 operation.Sequence = this;
                 operation.Entry.Flags &= ~SqeFlags.Drain;
-                if (!kernelLinks) operation.Entry.Flags &= ~AnyLink;
+                if (!kernelLinks) operation.Entry.Flags &= ~RingBatch.AnyLink;
             }
             _parts.Add(new BatchPart(new BatchCommand(run, drains: false), null, items[after - 1].Flags));
         }

@@ -58,8 +58,7 @@ public sealed class RingBatch
     {
         ThrowIfSubmitted();
         if (hook.Ring != _ring) throw new ArgumentException("The hook is attached to another ring.", nameof(hook));
-        if ((order & ~(SqeFlags.Link | SqeFlags.HardLink | SqeFlags.Drain)) != 0) throw new ArgumentException("A chain is linked or drained; other flags are its operations'.", nameof(order));
-        if (scratch.Length > 64) throw new ArgumentException("A chain's scratch is 64 bytes.", nameof(scratch));
+        if ((order & ~(AnyLink | SqeFlags.Drain)) != 0) throw new ArgumentException("A chain is linked or drained; other flags are its operations'.", nameof(order));
         var chain = _ring.PreparedChain(hook, first, scratch, cancellationToken);
         _items.Add(new BatchItem(null, chain, order));
         return new ValueTask<ChainResult>(chain, chain.Version);
@@ -87,7 +86,7 @@ public sealed class RingBatch
         _ring.Post(simple ? Together(_items, drains: false) : new BatchSequence(Parts()));
     }
 
-    private const SqeFlags AnyLink = SqeFlags.Link | SqeFlags.HardLink;
+    internal const SqeFlags AnyLink = SqeFlags.Link | SqeFlags.HardLink;
 
     private static BatchCommand Together(List<BatchItem> items, bool drains) => new([.. items.Select(item => item.Operation)], drains);
 
