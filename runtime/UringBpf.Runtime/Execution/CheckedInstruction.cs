@@ -31,10 +31,10 @@ internal struct CheckedInstruction
         int dst = instruction.Destination, src = instruction.Source;
         var usesSource = row != null && (row.Uses & OperandFields.Source) != 0;
         if (row == null || dst > 10 || (usesSource && src > 10)) return new() { Code = Code.Invalid };
-        int reads = usesSource ? 1 << src : 0, writes = 0;
-        var onlyWritesDestination = row.Operation is Operation.Move or Operation.MoveSignExtend or Operation.LoadImmediate64 or Operation.Load or Operation.LoadSignExtend or Operation.LoadAcquire;
-        if ((row.Uses & OperandFields.Destination) != 0 && !onlyWritesDestination) reads |= 1 << dst;
-        if (row.IsArithmetic || onlyWritesDestination) writes |= 1 << dst;
+        int reads = usesSource ? 1 << src : 0, writes = row.WritesDestination ? 1 << dst : 0;
+        // Arithmetic works on what is there; moves and loads replace it.
+        var replaces = row.WritesDestination && (!row.IsArithmetic || row.Operation is Operation.Move or Operation.MoveSignExtend);
+        if ((row.Uses & OperandFields.Destination) != 0 && !replaces) reads |= 1 << dst;
         if (row.WritesSource) writes |= 1 << src;
         if (row.Operation == Operation.AtomicCompareExchange) reads |= 1;
         // The frame pointer says which stack bytes there are.

@@ -227,8 +227,7 @@ public sealed unsafe partial class CheckedInterpreter
     private CheckedFaultException Unread(int slot, long left, int initialised)
     {
         _left = left;
-        var register = BitOperations.TrailingZeroCount(_code[slot].Reads & ~initialised);
-        return Fault("UB4012", slot, 0, $"r{register} is read, and has no value here");
+        return Unread(slot, BitOperations.TrailingZeroCount(_code[slot].Reads & ~initialised));
     }
 
     // Its own method: what is on the host's stack for the callee goes when it returns.
@@ -245,8 +244,10 @@ public sealed unsafe partial class CheckedInterpreter
 
     private static void Need(int slot, int initialised, int register)
     {
-        if ((initialised >> register & 1) == 0) throw Fault("UB4012", slot, 0, $"r{register} is read, and has no value here");
+        if ((initialised >> register & 1) == 0) throw Unread(slot, register);
     }
+
+    private static CheckedFaultException Unread(int slot, int register) => Fault("UB4012", slot, 0, $"r{register} is read, and has no value here");
 
     // What a wide immediate names beside numbers stays where it is, so the next run finds a number.
     private ulong Wide(int slot)

@@ -146,11 +146,6 @@ internal sealed class ProgramShape
         }
     }
 
-    public static bool WritesDestination(OpcodeRow row) =>
-        row.IsArithmetic || row.Operation is Operation.LoadImmediate64 or Operation.Load or Operation.LoadSignExtend or Operation.LoadAcquire;
-
-    public static bool WritesSource(OpcodeRow row) => row.Operation is >= Operation.AtomicFetchAdd and <= Operation.AtomicExchange;
-
     private ImmutableArray<Subprogram> FindFunctions()
     {
         var isStart = new bool[Count];

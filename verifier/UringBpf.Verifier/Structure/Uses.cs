@@ -40,7 +40,7 @@ internal static class Uses
             case Operation.CallRegister:
                 return (Arguments | dst, CallClobbers);
         }
-        if (row.IsAtomicReadModifyWrite) return (dst | src, ProgramShape.WritesSource(row) ? src : 0);
+        if (row.IsAtomicReadModifyWrite) return (dst | src, row.WritesSource ? src : 0);
         if (row.IsArithmetic) return (dst | source, dst);
         return (dst | source, 0); // Conditional jumps.
     }

@@ -49,7 +49,7 @@ internal sealed partial class Walker
         Store(slot, pointer, instruction.Offset, row.AccessBytes, Value.Unknown);
         var old = Value.Unsigned(row.Bits);
         if (row.Operation == Operation.AtomicCompareExchange) _state.Set(0, old);
-        else if (ProgramShape.WritesSource(row)) _state.Set(instruction.Source, old);
+        else if (row.WritesSource) _state.Set(instruction.Source, old);
     }
 
     private void RequireAtomicTarget(int slot, Value pointer, int displacement, int size)

@@ -190,7 +190,7 @@ internal sealed partial class Walker
             row.Source == OperandSource.Immediate && !row.IsMemory ? Value.Constant(instruction.Immediate)
                 : (row.Uses & OperandFields.Source) != 0 ? _state.Register(instruction.Source) : null);
 
-        if (ProgramShape.WritesDestination(row) && instruction.Destination == Frame.Pointer || ProgramShape.WritesSource(row) && instruction.Source == Frame.Pointer)
+        if (row.WritesDestination && instruction.Destination == Frame.Pointer || row.WritesSource && instruction.Source == Frame.Pointer)
             throw _judge.Fatal(Rule.InvalidRegister, slot, "r10 is the frame pointer and can't be written.");
         if (_state.HoldsResource) Facts.HoldsResource(slot);
 
