@@ -5,13 +5,29 @@ namespace UringBpf.Perf;
 /// <summary>`all`: every measurement, each in a process of its own, so that none runs on what another has left behind.</summary>
 internal static class Everything
 {
-    private static readonly string[] s_verbs =
-        ["engines", "calls", "compile", "interpreters", "maps", "verifier", "ring", "recorder", "blockwalk", "fileseries", "echo", "benchmarks"];
+    private static readonly string s_results = Path.Combine("perf", "results");
+
+    /// <summary>Each measurement by its name, in the order of `all`: given its own arguments, and whether a rough one will do.</summary>
+    public static IReadOnlyList<(string Name, Func<string[], bool, Task<int>> Measure)> Verbs { get; } =
+    [
+        ("engines", (arguments, quick) => Task.FromResult(EngineComparison.Run(s_results, quick ? 15 : 101, [.. arguments.Where(argument => !argument.StartsWith("--", StringComparison.Ordinal))]))),
+        ("calls", (_, quick) => Task.FromResult(CallComparison.Run(s_results, quick ? 15 : 101))),
+        ("compile", (_, quick) => Task.FromResult(CompileComparison.Run(s_results, quick ? 31 : 101))),
+        ("interpreters", (_, quick) => Task.FromResult(InterpreterComparison.Run(s_results, quick ? 15 : 101))),
+        ("maps", (_, quick) => Task.FromResult(MapComparison.Run(s_results, quick ? 15 : 101))),
+        ("verifier", (_, quick) => Task.FromResult(VerifierComparison.Run(s_results, quick ? 15 : 51))),
+        ("ring", (_, quick) => Task.FromResult(RingComparison.Run(s_results, quick ? 51 : 501))),
+        ("recorder", (_, quick) => Task.FromResult(RecorderComparison.Run(s_results, quick ? 51 : 201))),
+        ("blockwalk", (_, quick) => BlockWalkComparison.Run(s_results, quick ? 3 : 15)),
+        ("fileseries", (_, quick) => FileSeriesComparison.Run(s_results, quick ? 3 : 15)),
+        ("echo", (_, quick) => Task.FromResult(EchoComparison.Run(s_results, quick ? 1 : 5, quick ? 1 : 2))),
+        ("benchmarks", (_, quick) => Task.FromResult(EngineBenchmarks.Run(s_results, quick))),
+    ];
 
     public static int Run(bool quick)
     {
         var failed = new List<string>();
-        foreach (var verb in s_verbs)
+        foreach (var (verb, _) in Verbs)
         {
             var start = Stopwatch.GetTimestamp();
             Console.WriteLine($"== {verb}");

@@ -18,7 +18,7 @@ internal sealed record Outcome(int Exit, string Out, string Error)
 internal static class Tool
 {
     /// <summary>The repository's top folder.</summary>
-    public static string Root { get; } = FindRoot();
+    public static string Root => Repository.Root;
 
     /// <summary>An object with a program of each kind: bpf/tool.bpf.c.</summary>
     public static string Object { get; } = Path.Combine(Root, "tests/UringBpf.Cli.Tests/bpf/tool.bpf.o");
@@ -79,14 +79,6 @@ internal static class Tool
     /// <summary>Skips a test where this machine has no io_uring.</summary>
     public static void SkipIfRefused(Outcome outcome) =>
         Assert.SkipWhen(outcome.Error.Contains("UB4501"), outcome.Error);
-
-    private static string FindRoot()
-    {
-        var folder = AppContext.BaseDirectory;
-        while (!File.Exists(Path.Combine(folder, "UringBpf.sln")))
-            folder = Path.GetDirectoryName(folder) ?? throw new InvalidOperationException("The tests run outside their repository.");
-        return folder;
-    }
 }
 
 /// <summary>A folder of its own for a test, removed afterwards.</summary>

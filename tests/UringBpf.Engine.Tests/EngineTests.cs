@@ -139,15 +139,3 @@ internal sealed class TemporaryFile : IDisposable
 
     public void Dispose() => File.Delete(Path);
 }
-
-internal static class Repository
-{
-    public static string Root { get; } = Find();
-
-    private static string Find()
-    {
-        var folder = AppContext.BaseDirectory;
-        while (!File.Exists(Path.Combine(folder, "UringBpf.sln"))) folder = Path.GetDirectoryName(folder) ?? throw new InvalidOperationException("The tests run outside their repository.");
-        return folder;
-    }
-}

@@ -21,7 +21,7 @@ public sealed class Feed : IAsyncLifetime
     private readonly string _folder = Directory.CreateTempSubdirectory("uringbpf-feed").FullName;
 
     /// <summary>The repository's top folder.</summary>
-    public static string Root { get; } = FindRoot();
+    public static string Root => Repository.Root;
 
     /// <summary>Debug or Release: that of these tests.</summary>
     private static string Configuration { get; } = AppContext.BaseDirectory.Contains($"{Path.DirectorySeparatorChar}Release{Path.DirectorySeparatorChar}") ? "Release" : "Debug";
@@ -94,12 +94,5 @@ public sealed class Feed : IAsyncLifetime
         var (output, error) = (process.StandardOutput.ReadToEndAsync(), process.StandardError.ReadToEndAsync());
         await process.WaitForExitAsync(TestContext.Current.CancellationToken).WaitAsync(s_patience, TestContext.Current.CancellationToken);
         return new Outcome(process.ExitCode, await output + await error);
-    }
-
-    private static string FindRoot()
-    {
-        var folder = AppContext.BaseDirectory;
-        while (!File.Exists(Path.Combine(folder, "UringBpf.sln"))) folder = Path.GetDirectoryName(folder) ?? throw new InvalidOperationException("The tests run outside their repository.");
-        return folder;
     }
 }

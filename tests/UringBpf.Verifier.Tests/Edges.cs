@@ -26,6 +26,25 @@ internal static class Edges
 
     private static Case Text(string name, Rule? code, int at, string text) => new(name, code, at, [[.. Assembler.Assemble(text, Cases.Maps, Cases.Functions)]]);
 
+    // By 0 or 8.
+    private static string RecordMoved(string operation) => $"""
+        r6 = *(u64 *)(r1 + 0)
+        r6 &= 8
+        r1 = ring ll
+        r2 = 16
+        r3 = 0
+        call bpf_ringbuf_reserve
+        if r0 != 0 goto +2
+        r0 = 0
+        exit
+        r1 = r0
+        r1 {operation} r6
+        r2 = 0
+        call bpf_ringbuf_submit
+        r0 = 0
+        exit
+        """;
+
     private static Func<ProgramSpec, ProgramSpec> WithMap(int index, Func<MapSpec, MapSpec> change) => spec => spec with { Maps = spec.Maps.SetItem(index, change(spec.Maps[index])) };
 
     public static readonly IReadOnlyList<Case> All =
@@ -38,40 +57,8 @@ internal static class Edges
         { Type = ProgramTypes.Completion },
         new("memory of the ring, or NULL, submitted as a record", Rule.NotARecord, 6, Mov(2, 0), Mov(3, 0), Mov(4, 8), Kfunc(4), MovReg(1, 0), Mov(2, 0), Call(132), Return(0))
         { Type = ProgramTypes.Completion },
-        Text("record moved on, perhaps, before submit", Rule.NotARecord, 14, """
-            r6 = *(u64 *)(r1 + 0)
-            r6 &= 8
-            r1 = ring ll
-            r2 = 16
-            r3 = 0
-            call bpf_ringbuf_reserve
-            if r0 != 0 goto +2
-            r0 = 0
-            exit
-            r1 = r0
-            r1 += r6
-            r2 = 0
-            call bpf_ringbuf_submit
-            r0 = 0
-            exit
-            """) with { At = 13 },
-        Text("record moved back, perhaps, before submit", Rule.NotARecord, 13, """
-            r6 = *(u64 *)(r1 + 0)
-            r6 &= 8
-            r1 = ring ll
-            r2 = 16
-            r3 = 0
-            call bpf_ringbuf_reserve
-            if r0 != 0 goto +2
-            r0 = 0
-            exit
-            r1 = r0
-            r1 -= r6
-            r2 = 0
-            call bpf_ringbuf_submit
-            r0 = 0
-            exit
-            """),
+        Text("record moved on, perhaps, before submit", Rule.NotARecord, 14, RecordMoved("+=")) with { At = 13 },
+        Text("record moved back, perhaps, before submit", Rule.NotARecord, 13, RecordMoved("-=")),
         new("lock before the value", Rule.LockMisuse, 9, Lookup(0), JumpEq(0, 0, 3), MovReg(1, 0), Add(1, -1), Call(93), Return(0)),
         new("lock at another place of the value", Rule.LockMisuse, 9, Lookup(4), JumpEq(0, 0, 3), MovReg(1, 0), Add(1, 8), Call(93), Return(0)),
         new("lock at a variable place", Rule.LockMisuse, 12, Load(8, 6, 1), And(6, 8), Lookup(4), JumpEq(0, 0, 4), MovReg(1, 0), AddReg(1, 6), Mov(2, 0), Call(93), Return(0)),

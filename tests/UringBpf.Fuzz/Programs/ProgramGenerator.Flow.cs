@@ -219,6 +219,19 @@ public sealed partial class ProgramGenerator
         LeaveLoop(locked);
     }
 
+    // A copy of a pointer that a loop may move, kept from other use; -1 when no register would be left.
+    private int Walker(int pointer)
+    {
+        var (held, locked) = (_held[pointer], _locked);
+        var walker = KeptTarget();
+        if (walker != pointer) Emit(s_move64, walker, pointer);
+        _held[walker] = held;
+        _locked |= 1 << walker;
+        if (CanLock) return walker;
+        _locked = locked;
+        return -1;
+    }
+
     // for (p = a; p != end; p += n)
     private void WalkPointer()
     {
@@ -226,15 +239,8 @@ public sealed partial class ProgramGenerator
         if (pointer < 0) return;
         var held = _held[pointer];
         var locked = _locked;
-        var walker = KeptTarget();
-        if (walker != pointer) Emit(s_move64, walker, pointer);
-        _held[walker] = held;
-        _locked |= 1 << walker;
-        if (!CanLock)
-        {
-            _locked = locked;
-            return;
-        }
+        var walker = Walker(pointer);
+        if (walker < 0) return;
         var step = 1 << _random.Below(4);
         var rounds = held.Room / step;
         var end = KeptTarget();
@@ -263,15 +269,8 @@ public sealed partial class ProgramGenerator
         if (pointer < 0) return;
         var held = _held[pointer];
         var locked = _locked;
-        var walker = KeptTarget();
-        if (walker != pointer) Emit(s_move64, walker, pointer);
-        _held[walker] = held;
-        _locked |= 1 << walker;
-        if (!CanLock)
-        {
-            _locked = locked;
-            return;
-        }
+        var walker = Walker(pointer);
+        if (walker < 0) return;
         var stride = _random.OneIn(3) ? 1 + _random.Below(7) : 1 << _random.Below(4);
         var step = 1 + _random.Below(_random.OneIn(3) ? 6 : 2);
         var rounds = held.Room / stride;
