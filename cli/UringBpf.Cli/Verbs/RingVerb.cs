@@ -107,7 +107,7 @@ internal static class RingVerb
             var result = await ended;
             results.Add(result);
             if (json) JsonLine.Write(("event", "end"), ("chain", result.Chain), ("result", result.Result), ("verdict", result.Verdict), ("steps", result.Steps), ("bytes", result.Bytes));
-            else Console.Out.WriteLine($"chain {result.Chain}: {(result.Verdict < 0 ? $"ended with errno {-result.Verdict} ({Marshal.GetPInvokeErrorMessage(-result.Verdict)})" : $"passed {result.Result}")} after {result.Steps} steps, {result.Bytes} bytes");
+            else Console.Out.WriteLine($"chain {result.Chain}: {(result.Verdict < 0 ? $"ended with errno {-result.Verdict} ({Marshal.GetPInvokeErrorMessage(-result.Verdict)})" : $"passed {result.Result}")} after {Names.Count((int)result.Steps, "step")}, {result.Bytes} bytes");
         }
         var elapsed = simulated ? ring.SimulatedTime : clock.Elapsed;
         var failed = results.Count(result => result.Verdict < 0);
