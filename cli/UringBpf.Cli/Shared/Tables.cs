@@ -27,4 +27,25 @@ internal static class Tables
         foreach (var line in lines) table.AddRow(line.Select(Markup.Escape).ToArray());
         AnsiConsole.Write(table);
     }
+
+    /// <summary>Lines of a name and what is to be said of it; on a terminal, long ones go on below themselves.</summary>
+    public static void PrintFacts(params IEnumerable<(string Name, string Text)> facts)
+    {
+        const int indent = 14;
+        var width = Console.IsOutputRedirected ? int.MaxValue : Math.Max(Console.WindowWidth, indent + 40);
+        foreach (var (name, text) in facts)
+        {
+            var line = name.PadRight(indent);
+            foreach (var word in text.Split(' '))
+            {
+                if (line.Length > indent && line.Length + word.Length >= width)
+                {
+                    Console.Out.WriteLine(line.TrimEnd());
+                    line = new string(' ', indent);
+                }
+                line += word + " ";
+            }
+            Console.Out.WriteLine(line.TrimEnd());
+        }
+    }
 }

@@ -32,7 +32,7 @@ internal static class CompileVerb
             {
                 throw new BadInputException(error.Message);
             }
-            Console.Error.WriteLine($"{target}: {verified.Length} program(s), {assembly.Length} bytes");
+            Console.Error.WriteLine($"{target}: {Names.Count(verified.Length, "program")}, {assembly.Length} bytes");
             return ExitCode.Fine;
         });
         return command;

@@ -43,20 +43,29 @@ internal static class FeaturesVerb
             }
             else
             {
-                Console.Out.WriteLine($"system        {RuntimeInformation.OSDescription} ({RuntimeInformation.ProcessArchitecture})");
-                Console.Out.WriteLine($"runtime       {RuntimeInformation.FrameworkDescription}");
-                Console.Out.WriteLine($"engine        {(dynamicCode ? "jit and interpreter" : "interpreter: this host has no dynamic code")}");
-                Console.Out.WriteLine(ring == null ? $"io_uring      no: {refusal}" : $"io_uring      yes: {ring.Setup}{(ring.RegisteredRing ? ", registered ring" : "")}");
-                if (ring != null) Console.Out.WriteLine($"operations    {ring.Operations.Length}: {string.Join(", ", ring.Operations)}");
-                Console.Out.WriteLine($"kernel BPF    {(kernelRefusal == null ? "yes: bpf(2) takes programs" : $"no: {kernelRefusal}")}");
-                Console.Out.WriteLine($"types         {types.Length}: {string.Join(", ", types)}");
-                Console.Out.WriteLine($"maps          {maps.Length}: {string.Join(", ", maps)}");
-                Console.Out.WriteLine($"helpers       {helpers.Length}: {string.Join(", ", helpers)}");
-                Console.Out.WriteLine($"kfuncs        {kfuncs.Length}: {string.Join(", ", kfuncs)}");
+                Tables.PrintFacts(
+                [
+                    ("system", $"{RuntimeInformation.OSDescription} ({RuntimeInformation.ProcessArchitecture})"),
+                    ("runtime", RuntimeInformation.FrameworkDescription),
+                    ("engine", dynamicCode ? "jit and interpreter" : "interpreter: this host has no dynamic code"),
+                    ("io_uring", ring == null ? $"no: {refusal}" : $"yes: {ring.Setup}{(ring.RegisteredRing ? ", registered ring" : "")}"),
+                    .. ring == null ? [] : new[] { List("operations", ring.Operations.Select(operation => operation.ToString())) },
+                    ("kernel BPF", kernelRefusal == null ? "yes: bpf(2) takes programs" : $"no: {kernelRefusal}"),
+                    List("types", types),
+                    List("maps", maps),
+                    List("helpers", helpers),
+                    List("kfuncs", kfuncs),
+                ]);
             }
             return ExitCode.Fine;
         });
         return command;
+    }
+
+    private static (string Name, string Text) List(string name, IEnumerable<string> of)
+    {
+        var all = of.ToArray();
+        return (name, $"{all.Length}: {string.Join(", ", all)}");
     }
 
     private static async Task<(RingFeatures? Ring, string? Refusal)> Probe()

@@ -98,7 +98,7 @@ internal static class RingVerb
             while (simulated && !running.Any(chain => chain.IsCompleted))
             {
                 // Nothing that the tool grants can wait for somebody else.
-                if (!ring.Step() && !running.Any(chain => chain.IsCompleted)) throw new InvalidOperationException($"{running.Count} chain(s) wait, and nothing is left to happen in the simulation.");
+                if (!ring.Step() && !running.Any(chain => chain.IsCompleted)) throw new InvalidOperationException($"{Names.Count(running.Count, "chain")} in flight, and nothing is left to happen in the simulation.");
             }
             var ended = simulated ? running.First(chain => chain.IsCompleted) : await Task.WhenAny(running);
             running.Remove(ended);
