@@ -1,5 +1,6 @@
 using UringBpf.Bytecode;
 using UringBpf.Fuzz;
+using UringBpf.Verifier;
 using Xunit;
 
 namespace UringBpf.Differential.Tests;
@@ -60,8 +61,25 @@ public sealed class KernelLogTests
         from 1 to 9: R0=scalar() R1=scalar() R2=scalar() R10=fp0
         9: (79) r0 = *(u64 *)(r10 +0)
         """, false)]
+    [InlineData("data pointers with one variable part", """
+        42: (ad) if r8 < r9 goto pc-3 40: R8=pkt(off=20,r=18) R9=pkt(off=16,r=18)
+        40: (72) *(u8 *)(r8 +0) = 53
+        """, true)]
+    [InlineData("data pointers with two", """
+        42: (ad) if r8 < r9 goto pc-3 40: R8=pkt(id=1,off=20,r=18) R9=pkt(id=2,off=16,r=18)
+        40: (72) *(u8 *)(r8 +0) = 53
+        """, false)]
+    [InlineData("a number of the caller's is not the callee's", """
+        1: (85) call pc+3
+        caller:
+         R6=fp-8 R10=fp0
+        callee:
+         frame1: R1=ctx() R8=fp[0]-8 R10=fp0
+        5: (5d) if r8 != r6 goto pc+1         ; frame1: R8=fp[0]-8
+        7: (95) exit
+        """, false)]
     public void Paths_that_can_not_be_taken_are_told(string what, string log, bool expected) =>
-        Assert.True(KernelLog.EndsOnImpossiblePath(log, []) == expected, what);
+        Assert.True(KernelLog.EndOf(log, []) == (expected ? KernelLog.Ending.Impossible : KernelLog.Ending.Possible), what);
 
     [Theory]
     [InlineData(true, true, true, false)]
@@ -83,6 +101,66 @@ public sealed class KernelLogTests
             2: (79) r0 = *(u64 *)(r10 +0)
             """;
         // The last path goes by instruction 2 alone.
-        Assert.Equal(expected && (!mayJump || !secondReached), KernelLog.EndsOnImpossiblePath(log, [.. facts]));
+        Assert.Equal(expected && (!mayJump || !secondReached), KernelLog.EndOf(log, [.. facts]) == KernelLog.Ending.Impossible);
+    }
+
+    // r7 counts to a number that the kernel knows as 14 or 15; it is 14.
+    private const string Program = """
+        r4 = 0x3e
+        r4 %= -2
+        r7 = r4
+        r7 &= 0xf
+        r9 = 0
+        if r9 == r7 goto +6
+        r0 = r10
+        r0 += r9
+        r0 += -15
+        *(u8 *)(r0 + 0) = 1
+        r9 += 1
+        goto -7
+        r0 = 0
+        exit
+        """;
+
+    [Theory]
+    [InlineData("R7=14 R9=13", "R0=fp-2", "invalid read from stack R0 off=0 size=1", "Possible")]
+    [InlineData("R7=15 R9=14", "R0=fp-1", "invalid read from stack R0 off=0 size=1", "Impossible")]
+    [InlineData("R7=scalar() R9=13", "R0=fp(off=-15,smin=smin32=0,smax=umax=smax32=umax32=14,var_off=(0x0; 0xf))", "invalid read from stack R0 off=0 size=1", "Wider")]
+    // What the instruction does not work on explains nothing.
+    [InlineData("R7=scalar() R9=13", "R0=fp-2", "invalid read from stack R0 off=0 size=1", "Possible")]
+    [InlineData("R7=14 R9=13", "R0=map_value(ks=4,vs=64,off=8,smin=smin32=-7,smax=smax32=0)", "R0 unbounded memory access, make sure to bounds check any such access", "NegativePart")]
+    [InlineData("R7=14 R9=13", "R0=map_value(ks=4,vs=64,off=8,smin=smin32=0,smax=smax32=7)", "R0 unbounded memory access, make sure to bounds check any such access", "Possible")]
+    public void The_states_that_are_walked_here_tell_the_rest(string before, string pointer, string words, string expected)
+    {
+        var spec = new ProgramSpec { Name = "test", Type = ProgramTypes.Raw, Instructions = [.. Assembler.Assemble(Program)] };
+        var walked = new WalkedStates();
+        // Round by round, so that the states are as the kernel's.
+        var result = ProgramVerifier.Verify(spec, new VerifierOptions { Observer = walked, Widening = false });
+        Assert.True(result.Accepted, result.Rejection?.Message);
+        var log = $"""
+            5: (1d) if r9 == r7 goto pc+5         ; {before}
+            6: (bf) r0 = r10                      ; R0=fp0 R10=fp0
+            7: (0f) r0 += r9                      ; R0=what
+            8: (07) r0 += -15                     ; {pointer}
+            9: (72) *(u8 *)(r0 +0) = 1
+            {words}
+            """;
+        Assert.Equal(expected, KernelLog.EndOf(log, result.Program!.Facts, walked).ToString());
+    }
+
+    [Theory]
+    [InlineData("5", null, 5UL, 5UL)]
+    [InlineData("P-1", null, ulong.MaxValue, ulong.MaxValue)]
+    [InlineData("0x1afc1d5a", null, 0x1afc1d5aUL, 0x1afc1d5aUL)]
+    [InlineData("scalar()", null, 0UL, ulong.MaxValue)]
+    [InlineData("scalar(id=3,smin=umin=smin32=umin32=14,smax=umax=smax32=umax32=15,var_off=(0xe; 0x1))", null, 14UL, 15UL)]
+    [InlineData("scalar(var_off=(0x0; 0xff))", null, 0UL, 255UL)]
+    [InlineData("fp-8", "fp", ulong.MaxValue - 7, ulong.MaxValue - 7)]
+    [InlineData("fp[1](off=-64,smin=smin32=0,smax=umax=smax32=umax32=28,var_off=(0x0; 0x1c))", "fp", ulong.MaxValue - 63, ulong.MaxValue - 35)]
+    [InlineData("map_value(map=cells,ks=4,vs=64,off=8)", "map_value", 8UL, 8UL)]
+    public void The_kernel_s_values_are_read(string text, string? pointer, ulong least, ulong most)
+    {
+        var value = KernelValue.Parse(text)!;
+        Assert.Equal((pointer, least, most), (value.Pointer, value.Number.UMin, value.Number.UMax));
     }
 }

@@ -30,13 +30,16 @@ public sealed class KernelBracket
         ("pointer comparison prohibited", "pointers into one object may be compared here"),
     ];
 
-    // Then numbers that it knows less of. Nothing but a run can tell these from an access that we miss, so programs that the
-    // kernel refuses run on more inputs, and the checked interpreter watches.
+    // Then numbers that it knows less of, where its log shows that. What tells them from an access that we miss is then our own
+    // walk, so programs that the kernel refuses run on more inputs, and the checked interpreter watches.
     private static readonly (string Part, string Reason)[] s_precision =
     [
         ("invalid variable-offset", Wider),
         ("unbounded variable-offset", Wider),
         ("invalid access to", Wider),
+        ("invalid read from stack", Wider),
+        ("invalid write to stack", Wider),
+        ("At callback return", Wider),
         ("unbounded memory access", Wider),
         ("is outside of the allowed memory range", Wider),
         ("pointer arithmetic with", Wider),
@@ -72,16 +75,17 @@ public sealed class KernelBracket
     /// <summary>Runs that left the same in the kernel.</summary>
     public long Runs { get; set; }
 
-    /// <summary>Runs that differed in programs that fetch from the stack by an atomic operation, which the kernel's verifier gets wrong.</summary>
-    public long FetchedRuns { get; set; }
+    /// <summary>Runs that differed as they execute an instruction that the kernel's verifier never walked, and has taken away.</summary>
+    public long WrongRuns { get; set; }
 
     /// <summary>Notes two verdicts.</summary>
     /// <param name="ours">Ours.</param>
     /// <param name="kernel">The kernel's: a descriptor, or -errno.</param>
     /// <param name="words">What it says.</param>
     /// <param name="walk">Gives its walk.</param>
+    /// <param name="walked">Gives ours.</param>
     /// <returns>What is wrong: we accept what the kernel refuses, and nothing explains it. Else null.</returns>
-    public string? Note(VerificationResult ours, int kernel, string words, Func<string> walk)
+    internal string? Note(VerificationResult ours, int kernel, string words, Func<string> walk, Func<WalkedStates> walked)
     {
         Count++;
         if (ours.Accepted && kernel >= 0) Both++;
@@ -104,12 +108,18 @@ public sealed class KernelBracket
             }
             if (Explain(words, s_limits)) return null;
             var text = walk();
-            if (KernelLog.EndsOnImpossiblePath(text, ours.Program!.Facts))
+            var ending = KernelLog.EndOf(text, ours.Program!.Facts, walked());
+            if (ending == KernelLog.Ending.Impossible)
             {
                 Add(_explained, "a path that no run takes: the kernel does not decide the jump");
                 return null;
             }
-            if (Explain(words, s_precision)) return null;
+            if (ending == KernelLog.Ending.NegativePart)
+            {
+                Add(_explained, "a variable offset that may be negative, where the whole one is not");
+                return null;
+            }
+            if (ending == KernelLog.Ending.Wider && Explain(words, s_precision)) return null;
             Add(_explained, "unexplained");
             return $"bracket: accepted here, refused by the kernel (errno {-kernel}): …{text[Math.Max(0, text.Length - 1500)..]}";
         }
@@ -121,7 +131,7 @@ public sealed class KernelBracket
     {
         if (Count == 0) return;
         output.WriteLine($"kernel: {Count} verdicts, both accept {Both}, both refuse {Neither}, only the kernel accepts {KernelOnly}, only we accept {OursOnly}; "
-            + $"of what the kernel accepts we accept {100.0 * Both / Math.Max(1, Both + KernelOnly):F2} %; {Runs} runs left the same; {KernelBugs} not counted, as the kernel's verifier reports a bug of its own, and {FetchedRuns} runs that differed after an atomic fetch from the stack");
+            + $"of what the kernel accepts we accept {100.0 * Both / Math.Max(1, Both + KernelOnly):F2} %; {Runs} runs left the same; {KernelBugs} not counted, as the kernel's verifier reports a bug of its own, and {WrongRuns} runs that differed as the kernel had taken away instructions that they execute");
         output.WriteLine("only we accept: " + string.Join(", ", _explained.Select(pair => $"{pair.Key}: {pair.Value}")));
         output.WriteLine("only the kernel accepts: " + string.Join(", ", _ours.OrderByDescending(pair => pair.Value).Select(pair => $"{pair.Key} {pair.Value}")));
     }

@@ -12,9 +12,22 @@ public sealed unsafe partial class KernelPeer : IDisposable
 {
     private const int BpfSyscall = 321, MapCreate = 0, MapLookup = 1, MapUpdate = 2, MapDelete = 3, MapNextKey = 4, ProgramLoad = 5, ProgramTestRun = 10, BtfLoad = 18, MapFreeze = 22;
     private const int SchedulerClassifier = 3, ExpressDataPath = 6, Syscall = 31;
-    private const int AttributeBytes = 160, LogBytes = 1 << 20;
+    private const int AttributeBytes = 160, LogBytes = 16 << 20;
     private const uint Sleepable = 1 << 4, ReadOnlyProgram = 1 << 7;
-    private const uint LogWalk = 1, LogStatistics = 4;
+
+    /// <summary>How much the kernel's verifier says.</summary>
+    public enum Log : uint
+    {
+        /// <summary>Its last words.</summary>
+        Words = 4,
+
+        /// <summary>The walk up to where it refuses.</summary>
+        Walk = 1,
+
+        /// <summary>The walk of what it accepts too.</summary>
+        WholeWalk = 2,
+    }
+
     private const int FunctionTypeId = 3;
 
     private readonly int[] _maps = new int[Scenery.Maps.Length];
@@ -38,10 +51,10 @@ public sealed unsafe partial class KernelPeer : IDisposable
 
     /// <summary>Loads a program.</summary>
     /// <param name="program">The program.</param>
-    /// <param name="log">What the verifier says: its last words, or the whole walk.</param>
-    /// <param name="wantsWalk">True to have the walk, which takes much longer.</param>
+    /// <param name="log">What the verifier says.</param>
+    /// <param name="wanted">How much of that; a walk takes much longer.</param>
     /// <returns>Its descriptor, or -errno.</returns>
-    public int Load(GeneratedProgram program, out string log, bool wantsWalk = false)
+    public int Load(GeneratedProgram program, out string log, Log wanted = Log.Words)
     {
         log = "";
         var code = program.Spec.Instructions.ToArray();
@@ -69,7 +82,7 @@ public sealed unsafe partial class KernelPeer : IDisposable
             *(Instruction**)(_attributes + 2) = first;
             *(byte**)(_attributes + 4) = license;
             _log[0] = 0;
-            _attributes[6] = wantsWalk ? LogWalk : LogStatistics;
+            _attributes[6] = (uint)wanted;
             _attributes[7] = LogBytes;
             *(byte**)(_attributes + 8) = _log;
             _attributes[11] = flags;

@@ -23,7 +23,7 @@ public sealed class OracleFuzzer : IDisposable
     private OracleFuzzer()
     {
         _trail = new Trail(_stage);
-        _options = new VerifierOptions { MaxSteps = Steps, Observer = _trail };
+        _options = new VerifierOptions { MaxSteps = Steps, Observer = _trail.Walked };
     }
 
     /// <summary>Programs tried.</summary>
@@ -120,7 +120,7 @@ public sealed class OracleFuzzer : IDisposable
         var verdict = CompareVerdicts(program, options with { Observer = null }, result, count);
         if (verdict is not null || result.Program is not { } verified) return verdict;
         var random = FuzzRandom.ForCase(~seed, index);
-        using var interpreter = new CheckedInterpreter(program.Spec, _stage.Maps) { InstructionBudget = EngineCheck.Budget, Observer = _trail.TooLong ? null : _trail.Step };
+        using var interpreter = new CheckedInterpreter(program.Spec, _stage.Maps) { InstructionBudget = EngineCheck.Budget, Observer = _trail.Walked.TooLong ? null : _trail.Step };
         for (var runs = 0; runs < 2; runs++)
         {
             _stage.Set(program, ProgramInput.Make(program, random));
@@ -132,7 +132,7 @@ public sealed class OracleFuzzer : IDisposable
             if (verified.Termination == Termination.Proved && run.Instructions > verified.WorstCaseInstructions)
                 return $"proof: {run.Instructions} instructions were executed, {verified.WorstCaseInstructions} were proved to be enough";
         }
-        if (count && !_trail.TooLong) Followed++;
+        if (count && !_trail.Walked.TooLong) Followed++;
         return null;
     }
 

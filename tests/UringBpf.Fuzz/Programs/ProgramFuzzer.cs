@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using UringBpf.Bytecode;
 using UringBpf.Compiler;
+using UringBpf.Runtime;
 using UringBpf.Verifier;
 
 namespace UringBpf.Fuzz;
@@ -59,7 +60,7 @@ public sealed class ProgramFuzzer : IDisposable
         if (options.Kernel == 0) return 0;
         using var peer = KernelPeer.TryCreate();
         if (peer is null) return 1;
-        var descriptor = peer.Load(program, out var log, wantsWalk: true);
+        var descriptor = peer.Load(program, out var log, KernelPeer.Log.Walk);
         Console.WriteLine($"the kernel: {(descriptor >= 0 ? "accepted" : $"errno {-descriptor}")}\n{log}");
         if (descriptor >= 0) KernelPeer.Close(descriptor);
         return 0;
@@ -134,8 +135,13 @@ public sealed class ProgramFuzzer : IDisposable
             descriptor = _kernel.Load(program, out var words);
             var refusal = bracket.Note(result, descriptor, words, () =>
             {
-                _kernel.Load(program, out var walk, wantsWalk: true);
+                _kernel.Load(program, out var walk, KernelPeer.Log.Walk);
                 return walk;
+            }, () =>
+            {
+                var walked = new WalkedStates();
+                ProgramVerifier.Verify(program.Spec, s_verifier with { ContextSize = program.ContextSize, Observer = walked });
+                return walked;
             });
             if (refusal is not null) return refusal;
         }
@@ -149,15 +155,17 @@ public sealed class ProgramFuzzer : IDisposable
         }
     }
 
-    private static bool FetchesFromStack(VerifiedProgram verified)
+    // Does the run execute what the kernel's verifier never walked, and has taken away for that?
+    private bool WasTakenAway(GeneratedProgram program, ProgramInput input)
     {
-        for (var slot = 0; slot < verified.Spec.Instructions.Length; slot++)
-        {
-            if (OpcodeTable.Find(verified.Spec.Instructions[slot]) is not { } row) continue;
-            if (row.Operation is >= Operation.AtomicFetchAdd and <= Operation.AtomicCompareExchange && verified.Facts[slot].Region == RegionKind.Stack) return true;
-            slot += row.Slots - 1;
-        }
-        return false;
+        if (_kernel!.Load(program, out var log, KernelPeer.Log.WholeWalk) is not (>= 0 and var descriptor)) return false;
+        KernelPeer.Close(descriptor);
+        var walked = KernelLog.Walked(log);
+        var missing = false;
+        using var interpreter = new CheckedInterpreter(program.Spec, _stage.Maps) { InstructionBudget = EngineCheck.Budget, Observer = (slot, _, _, _) => missing |= !walked.Contains(slot) };
+        _stage.Set(program, input);
+        interpreter.Run(_stage.Context);
+        return missing;
     }
 
     private string? Run(GeneratedProgram program, VerifiedProgram verified, ulong seed, long index, KernelBracket? bracket, int descriptor)
@@ -172,10 +180,10 @@ public sealed class ProgramFuzzer : IDisposable
         {
             var difference = _kernel!.Compare(descriptor, program, input, _stage, BitConverter.ToUInt64(state));
             if (difference is null) bracket!.Runs++;
-            else if (FetchesFromStack(verified))
+            else if (WasTakenAway(program, input))
             {
-                // The kernel forgets that such a value decided a jump, prunes another path for it, and takes the jump away.
-                bracket!.FetchedRuns++;
+                // It forgot that a value decided a jump, pruned another path for it, and took the jump away.
+                bracket!.WrongRuns++;
                 return null;
             }
             return difference;

@@ -9,18 +9,12 @@ namespace UringBpf.Fuzz;
 /// all frames must lie in one of the states that the verifier walked there; ids must be one number or one object; what was
 /// told to the compiler must be true.
 /// </summary>
-internal sealed unsafe class Trail(Stage stage) : WalkObserver
+internal sealed unsafe class Trail(Stage stage)
 {
-    // Programs that are walked longer cost more than they are worth.
-    private const int MaxStates = 30_000;
-
-    private readonly List<MachineState>?[] _walked = new List<MachineState>?[1024];
-    private List<MachineState>?[] _claims = [];
     private readonly int[] _last = new int[1024];
     private readonly ulong[] _registers = new ulong[Limits.Frames * 11];
     private readonly List<(ValueKind Kind, int Id, ulong Basis)> _ids = [];
     private readonly List<(Link Link, ulong Number)> _links = [];
-    private int _count;
     private VerifiedProgram? _program;
     private int _previousSlot, _previousDepth;
 
@@ -30,35 +24,15 @@ internal sealed unsafe class Trail(Stage stage) : WalkObserver
     /// <summary>Instructions at which a run was held against the claims.</summary>
     public long Steps { get; private set; }
 
-    /// <summary>True when the walk was too long to be kept.</summary>
-    public bool TooLong { get; private set; }
-
-    public override void Begin()
-    {
-        Array.Clear(_walked);
-        _count = 0;
-        TooLong = false;
-    }
-
-    public override void Before(int slot, MachineState state)
-    {
-        if (slot >= _walked.Length || ++_count > MaxStates)
-        {
-            TooLong = true;
-            return;
-        }
-        (_walked[slot] ??= []).Add(state.Copy());
-    }
-
-    public override void Adopt() => _claims = (List<MachineState>?[])_walked.Clone();
+    /// <summary>What the verifier walked: the claims.</summary>
+    public WalkedStates Walked { get; } = new();
 
     /// <summary>A program is verified: claims of the one before are forgotten.</summary>
     public void Reset()
     {
-        _claims = [];
+        Walked.Reset();
         Array.Clear(_last);
         Broken = null;
-        Begin();
     }
 
     /// <summary>A run begins.</summary>
@@ -76,7 +50,7 @@ internal sealed unsafe class Trail(Stage stage) : WalkObserver
         registers.CopyTo(_registers.AsSpan(11 * depth));
         CheckFacts(slot, depth);
         if (Broken is not null) return;
-        if (_claims[slot] is not { } claims)
+        if (Walked.At(slot) is not { Count: > 0 } claims)
         {
             Broken = $"claims: instruction {slot} is executed, and was never walked";
             return;
