@@ -224,7 +224,7 @@ internal sealed class Generalisation(LoopThresholds.PerRegister perRegister, Fun
         if (!_buffers.TryGetValue((old.Id, now.Id, shift), out var first))
         {
             // What is proved of both: how far beyond the common part the data reaches.
-            var known = old.Range >= old.Offset && now.Range >= now.Offset ? Math.Min(old.Range - old.Offset, now.Range - now.Offset) : -1;
+            var known = old.Range >= Math.Max(0, old.Offset) && now.Range >= Math.Max(0, now.Offset) ? Math.Min(old.Range - old.Offset, now.Range - now.Offset) : -1;
             var number = Scalar.Widen(old.TotalOffset, now.TotalOffset, _thresholds);
             var most = known >= 0 ? Walker.LargestBuffer : Walker.BufferOffsetLimit;
             number = Scalar.Intersect(number, Scalar.FromSigned(-Walker.BufferOffsetLimit, most));

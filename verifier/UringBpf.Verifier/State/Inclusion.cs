@@ -77,7 +77,8 @@ internal sealed class Inclusion
     }
 
     private bool Identify(Value value) =>
-        (value.Id == 0 || value.IsNumber && value.Number.IsConstant || Same(value.Id, value.Id))
+        (value.Reference == 0 || Same(value.Reference, value.Reference))
+        && (value.Id == 0 || value.IsNumber && value.Number.IsConstant || Same(value.Id, value.Id))
         && (value.LinkId == 0 || value.Number.IsConstant || Same(value.LinkId, value.LinkId));
 
     private bool Includes(StackSlot? old, StackSlot? now)

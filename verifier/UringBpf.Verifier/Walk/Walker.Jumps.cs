@@ -231,14 +231,15 @@ internal sealed partial class Walker
     private void CompareWithEnd(int slot, Operation operation, Value pointer)
     {
         // What each outcome proves: the bytes before the pointer lie before data_end, and with a strict one the byte at it too.
+        var isKnown = pointer.Range >= Math.Max(0, pointer.Offset);
         var (taken, fall) = operation switch
         {
             Operation.JumpLessOrEqual => (0, -1),
             Operation.JumpLess => (1, -1),
             Operation.JumpGreater => (-1, 0),
             Operation.JumpGreaterOrEqual => (-1, 1),
-            Operation.JumpEqual => (0, pointer.Range >= pointer.Offset ? 1 : -1),
-            Operation.JumpNotEqual => (pointer.Range >= pointer.Offset ? 1 : -1, 0),
+            Operation.JumpEqual => (0, isKnown ? 1 : -1),
+            Operation.JumpNotEqual => (isKnown ? 1 : -1, 0),
             _ => (-2, -2),
         };
         if (taken == -2)

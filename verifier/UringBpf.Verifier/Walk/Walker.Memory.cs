@@ -252,7 +252,8 @@ internal sealed partial class Walker
             _judge.Reject(Rule.BufferBounds, slot, $"{verb} of {size} bytes before the start of the data: the lowest offset is {pointer.OffsetMin + displacement}.",
                 help: "make sure that the index can't be negative (use an unsigned type or check it)");
         }
-        if (end > known)
+        // Nothing known is not "up to one byte before": the end may lie before the variable part.
+        if (known < 0 || end > known)
         {
             _judge.Reject(Rule.BufferBounds, slot, $"{verb} of {size} bytes that may lie past data_end.",
                 known > 0 ? $"bytes up to {known} are known to exist from here, {end} are needed" : "the pointer was not compared with data_end on this path",
