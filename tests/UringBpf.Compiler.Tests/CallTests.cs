@@ -110,6 +110,59 @@ public sealed class CallTests
         Assert.Equal("UB4001", Assert.Throws<BpfException>(() => TestPrograms.Run(callback, Options(variant))).Code);
     }
 
+    [Theory]
+    [InlineData("straight")]
+    [InlineData("default")]
+    [InlineData("interpreter")]
+    public void ARunDoesNotExpireWhileItHoldsARecordOrALock(string variant)
+    {
+        var ring = new MapSpec { Name = "ring", Type = MapType.RingBuffer, MaxEntries = 4096 };
+        var locked = new MapSpec { Name = "locked", Type = MapType.Array, KeySize = 4, ValueSize = 16, MaxEntries = 1, SpinLockOffset = 0 };
+        // Most of the budget is used up; then a record and a lock are held for more than is left of it. The last loop ends the run.
+        const int rounds = (int)Limits.MaxInstructionsPerRun / 2 - 100;
+        var program = TestPrograms.Trusted(
+        [
+            .. Assembler.Assemble($"""
+            r6 = {rounds}
+            burn: r6 += -1
+            if r6 != 0 goto burn
+            r1 = map_by_idx(0) ll
+            r2 = 8
+            r3 = 0
+            call bpf_ringbuf_reserve
+            if r0 == 0 goto out
+            r7 = r0
+            *(u64 *)(r7 + 0) = 5
+            r6 = 1000
+            holding: r6 += -1
+            if r6 != 0 goto holding
+            r1 = r7
+            r2 = 0
+            call bpf_ringbuf_submit
+            r7 = map_val(map_by_idx(1)) + 0 ll
+            r1 = r7
+            call bpf_spin_lock
+            r6 = 1000
+            locked: r6 += -1
+            if r6 != 0 goto locked
+            r1 = r7
+            call bpf_spin_unlock
+            *(u64 *)(r7 + 8) = 7
+            last: goto last
+            out: r0 = 0
+            exit
+            """, [ring, locked], PrototypeTable.BuiltIn),
+        ], null, termination: Termination.Metered, maps: [ring, locked]);
+        using var maps = MapSet.Create([ring, locked]);
+        using BpfProgram compiled = variant == "interpreter" ? InterpretedProgram.Create(program, maps) : ProgramCompiler.Compile(program, maps, Options(variant));
+        Assert.Equal("UB4001", Assert.Throws<BpfException>(() => compiled.Run([])).Code);
+        Assert.Equal(1, ((RingBufferMap)maps[ring]).Consume(record => Assert.Equal(5ul, BitConverter.ToUInt64(record))));
+        Assert.True(new BpfArrayMap<(ulong Lock, ulong Value)>(maps[locked]).TryGetValue(0, out var value));
+        Assert.Equal(7ul, value.Value);
+        // The next run would wait for ever if the lock were still held.
+        Assert.Equal("UB4001", Assert.Throws<BpfException>(() => compiled.Run([])).Code);
+    }
+
     private static unsafe ulong RunOnPacket(VerifiedProgram program, CompilerOptions options, byte[] packet)
     {
         using var compiled = ProgramCompiler.Compile(program, MapSet.Empty, options);

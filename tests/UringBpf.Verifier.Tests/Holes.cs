@@ -66,6 +66,55 @@ internal static class Holes
             exit
             """, ProgramTypes.Completion),
 
+        // A context of no bytes is an empty span, whose address is 0.
+        Hole("an empty context that is NULL", Rule.UninitializedRegister, """
+            if r1 != 0 goto out
+            !r0 = r9
+            out: r0 = 1
+            exit
+            """) with { Options = new() },
+
+        // A lock that is held for hours.
+        Hole("a lock held in a loop that ends, but not within a run", Rule.LoopHoldsResource, """
+            *(u32 *)(r10 - 8) = 1
+            r1 = map_by_idx(4) ll
+            r2 = r10
+            r2 += -8
+            call bpf_map_lookup_elem
+            if r0 == 0 goto out
+            r7 = r0
+            r1 = r7
+            call bpf_spin_lock
+            r8 = 0
+            !loop: r8 += 1
+            if r8 < 0x40000000 goto loop
+            r1 = r7
+            call bpf_spin_unlock
+            out: r0 = 0
+            exit
+            """),
+        Hole("a lock held only within the rounds of a loop of unknown length", null, """
+            r6 = r1
+            loop: *(u32 *)(r10 - 8) = 1
+            r1 = map_by_idx(4) ll
+            r2 = r10
+            r2 += -8
+            call bpf_map_lookup_elem
+            if r0 == 0 goto out
+            r7 = r0
+            r1 = r7
+            call bpf_spin_lock
+            r8 = 0
+            inner: r8 += 1
+            if r8 < 10 goto inner
+            r1 = r7
+            call bpf_spin_unlock
+            r1 = *(u8 *)(r6 + 0)
+            if r1 != 0 goto loop
+            out: r0 = 0
+            exit
+            """),
+
         // Two states that share a frame, in which one and the same record is another by its place in the order.
         Hole("a record submitted twice, by way of a callee that another path left with another one", Rule.UninitializedRegister, $"""
             {Reserve}

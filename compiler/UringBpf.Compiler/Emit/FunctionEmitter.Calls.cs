@@ -35,9 +35,33 @@ internal sealed unsafe partial class FunctionEmitter
             _il.Emit(OpCodes.Stfld, StateField(nameof(ExecutionState.CallerFrame)));
         }
         Call(function);
+        if (_metered) EmitHolding(function.Prototype);
         Store64(0);
         // A callback may have used up the budget.
         if ((function.Prototype.Traits & FunctionTraits.CallsBack) != 0) UnwindOnFault();
+    }
+
+    // Counts what the run holds: while it holds something it does not expire. The result, on the stack, stays there.
+    private void EmitHolding(FunctionPrototype function)
+    {
+        if (!function.Acquires && !function.Releases) return;
+        var result = _il.DeclareLocal(typeof(ulong));
+        _il.Emit(OpCodes.Stloc, result);
+        _frame.LoadState(this);
+        LoadState(nameof(ExecutionState.Held));
+        if (function.Returns == ReturnKind.RecordOrNull)
+        {
+            _il.Emit(OpCodes.Ldloc, result);
+            LoadConstant(0, 64);
+            _il.Emit(OpCodes.Cgt_Un);
+        }
+        else
+        {
+            LoadConstant(function.Acquires ? 1 : -1, 32);
+        }
+        _il.Emit(OpCodes.Add);
+        _il.Emit(OpCodes.Stfld, StateField(nameof(ExecutionState.Held)));
+        _il.Emit(OpCodes.Ldloc, result);
     }
 
     // Calls a helper or kfunc with the argument registers; leaves r0 as int64 on the stack.

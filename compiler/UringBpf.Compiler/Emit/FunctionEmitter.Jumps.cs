@@ -102,6 +102,9 @@ internal sealed partial class FunctionEmitter
         _il.Emit(OpCodes.Ldloc, left);
         LoadConstant(0, 64);
         _il.Emit(OpCodes.Bge, enough);
+        // What holds something goes on: the verifier proved that it soon holds nothing.
+        LoadState(nameof(ExecutionState.Held));
+        _il.Emit(OpCodes.Brtrue, enough);
         _frame.LoadState(this);
         LoadConstant((int)RunFault.BudgetExhausted, 32);
         _il.Emit(OpCodes.Stfld, StateField(nameof(ExecutionState.Fault)));

@@ -142,6 +142,12 @@ public sealed record FunctionPrototype
     /// <summary>One line: what it does, for reference pages.</summary>
     public string Summary { get; init; } = "";
 
+    /// <summary>After it the program holds a lock, or, when it does not return 0, a record: a metered run does not expire then.</summary>
+    public bool Acquires => (Traits & FunctionTraits.Locks) != 0 || Returns == ReturnKind.RecordOrNull;
+
+    /// <summary>After it the program holds one thing less.</summary>
+    public bool Releases => (Traits & FunctionTraits.Unlocks) != 0 || Arguments.Any(argument => argument.Kind == ArgumentKind.Record);
+
     /// <inheritdoc />
     public bool Equals(FunctionPrototype? other) => ReferenceEquals(this, other);
 

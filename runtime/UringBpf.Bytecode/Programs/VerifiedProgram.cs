@@ -64,9 +64,6 @@ public struct InstructionFacts
     public bool MayFallThrough;
     /// <summary>Upper 32 bits of the destination register are not read before they are written again: a 32-bit operation need not zero-extend.</summary>
     public bool UpperHalfDead;
-    /// <summary>A lock or a ring-buffer record may be held before the instruction: a metered run may not be ended here. (Loops
-    /// that hold one are proved to end.)</summary>
-    public bool HoldsResource;
     /// <summary>For calls with a constant key to an array map: the key is this number and in range, else -1.</summary>
     public long ConstantKey;
 }

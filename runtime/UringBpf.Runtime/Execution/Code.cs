@@ -11,6 +11,8 @@ internal enum Code : ushort
     CallSubprogram,
     TailCall,
     CallRegister,
+    /// <summary>Call of a function that acquires or releases, in a metered program: the arity is in Target, the rest in Charge.</summary>
+    CallHolding,
     /// <summary>Call0 + arity, then those that take the state.</summary>
     Call0, Call1, Call2, Call3, Call4, Call5,
     CallState0, CallState1, CallState2, CallState3, CallState4, CallState5,

@@ -132,6 +132,16 @@ internal unsafe ref struct Decoder(VerifiedProgram verified, MapSet maps, Functi
         var function = map >= 0 ? functions.Specialize(prototype, verified.Spec.Maps[map]) : functions.Find(prototype);
         if (function == null) throw new BpfException("UB4005", $"{verified.Spec.Name}: {prototype.Name} has no code in the function registry.", slot);
         decoded->Immediate = function.Pointer;
+        if (verified.Termination == Termination.Metered && (prototype.Acquires || prototype.Releases))
+        {
+            decoded->Code = Code.CallHolding;
+            decoded->Target = function.Arity;
+            decoded->Charge = (int)((function.TakesState ? InterpretedProgram.Holding.TakesState : 0)
+                | (prototype.Acquires ? InterpretedProgram.Holding.Acquires : 0)
+                | (prototype.Returns == ReturnKind.RecordOrNull ? InterpretedProgram.Holding.OnlyUnlessNull : 0)
+                | (prototype.Releases ? InterpretedProgram.Holding.Releases : 0));
+            return;
+        }
         if ((prototype.Traits & FunctionTraits.CallsBack) == 0) decoded->Code = (function.TakesState ? Code.CallState0 : Code.Call0) + (ushort)function.Arity;
         else if (function is { Arity: 4, TakesState: true }) decoded->Code = Code.CallBack;
         else throw new BpfException("UB4005", $"{verified.Spec.Name}: {prototype.Name} calls back, so it must take four arguments and the state.", slot);

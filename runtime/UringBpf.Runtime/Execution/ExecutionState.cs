@@ -67,6 +67,9 @@ public unsafe struct ExecutionState
     public int Site;
     /// <summary>Keys that bpf_for_each_map_elem shows to callbacks, one per nesting depth: a pointer to one stays readable.</summary>
     internal fixed ulong CallbackKeys[Bytecode.Limits.Frames];
+    /// <summary>Locks and ring-buffer records that a metered program holds, as engines count them: while there are any, the
+    /// run does not expire.</summary>
+    public int Held;
 
     /// <summary>Prepares for a run. Every run begins with it: it also holds off the freeing of maps and programs.</summary>
     /// <param name="budget">Instructions a metered program may use.</param>
@@ -86,6 +89,8 @@ public unsafe struct ExecutionState
     public void Enter()
     {
         Activity.Enter();
+        // A host's function that threw may have left some.
+        Held = 0;
         // After the mark: from here on nobody takes the slot away.
         if (Volatile.Read(ref Revoked) != 0) ExecutionSlot.Acquire((ExecutionState*)Unsafe.AsPointer(ref this));
     }

@@ -78,8 +78,30 @@ public sealed unsafe class InterpretedProgram : BpfProgram
     {
         var registry = (FunctionRegistry)GCHandle.FromIntPtr((nint)instruction->Immediate).Target!;
         if (registry.Prototypes.Helper((int)r[instruction->Dst]) is not { } prototype || registry.Find(prototype) is not { } function) return 0;
-        var pointer = function.Pointer;
-        return (function.Arity, function.TakesState) switch
+        return Call(function.Pointer, function.Arity, function.TakesState, r, state);
+    }
+
+    /// <summary>What a call of a function that acquires or releases does to <see cref="ExecutionState.Held"/>.</summary>
+    [Flags]
+    internal enum Holding
+    {
+        TakesState = 1,
+        Acquires = 2,
+        OnlyUnlessNull = 4,
+        Releases = 8,
+    }
+
+    internal static ulong CallHolding(DecodedInstruction* instruction, ulong* r, ExecutionState* state)
+    {
+        var holding = (Holding)instruction->Charge;
+        var result = Call((nint)instruction->Immediate, instruction->Target, (holding & Holding.TakesState) != 0, r, state);
+        if ((holding & Holding.Releases) != 0) state->Held--;
+        if ((holding & Holding.Acquires) != 0 && ((holding & Holding.OnlyUnlessNull) == 0 || result != 0)) state->Held++;
+        return result;
+    }
+
+    private static ulong Call(nint pointer, int arity, bool takesState, ulong* r, ExecutionState* state) =>
+        (arity, takesState) switch
         {
             (0, false) => ((delegate*<ulong>)pointer)(),
             (1, false) => ((delegate*<ulong, ulong>)pointer)(r[1]),
@@ -94,7 +116,6 @@ public sealed unsafe class InterpretedProgram : BpfProgram
             (4, true) => ((delegate*<ulong, ulong, ulong, ulong, ExecutionState*, ulong>)pointer)(r[1], r[2], r[3], r[4], state),
             _ => ((delegate*<ulong, ulong, ulong, ulong, ulong, ExecutionState*, ulong>)pointer)(r[1], r[2], r[3], r[4], r[5], state),
         };
-    }
 
     private static ulong EnterProved(nint self, byte* context, ulong length, ExecutionState* state) =>
         InterpreterLoop<Proved>.Run((DecodedInstruction*)self, (ulong)context, length, 0, 0, state->StackTop, state);

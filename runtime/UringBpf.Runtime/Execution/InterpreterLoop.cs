@@ -264,6 +264,10 @@ internal static unsafe class InterpreterLoop<TMetering> where TMetering : struct
                     if (TMetering.Metered && state->Fault != RunFault.None) return 0;
                     i++;
                     continue;
+                case Code.CallHolding:
+                    r[0] = InterpretedProgram.CallHolding(i, r, state);
+                    i++;
+                    continue;
                 case Code.CallSubprogram:
                     if (TMetering.Metered && Expired(state, 1)) return 0;
                     returns[depth++] = i + 1;
@@ -330,7 +334,8 @@ internal static unsafe class InterpreterLoop<TMetering> where TMetering : struct
     private static bool Expired(ExecutionState* state, int instructions)
     {
         state->Budget -= instructions;
-        if (state->Budget >= 0) return false;
+        // What holds something goes on: the verifier proved that it soon holds nothing.
+        if (state->Budget >= 0 || state->Held != 0) return false;
         state->Fault = RunFault.BudgetExhausted;
         return true;
     }

@@ -80,8 +80,6 @@ internal sealed class FactRecorder
     /// <summary>The region and lowest offset an instruction has accessed so far.</summary>
     public (RegionKind Region, long Offset) RegionOf(int slot) => (_facts[slot].Region, _facts[slot].OffsetMin);
 
-    public void HoldsResource(int slot) => _facts[slot].HoldsResource = true;
-
     public void MapArgument(int slot, bool first, int map, long constantKey)
     {
         ref var facts = ref _facts[slot];

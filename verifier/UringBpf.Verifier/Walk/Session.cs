@@ -69,12 +69,12 @@ internal sealed class Session(ProgramSpec spec, VerifierOptions options)
             judge.Reject(Rule.EndlessLoop, endless.Slot, "from here the program never ends: no path leads out of this loop.",
                 help: "give the loop a condition that becomes false");
         }
-        if (worst is null && proof.Holder is { } holder)
+        var proved = worst <= options.MaxInstructionsPerRun;
+        if (!proved && proof.HeldTooLong(options.MaxInstructionsPerRun) is { } holder)
         {
-            judge.Reject(Rule.LoopHoldsResource, holder.Slot, "this loop is not proved to end, and it holds a lock or a ring-buffer record.",
+            judge.Reject(Rule.LoopHoldsResource, holder.Slot, $"this loop is not proved to end within {options.MaxInstructionsPerRun} instructions, and it holds a lock or a ring-buffer record.",
                 "a run that takes too long is ended, which may not happen here", "give the loop a constant bound, or release before it");
         }
-        var proved = worst <= options.MaxInstructionsPerRun;
         if (!proved && options.RequireTerminationProof)
         {
             var loop = worst is null && proof.Unproved.Count > 0 ? proof.Unproved[0] : walker.Nodes[^1].Slot;

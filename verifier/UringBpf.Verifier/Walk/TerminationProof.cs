@@ -25,6 +25,9 @@ internal sealed class TerminationProof
     private int _scopes;
     private bool _hasCycles;
 
+    // In the cycle that the last search ended at.
+    private Node? _stuck;
+
     public TerminationProof(IReadOnlyList<Node> nodes)
     {
         _nodes = [.. nodes];
@@ -39,15 +42,25 @@ internal sealed class TerminationProof
     /// <summary>The slots of general loop heads in cycles that have no counter.</summary>
     public List<int> Unproved { get; } = [];
 
-    /// <summary>A node in a cycle without a counter that holds a lock or a record, or null.</summary>
-    public Node? Holder { get; private set; }
-
     /// <summary>The most instructions a run can take, or null when it is not bounded.</summary>
     public long? WorstCase()
     {
         var all = new int[_nodes.Length];
         for (var index = 0; index < all.Length; index++) all[index] = index;
         return Longest(all, 0) is { } longest && longest < Unbounded ? longest : null;
+    }
+
+    /// <summary>A node that holds a lock or a record where a run may hold one for more instructions than <paramref name="limit"/>,
+    /// or null. A metered run can't be ended there.</summary>
+    public Node? HeldTooLong(long limit)
+    {
+        var holding = _nodes.Where(node => node.State.HoldsResource).Select(node => node.Index).ToArray();
+        if (holding.Length == 0) return null;
+        // As if nothing were known of what lies between: the ways that go on holding.
+        var unproved = Unproved.Count;
+        var longest = Longest(holding, 0);
+        Unproved.RemoveRange(unproved, Unproved.Count - unproved);
+        return longest <= limit ? null : _stuck ?? _nodes[holding[0]];
     }
 
     /// <summary>A node from which no end of the program can be reached, or null. After <see cref="WorstCase"/>.</summary>
@@ -154,7 +167,7 @@ internal sealed class TerminationProof
     private long? RoundsThrough(int[] group, int depth)
     {
         var cycle = group.Select(index => _nodes[index]).ToHashSet();
-        var (unproved, holder) = (Unproved.Count, Holder);
+        var unproved = Unproved.Count;
         if (depth < DepthLimit)
         {
             foreach (var index in group)
@@ -167,16 +180,15 @@ internal sealed class TerminationProof
                 foreach (var node in heads) _cut[node.Index] = false;
                 if (found is not { } round) continue;
                 Unproved.RemoveRange(unproved, Unproved.Count - unproved);
-                Holder = holder;
                 // Entering beside the head costs one more partial round.
                 var most = (UInt128)(counter.Rounds + 2) * (ulong)Math.Max(1, round);
                 return most >= Unbounded ? Unbounded : (long)most;
             }
         }
+        _stuck = _nodes[group[0]];
         foreach (var index in group)
         {
             if (_nodes[index].IsGeneral) Unproved.Add(_nodes[index].Slot);
-            if (_nodes[index].State.HoldsResource) Holder ??= _nodes[index];
         }
         return null;
     }

@@ -22,8 +22,11 @@ internal sealed partial class Walker
                 var number = Read(slot, instruction.Destination);
                 if (!number.IsNumber || !number.Number.IsConstant)
                     throw _judge.Fatal(Rule.IndirectCall, slot, $"callx through r{instruction.Destination}, which is {number}: the helper's number must be known.", help: "call it by its name");
-                if (_spec.Functions.Helper((int)number.Number.Value) is { } helper && (helper.Traits & (FunctionTraits.CallsBack | FunctionTraits.TailCall)) != 0)
+                if (_spec.Functions.Helper((int)number.Number.Value) is { } helper
+                    && ((helper.Traits & (FunctionTraits.CallsBack | FunctionTraits.TailCall)) != 0 || helper.Acquires || helper.Releases))
+                {
                     throw _judge.Fatal(Rule.IndirectCall, slot, $"callx of {helper.Name}, which engines call in a way of its own.", help: "call it by its number");
+                }
                 WalkHostCall(slot, FunctionKind.Helper, (long)number.Number.Value);
                 break;
             default:

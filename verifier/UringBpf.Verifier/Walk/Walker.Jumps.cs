@@ -197,8 +197,10 @@ internal sealed partial class Walker
         var takenWhenNull = row.Operation == Operation.JumpEqual;
         if (!pointer.IsMaybeNull)
         {
-            // Buffers may lie at any address, 0 included, when they are empty; a pointer away from its object may be 0 too.
-            if (pointer.Kind is ValueKind.Buffer or ValueKind.BufferEnd || !IsInside(pointer)) Undecided(slot);
+            // What may be empty may lie at any address, 0 included; a pointer away from its object may be 0 too.
+            var mayBeEmpty = pointer.Kind is ValueKind.Buffer or ValueKind.BufferEnd
+                || pointer.Kind == ValueKind.Context && _type.Context.IsFlat && _options.ContextSize == 0;
+            if (mayBeEmpty || !IsInside(pointer)) Undecided(slot);
             else Decided(slot, !takenWhenNull);
             return;
         }

@@ -192,7 +192,6 @@ internal sealed partial class Walker
 
         if (row.WritesDestination && instruction.Destination == Frame.Pointer || row.WritesSource && instruction.Source == Frame.Pointer)
             throw _judge.Fatal(Rule.InvalidRegister, slot, "r10 is the frame pointer and can't be written.");
-        if (_state.HoldsResource) Facts.HoldsResource(slot);
 
         _slot = _shape.Next(slot);
         if (row.IsArithmetic) WalkArithmetic(slot, row, instruction);
