@@ -44,6 +44,22 @@ public sealed class HookAssemblyTests
     }
 
     [Fact]
+    public void SavedMethodsHaveRoomForWhatIsOnTheirStacks()
+    {
+        var options = CompilerOptions.Default with { RegionInstructions = 64 };
+        for (var seed = 0; seed < 20; seed++)
+        {
+            var program = new RandomPrograms(seed).Make(seed % 10 == 0 ? 300 : 40);
+            var recorded = RecordedCode.Create(new ProgramGraph(program, FunctionRegistry.BuiltIn, options), options);
+            var parameters = recorded.Methods.ToDictionary(method => method.Name, method => (IReadOnlyList<Type>)method.Parameters);
+            var depths = recorded.Methods.Select(method => IlChecker.Check(method.Code.Instructions, method.Code.Locals, method.Parameters, symbol => parameters[symbol]));
+            var saved = LoadAssembly(program, options).GetTypes().Single().GetMethods().Where(method => method.IsStatic).OrderBy(method => method.MetadataToken);
+            Assert.All(depths.Zip(saved), method => Assert.True(method.Second.GetMethodBody()!.MaxStackSize >= method.First, $"seed {seed}: {method}"));
+            Assert.Equal(recorded.Methods.Count, saved.Count());
+        }
+    }
+
+    [Fact]
     public void OtherProgramsAndSecondBindingsAreRefused()
     {
         var program = TestPrograms.Trusted(new Instruction(0xb7, immediate: 1), new Instruction(0x95));

@@ -44,11 +44,18 @@ internal static class Engines
             ? verification.Program : UnsafeTrust.Verified(test.Spec, size);
         return engine switch
         {
-            "jit" => ProgramCompiler.Compile(trusted, maps),
-            "jit-straight" => ProgramCompiler.Compile(trusted, maps, CompilerOptions.Straight),
+            "jit" => Compile(trusted, maps, CompilerOptions.Default),
+            "jit-straight" => Compile(trusted, maps, CompilerOptions.Straight),
             "interpreter" => InterpretedProgram.Create(trusted, maps),
             _ => throw new ArgumentOutOfRangeException(nameof(engine)),
         };
+    }
+
+    // The runtime would take some IL that is not well formed, and makes what it likes of it.
+    private static BpfProgram Compile(VerifiedProgram program, MapSet maps, CompilerOptions options)
+    {
+        IlChecker.Check(program, options);
+        return ProgramCompiler.Compile(program, maps, options);
     }
 
     private static void CheckRun(ConformanceCase test, CaseRun run, CheckedInterpreter interpreter)

@@ -35,7 +35,11 @@ public sealed class EngineCheck(Stage stage)
         var compiled = new List<(BpfProgram Program, CompilerOptions Options)>();
         try
         {
-            foreach (var option in options) compiled.Add((ProgramCompiler.Compile(verified, stage.Maps, option), option));
+            foreach (var option in options)
+            {
+                if (IlProblem(verified, option) is { } problem) return $"il: {problem}";
+                compiled.Add((ProgramCompiler.Compile(verified, stage.Maps, option), option));
+            }
             foreach (var input in inputs)
             {
                 stage.Set(program, input);
@@ -91,6 +95,19 @@ public sealed class EngineCheck(Stage stage)
         var guilty = Optimisations.Where(one => Run(program, verified, inputs, [Without(CompilerOptions.Default, one)]) is null).Select(one => one.Name).ToArray();
         if (guilty.Length > 0) return $"agrees without {string.Join(", or without ", guilty)}";
         return Run(program, verified, inputs, [CompilerOptions.Straight]) is null ? "agrees without any optimisation" : "differs even without any optimisation";
+    }
+
+    private static string? IlProblem(VerifiedProgram verified, CompilerOptions options)
+    {
+        try
+        {
+            IlChecker.Check(verified, options);
+            return null;
+        }
+        catch (IlException problem)
+        {
+            return problem.Message;
+        }
     }
 
     private static string? Difference(byte[] expected, byte[] found)
