@@ -11,6 +11,7 @@ return args switch
     ["ring", .. var rest] when FuzzOptions.Parse(rest) is { } options => RingFuzzer.Run(options),
     ["programs", .. var rest] when FuzzOptions.Parse(rest) is { } options => ProgramFuzzer.Run(options),
     ["show", .. var rest] when FuzzOptions.Parse(rest) is { } options => ProgramFuzzer.Show(options),
+    ["reach", .. var rest] when FuzzOptions.Parse(rest) is { } options => Reach.Run(options),
     ["oracles", .. var rest] when FuzzOptions.Parse(rest) is { } options => OracleFuzzer.Run(options),
     ["soak", .. var rest] when FuzzOptions.Parse(rest) is { } options => Soak.Run(options),
     _ => Usage(),
@@ -26,6 +27,7 @@ static int Usage()
                     first N of them that it can run to the running kernel as well; --without NAME,… (or all) switches
                     optimisations of the JIT off: {string.Join(", ", EngineCheck.Optimisations.Select(one => one.Name))}
           show      program N (--first N) as text, with the verifier's walk; --kernel 1 adds the kernel's
+          reach     what random programs reach: instructions, functions, maps, kinds of access; and what they never do
           oracles   random programs against the verifier: no fault, every state among those claimed, one verdict
           maps      four host threads against a program on every kind of map, for --seconds (30)
           selftests ROOT.TSV NO-PERFMON.TSV OBJECT...

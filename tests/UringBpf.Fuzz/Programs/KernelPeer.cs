@@ -30,7 +30,7 @@ public sealed unsafe partial class KernelPeer : IDisposable
 
     private const int FunctionTypeId = 3;
 
-    private readonly int[] _maps = new int[Scenery.Maps.Length];
+    private readonly int[] _maps = new int[Scenery.KernelMaps];
     private readonly uint* _attributes = (uint*)NativeMemory.AllocZeroed(AttributeBytes);
     private readonly byte* _log = (byte*)NativeMemory.Alloc(LogBytes);
     private int _types;

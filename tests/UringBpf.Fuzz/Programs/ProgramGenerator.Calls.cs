@@ -15,7 +15,16 @@ public sealed partial class ProgramGenerator
 
     private void Helper(FunctionPrototype helper)
     {
-        Emit(Row(Operation.CallHelper, 64, 0, OperandSource.Immediate), immediate: helper.Id);
+        if (!_forKernel && (helper.Traits & (FunctionTraits.CallsBack | FunctionTraits.TailCall)) == 0 && !helper.Acquires && !helper.Releases && _random.OneIn(8))
+        {
+            // By its number in a register.
+            Emit(s_moveImmediate64, 0, immediate: helper.Id);
+            Emit(Row(Operation.CallRegister, 64, 0, OperandSource.Register));
+        }
+        else
+        {
+            Emit(Row(Operation.CallHelper, 64, 0, OperandSource.Immediate), immediate: helper.Id);
+        }
         Called();
         if (helper.Returns == ReturnKind.Scalar) _held[0] = Held.Number();
     }
@@ -30,11 +39,18 @@ public sealed partial class ProgramGenerator
     // A key on the stack, most often one that exists.
     private void Key(int map)
     {
-        if (map == Scenery.Cells)
+        if (Scenery.Maps[map].KeySize == 4)
         {
             var number = PickNumber();
             if (number >= 0 && _random.OneIn(2)) Emit(Store(32), 10, number, KeySlot);
-            else Emit(StoreImmediate(32), 10, 0, KeySlot, _random.Below(Scenery.CellCount + 1));
+            else Emit(StoreImmediate(32), 10, 0, KeySlot, _random.Below(Scenery.Maps[map].MaxEntries + 1));
+            return;
+        }
+        if (map == Scenery.Prefixes)
+        {
+            // A length, and the bits.
+            Emit(StoreImmediate(32), 10, 0, KeySlot, _random.Below(_careless ? 40 : 33));
+            Emit(StoreImmediate(32), 10, 0, KeySlot + 4, _random.OneIn(2) ? 0 : Constant());
             return;
         }
         var key = PickNumber();
@@ -55,13 +71,27 @@ public sealed partial class ProgramGenerator
             _held[target] = new Held { Kind = HeldKind.Memory, Place = map == Scenery.Constants ? Place.Constant : Place.Map, Size = size, Offset = offset, Align = 8 };
             return;
         }
-        var table = _random.OneIn(3) ? Scenery.Table : Scenery.Cells;
+        var table = !_forKernel && _random.OneIn(3) ? _random.Pick(Scenery.MoreKeyed) : _random.OneIn(3) ? Scenery.Table : Scenery.Cells;
         Key(table);
         StackAddress(2, KeySlot);
         EmitWide(WideKind.MapIndex, 1, table, 0);
         Helper(HelperPrototypes.MapLookup);
-        var found = new Held { Kind = HeldKind.MaybeNull, Place = Place.Map, Size = table == Scenery.Table ? Scenery.TableBytes : Scenery.CellBytes, Align = 8, Origin = ++_origins };
+        Found(new Held { Kind = HeldKind.MaybeNull, Place = Place.Map, Size = Scenery.Maps[table].ValueSize, Align = 8, Origin = ++_origins });
+    }
+
+    // r0 may be NULL: looks, and uses what is there.
+    private void Found(Held found)
+    {
         _held[0] = found;
+        if (!_forKernel && found.Place == Place.Map && _functions[_function] is FunctionKind.Main && _random.OneIn(8) && Callee(FunctionKind.Checked) is >= 0 and var callee)
+        {
+            // Or lets another function look.
+            Emit(s_move64, 2, 0);
+            Emit(s_move64, 1, 6);
+            Emit(s_moveImmediate64, 3, immediate: Constant());
+            CallSubprogram(callee);
+            return;
+        }
         var tested = 0;
         if (_random.OneIn(2))
         {
@@ -97,7 +127,7 @@ public sealed partial class ProgramGenerator
             default:
                 {
                     var jump = Emit(Immediate(Operation.JumpEqual, 64), tested);
-                    var over = Emit(s_jump);
+                    var over = Jump();
                     Land(jump);
                     Leave();
                     Land(over);
@@ -126,19 +156,8 @@ public sealed partial class ProgramGenerator
     private void CallFunction()
     {
         var wanted = _random.Below(4) switch { 0 => FunctionKind.LoopBody, 1 => FunctionKind.EachCell, _ => FunctionKind.Plain };
-        // One that was written already may call this one: only later ones are called.
-        var candidates = Enumerable.Range(_function + 1, Math.Max(0, _functions.Count - _function - 1)).Where(index => _functions[index] == wanted).ToArray();
-        int callee;
-        if (candidates.Length > 0 && (_functions.Count >= MaxFunctions || _random.OneIn(2)))
-        {
-            callee = _random.Pick(candidates);
-        }
-        else if (_functions.Count < MaxFunctions)
-        {
-            callee = _functions.Count;
-            _functions.Add(wanted);
-        }
-        else
+        var callee = Callee(wanted);
+        if (callee < 0)
         {
             Arithmetic();
             return;
@@ -149,6 +168,25 @@ public sealed partial class ProgramGenerator
             case FunctionKind.LoopBody: CallLoop(callee); break;
             default: CallEach(callee); break;
         }
+    }
+
+    private void CallSubprogram(int callee)
+    {
+        _uses.Add((_code.Count, callee));
+        Emit(Row(Operation.CallSubprogram, 64, 0, OperandSource.Immediate));
+        Called();
+        _held[0] = Held.Number();
+    }
+
+    // A function of that kind, known or new; -1 when there can't be another.
+    private int Callee(FunctionKind wanted)
+    {
+        // One that was written already may call this one: only later ones are called.
+        var candidates = Enumerable.Range(_function + 1, Math.Max(0, _functions.Count - _function - 1)).Where(index => _functions[index] == wanted).ToArray();
+        if (candidates.Length > 0 && (_functions.Count >= MostFunctions || _random.OneIn(2))) return _random.Pick(candidates);
+        if (_functions.Count >= MostFunctions) return -1;
+        _functions.Add(wanted);
+        return _functions.Count - 1;
     }
 
     private void CallPlain(int callee)
@@ -162,10 +200,7 @@ public sealed partial class ProgramGenerator
         else Emit(s_move64, 1, a);
         if (b is < 0 or 1 or 2) Emit(s_moveImmediate64, 3, immediate: _random.Below(64));
         else Emit(s_move64, 3, b);
-        _uses.Add((_code.Count, callee));
-        Emit(Row(Operation.CallSubprogram, 64, 0, OperandSource.Immediate));
-        Called();
-        _held[0] = Held.Number();
+        CallSubprogram(callee);
     }
 
     private void CallLoop(int callee)
@@ -248,7 +283,7 @@ public sealed partial class ProgramGenerator
                 }
             case 3:
                 {
-                    if (_function > 0 || _held[6].Kind != HeldKind.Context || _type.Context.StructName == "uring_completion") return;
+                    if (_function > 0 || _held[6].Kind != HeldKind.Context || ReturnsStatus) return;
                     var loads = _type.HasPacket ? HelperPrototypes.SkbLoadBytes : HelperPrototypes.XdpLoadBytes;
                     // Where the bytes are not all there the kernel leaves the memory as it is, for xdp; here it is cleared.
                     var fits = _forKernel && !_type.HasPacket;

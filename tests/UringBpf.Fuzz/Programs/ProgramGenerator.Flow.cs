@@ -32,7 +32,7 @@ public sealed partial class ProgramGenerator
             Merge(before);
             return;
         }
-        var over = Emit(s_jump);
+        var over = Jump();
         Land(jump);
         var then = Save();
         Restore(before);
@@ -192,7 +192,7 @@ public sealed partial class ProgramGenerator
         var leaves = _random.OneIn(3) ? Condition() : -1;
         NextRound(head);
         Emit(Immediate(Operation.Add, 64), counter, immediate: 1);
-        JumpBack(Emit(s_jump), start);
+        JumpBack(Jump(), start);
         Land(end);
         if (leaves >= 0) Land(leaves);
         Merge(head);
@@ -212,7 +212,7 @@ public sealed partial class ProgramGenerator
         Block(1 + _random.Below(3));
         NextRound(head);
         Emit(Immediate(Operation.Add, 64), counter, immediate: 1);
-        JumpBack(Emit(s_jump), start);
+        JumpBack(Jump(), start);
         Land(end);
         Land(done);
         Merge(head);
@@ -303,7 +303,7 @@ public sealed partial class ProgramGenerator
         else Emit(Immediate(Operation.Subtract, width), index, immediate: down ? step : -step);
         if (!moveFirst) Emit(Immediate(Operation.Add, 64), walker, immediate: stride);
         Operation[] goesOn = down ? [Operation.JumpNotEqual, Operation.JumpSignedGreater] : [Operation.JumpNotEqual, Operation.JumpSignedLess];
-        JumpBack(atTop ? Emit(s_jump) : Emit(Immediate(_random.Pick(goesOn), width), index, immediate: end), start);
+        JumpBack(atTop ? Jump() : Emit(Immediate(_random.Pick(goesOn), width), index, immediate: end), start);
         if (leaves >= 0)
         {
             Land(leaves);
@@ -341,7 +341,7 @@ public sealed partial class ProgramGenerator
             Emit(s_moveImmediate64, counter, immediate: 1);
             Emit(Row(Operation.AtomicAdd, bits, bits, OperandSource.Register), 10, counter, LoopSlot);
         }
-        JumpBack(Emit(s_jump), start);
+        JumpBack(Jump(), start);
         Land(end);
         Merge(head);
         LeaveLoop(locked);
@@ -375,7 +375,7 @@ public sealed partial class ProgramGenerator
         Emit(Load(32), number, 0);
         Block(1 + _random.Below(3));
         NextRound(head);
-        JumpBack(Emit(s_jump), start);
+        JumpBack(Jump(), start);
         Land(end);
         _noExit = false;
         Merge(head);

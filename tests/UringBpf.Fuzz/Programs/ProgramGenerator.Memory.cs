@@ -212,7 +212,7 @@ public sealed partial class ProgramGenerator
     private void Packet()
     {
         var context = Pick(held => held.Kind == HeldKind.Context);
-        if (context < 0) return;
+        if (context < 0 || !_type.Context.Fields.Any(field => field.Kind == ContextFieldKind.BufferStart)) return;
         var start = TargetBut(context);
         var end = TargetBut(context, start);
         var (startField, endField) = (_type.Context.Fields.First(field => field.Kind == ContextFieldKind.BufferStart), _type.Context.Fields.First(field => field.Kind == ContextFieldKind.BufferEnd));
@@ -301,7 +301,7 @@ public sealed partial class ProgramGenerator
             && (!_forKernel || field.Name is "mark" or "priority" or "cb")).ToArray();
         if (fields.Length == 0) return;
         var chosen = _random.Pick(fields);
-        var bytes = Math.Min(chosen.Size, _forKernel || chosen.Size < 8 ? 4 : 8);
+        var bytes = chosen.ElementSize == 1 ? 1 : Math.Min(chosen.Size, _forKernel || chosen.Size < 8 ? 4 : 8);
         var offset = (int)chosen.Offset + _random.Below(chosen.Size / bytes) * bytes;
         if (chosen.Access == FieldAccess.ReadWrite && _random.OneIn(2))
         {

@@ -134,7 +134,7 @@ public sealed partial class ProgramGenerator
                     most = (1 << bits) - 1;
                     // Leaves when one of the upper bits is set.
                     var jump = Emit(Immediate(Operation.JumpSet, 64), register, immediate: ~most);
-                    var over = Emit(s_jump);
+                    var over = Jump();
                     Land(jump);
                     Leave();
                     Land(over);

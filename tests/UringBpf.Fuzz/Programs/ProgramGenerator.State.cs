@@ -12,6 +12,7 @@ public sealed partial class ProgramGenerator
     private static readonly OpcodeRow s_moveImmediate64 = Immediate(Operation.Move, 64);
     private static readonly OpcodeRow s_exit = Row(Operation.Exit, 64, 0, OperandSource.None);
     private static readonly OpcodeRow s_jump = Row(Operation.Jump, 64, 0, OperandSource.None);
+    private static readonly OpcodeRow s_longJump = Row(Operation.Jump, 32, 0, OperandSource.None);
     private static readonly OpcodeRow[] s_arithmetic = [.. OpcodeTable.Rows.Where(row => row.IsArithmetic)];
     private static readonly OpcodeRow[] s_jumps = [.. OpcodeTable.Rows.Where(row => row.IsConditionalJump)];
     private static readonly OpcodeRow[] s_memory = [.. OpcodeTable.Rows.Where(row => row.IsMemory)];
@@ -41,6 +42,7 @@ public sealed partial class ProgramGenerator
         Constant,
         Packet,
         Record,
+        Host,
     }
 
     /// <summary>What a register holds, as far as it matters for choosing steps.</summary>
@@ -183,15 +185,18 @@ public sealed partial class ProgramGenerator
     }
 
     // The jump's target is the next instruction.
-    private void Land(int jump) => _code[jump] = _code[jump].WithOffset((short)(_code.Count - jump - 1));
+    private void Land(int jump) => JumpBack(jump, _code.Count);
 
-    private void JumpBack(int jump, int target) => _code[jump] = _code[jump].WithOffset((short)(target - jump - 1));
+    private void JumpBack(int jump, int target) => _code[jump] = _code[jump].Opcode == s_longJump.Opcode ? _code[jump].WithImmediate(target - jump - 1) : _code[jump].WithOffset((short)(target - jump - 1));
+
+    // Goes somewhere, near or far.
+    private int Jump() => Emit(!_forKernel && _random.OneIn(4) ? s_longJump : s_jump);
 
     // Ends the function here, whichever it is.
     private void Leave()
     {
         var callback = _functions[_function] is FunctionKind.LoopBody or FunctionKind.EachCell;
-        Emit(s_moveImmediate64, 0, immediate: callback ? _random.Below(2) : _type.Context.StructName == "uring_completion" && _function == 0 ? -_random.Below(2) : _random.Below(5));
+        Emit(s_moveImmediate64, 0, immediate: callback ? _random.Below(2) : ReturnsStatus && _function == 0 ? -_random.Below(2) : _random.Below(5));
         Emit(s_exit);
     }
 

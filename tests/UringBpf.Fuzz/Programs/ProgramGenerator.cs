@@ -14,7 +14,7 @@ public sealed partial class ProgramGenerator
     // A function's stack: numbers at -64..-1, spilled pointers below, then what loops and calls need for themselves.
     private const int NumberBytes = 64, Spills = 3, SpillTop = -72, LoopSlot = -104, KeySlot = -120, ValueSlot = -144, IteratorSlot = -152;
 
-    private const int MaxFunctions = 4;
+    private int MostFunctions => _forKernel ? 4 : 9;
 
     private readonly FuzzRandom _random;
     private readonly List<Instruction> _code = [];
@@ -36,6 +36,8 @@ public sealed partial class ProgramGenerator
         LoopBody,
         // bpf_for_each_map_elem's on the cells: (map, key, value, 32 bytes of the caller's stack).
         EachCell,
+        // (context, value of a map or NULL, number) → number.
+        Checked,
     }
 
     private ProgramGenerator(FuzzRandom random, bool forKernel)
@@ -43,12 +45,14 @@ public sealed partial class ProgramGenerator
         _random = random;
         _forKernel = forKernel;
         _careless = random.OneIn(7);
-        _type = random.Below(forKernel ? 8 : 10) switch
+        _type = random.Below(forKernel ? 8 : 13) switch
         {
             < 4 => ProgramTypes.Raw,
             < 7 => ProgramTypes.Xdp,
             < 8 => ProgramTypes.Classifier,
-            _ => ProgramTypes.Completion,
+            < 11 => ProgramTypes.Completion,
+            11 => ProgramTypes.Socket,
+            _ => ProgramTypes.Submission,
         };
         _contextSize = _type.Context.IsFlat ? random.Pick(Scenery.ContextSizes) : 0;
     }
@@ -76,7 +80,7 @@ public sealed partial class ProgramGenerator
             Function(_functions[_function]);
         }
         foreach (var (slot, function) in _uses) _code[slot] = _code[slot].WithImmediate(starts[function] - slot - 1);
-        var spec = new ProgramSpec { Name = "random", Type = _type, Instructions = [.. _code], Maps = Scenery.Maps, OwnInstructions = _code.Count };
+        var spec = new ProgramSpec { Name = "random", Type = _type, Instructions = [.. _code], Maps = Scenery.MapsOf(_type), OwnInstructions = _code.Count };
         return new GeneratedProgram(spec, _contextSize, _forKernel);
     }
 
@@ -110,9 +114,7 @@ public sealed partial class ProgramGenerator
         if (kind == FunctionKind.Main)
         {
             Emit(s_move64, 6, 1);
-            _held[6] = _type.Context.IsFlat
-                ? new Held { Kind = HeldKind.Memory, Place = Place.Context, Size = _contextSize, Align = 8 }
-                : new Held { Kind = HeldKind.Context };
+            _held[6] = ContextPointer();
             _locked |= 1 << 6;
             if (_type.PassesLength && !_forKernel && _random.OneIn(2)) _held[2] = Held.Number();
             for (var register = 0; register < 6; register++)
@@ -126,6 +128,11 @@ public sealed partial class ProgramGenerator
             case FunctionKind.Plain:
                 _held[1] = _held[3] = Held.Number();
                 _held[2] = new Held { Kind = HeldKind.Memory, Place = Place.Outer, Size = 32, Align = 8 };
+                break;
+            case FunctionKind.Checked:
+                _held[1] = ContextPointer();
+                _held[2] = new Held { Kind = HeldKind.MaybeNull, Place = Place.Map, Size = Scenery.InnerBytes, Align = 8, Origin = ++_origins };
+                _held[3] = Held.Number();
                 break;
             case FunctionKind.LoopBody:
                 _held[1] = Held.Number();
@@ -147,6 +154,13 @@ public sealed partial class ProgramGenerator
             _held[kept] = _held[register];
         }
     }
+
+    private Held ContextPointer() => _type.Context.IsFlat
+        ? new Held { Kind = HeldKind.Memory, Place = Place.Context, Size = _contextSize, Align = 8 }
+        : new Held { Kind = HeldKind.Context };
+
+    // Completion and submission hooks return a status.
+    private bool ReturnsStatus => _type.ReturnsInt32;
 
     private void End(FunctionKind kind)
     {
@@ -170,7 +184,8 @@ public sealed partial class ProgramGenerator
             var address = 1 + _random.Below(5);
             EmitWide(WideKind.MapValueIndex, address, Scenery.Globals, 56);
             Emit(Store(64), address, 0, 0);
-            if (_type.Context.StructName == "uring_completion") Emit(Immediate(Operation.And, 64), 0, immediate: 1);
+            if (ReturnsStatus) Emit(Immediate(Operation.And, 64), 0, immediate: 1);
+            if (_type == ProgramTypes.Submission) Emit(Row(Operation.Negate, 64, 0, OperandSource.None), 0);
         }
         Emit(s_exit);
     }
@@ -178,7 +193,7 @@ public sealed partial class ProgramGenerator
     private void Step()
     {
         _left--;
-        switch (_random.Below(36))
+        switch (_random.Below(_forKernel ? 36 : 44))
         {
             case < 9: Arithmetic(); break;
             case < 12: Bound(); break;
@@ -193,7 +208,8 @@ public sealed partial class ProgramGenerator
             case < 33: CallFunction(); break;
             case < 34: CallHelper(); break;
             case < 35: ContextField(); break;
-            default: ComparePointers(); break;
+            case < 36: ComparePointers(); break;
+            default: More(); break;
         }
     }
 

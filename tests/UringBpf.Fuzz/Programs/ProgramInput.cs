@@ -19,7 +19,7 @@ public sealed record ProgramInput(byte[] Context, byte[] Packet, byte[] Cells, b
         var packet = program.Spec.Type!.Context.Fields.Any(field => field.Kind == ContextFieldKind.BufferStart) || program.Spec.Type.HasPacket
             ? program.ForKernel ? Scenery.PacketMin + random.Below(Scenery.PacketMax - Scenery.PacketMin + 1) : random.Below(Scenery.PacketMax + 1)
             : 0;
-        var context = program.Spec.Type.Context.IsFlat ? program.ContextSize : program.Spec.Type.Context.StructName == "uring_completion" ? program.Spec.Type.Context.HostSize : 0;
+        var context = program.Spec.Type.Context.IsFlat ? program.ContextSize : program.Spec.Type.Context.StructName.StartsWith("uring_", StringComparison.Ordinal) ? program.Spec.Type.Context.HostSize : 0;
         var bytes = Fill(packet);
         // The kernel's test run refuses frames of these types that are too short for an IP header.
         if (program.ForKernel && packet > 13 && bytes.AsSpan(12, 2) is [0x08, 0x00] or [0x86, 0xdd]) bytes[13] ^= 0x40;

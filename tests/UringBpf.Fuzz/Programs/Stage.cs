@@ -10,24 +10,34 @@ namespace UringBpf.Fuzz;
 /// </summary>
 public sealed unsafe class Stage : IDisposable
 {
-    private const int ContextRoom = 512, StateBytes = 8 + ContextRoom + Scenery.PacketMax + Scenery.CellBytes * Scenery.CellCount + Scenery.GlobalBytes + Scenery.ConstantBytes + (8 + Scenery.TableBytes) * Scenery.TableCount;
+    private const int ContextRoom = 64 + Limits.PathBytes, StateBytes = 8 + ContextRoom + Scenery.PacketMax + Scenery.CellBytes * Scenery.CellCount + Scenery.GlobalBytes + Scenery.ConstantBytes + (8 + Scenery.TableBytes) * Scenery.TableCount;
+
+    // What the clocks say, and where random numbers begin.
+    private const long Now = 1_700_000_123_456_789;
+    private const ulong RandomSeed = 88172645463325252;
 
     private readonly byte* _context = (byte*)NativeMemory.AlignedAlloc(ContextRoom, 64);
     private readonly byte* _packet = (byte*)NativeMemory.AlignedAlloc(Scenery.PacketMax + 64, 64);
     private readonly KeyedMap _table;
     private readonly List<(ulong Key, byte[] Value)> _entries = [];
+    private readonly MoreMaps _more;
+    private bool _usesMore;
     private int _contextLength;
     private int _packetLength;
 
     /// <summary>Makes the maps.</summary>
     public Stage()
     {
-        Maps = MapSet.Create(Scenery.Maps);
+        Maps = MapSet.Create(Scenery.AllMaps);
+        _more = new MoreMaps(Maps);
         _table = (KeyedMap)Maps[Scenery.Maps[Scenery.Table]];
     }
 
-    /// <summary>The maps of <see cref="Scenery.Maps"/>.</summary>
+    /// <summary>The maps of <see cref="Scenery.AllMaps"/>.</summary>
     public MapSet Maps { get; }
+
+    /// <summary>The maps that a spec stands for: one, or any of the inner ones.</summary>
+    internal IEnumerable<BpfMap> Standing(MapSpec spec) => Maps.All.Any(map => map.Spec == spec) ? [Maps[spec]] : _more.Inner;
 
     /// <summary>What r1 points to.</summary>
     public Span<byte> Context => new(_context, _contextLength);
@@ -79,6 +89,14 @@ public sealed unsafe class Stage : IDisposable
         // As new too: a run that was given up may have left a record that nobody submits, which would hold up all that follow.
         var ring = (RingBufferOps.Buffer*)Maps[Scenery.Maps[Scenery.Ring]].Header->Data;
         ring->Producer = ring->Consumer = 0;
+        _usesMore = !program.ForKernel;
+        if (!_usesMore) return;
+        _more.Reset();
+        ListeningHost.Reset();
+        var state = ExecutionSlot.Current;
+        state->Host = ListeningHost.Host;
+        state->RandomState = RandomSeed;
+        VirtualClock.Set(Now);
     }
 
     /// <summary>Runs a program, with as many rounds of may_goto as the checked interpreter has within <see cref="EngineCheck.Budget"/>.</summary>
@@ -99,7 +117,7 @@ public sealed unsafe class Stage : IDisposable
     /// <summary>r0 and everything the program can have changed.</summary>
     public byte[] State(ulong result)
     {
-        var state = new byte[StateBytes];
+        var state = new byte[StateBytes + (_usesMore ? sizeof(ulong) + ListeningHost.Given.Length + _more.Bytes : 0)];
         var used = sizeof(ulong);
         MemoryMarshal.Write(state, in result);
         Put(Context);
@@ -111,6 +129,14 @@ public sealed unsafe class Stage : IDisposable
         {
             Put(MemoryMarshal.AsBytes(new ReadOnlySpan<ulong>(in key)));
             Put(value);
+        }
+        if (_usesMore)
+        {
+            var heard = ListeningHost.Heard;
+            Put(MemoryMarshal.AsBytes(new ReadOnlySpan<ulong>(in heard)));
+            Put(ListeningHost.Given);
+            _more.Put(state.AsSpan(used));
+            used += _more.Bytes;
         }
         return state[..used];
 
@@ -136,6 +162,9 @@ public sealed unsafe class Stage : IDisposable
     /// <inheritdoc />
     public void Dispose()
     {
+        VirtualClock.Stop();
+        ExecutionSlot.Current->Host = null;
+        _more.Dispose();
         Maps.Dispose();
         NativeMemory.AlignedFree(_context);
         NativeMemory.AlignedFree(_packet);

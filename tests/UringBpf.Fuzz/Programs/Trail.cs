@@ -143,20 +143,25 @@ internal sealed unsafe class Trail(Stage stage)
             case ValueKind.BufferEnd:
                 return concrete == stage.PacketAddress + (ulong)stage.PacketLength;
             case ValueKind.Map:
-                return concrete == (ulong)stage.Maps[value.Map!].Header;
+                foreach (var map in stage.Standing(value.Map!))
+                {
+                    if (concrete == (ulong)map.Header) return true;
+                }
+                return false;
             case ValueKind.MapValue when value.Id == 0:
                 return HoldsOffset(value, concrete - (ulong)stage.Maps[value.Map!].Header->Data);
             case ValueKind.MapValue or ValueKind.Memory when value.Number.IsConstant && value.Id != 0:
                 return concrete != 0 && Same(value.Kind, value.Id, concrete - (ulong)value.Offset - value.Number.Value);
             case ValueKind.MapValue when value.Map!.Type == MapType.Array:
+                foreach (var map in stage.Standing(value.Map))
                 {
-                    var header = stage.Maps[value.Map].Header;
+                    var header = map.Header;
                     for (uint element = 0; element < header->MaxEntries; element++)
                     {
                         if (value.Number.Contains(concrete - (ulong)header->Data - element * header->Stride - (ulong)value.Offset)) return true;
                     }
-                    return false;
                 }
+                return false;
             case ValueKind.MapValueOrNull or ValueKind.MemoryOrNull when value.Id != 0:
                 return Same(value.Kind, value.Id, concrete - (concrete == 0 ? 0 : (ulong)value.Offset));
             case ValueKind.MapValue or ValueKind.Memory:
