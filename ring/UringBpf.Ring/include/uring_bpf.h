@@ -553,4 +553,13 @@ _Static_assert(sizeof(struct uring_completion) == 120, "struct uring_completion"
 _Static_assert(sizeof(struct uring_submission) == 64 + URING_PATH_BYTES, "struct uring_submission");
 _Static_assert(sizeof(struct uring_op) == 64, "struct uring_op");
 
+/* On parameters of functions that are not static, which are verified once for all that their signature allows: the hook's own
+ * context (understood without it where the type says so), and a pointer that is never NULL. */
+#ifndef __arg_ctx
+#define __arg_ctx __attribute__((btf_decl_tag("arg:ctx")))
+#endif
+#ifndef __arg_nonnull
+#define __arg_nonnull __attribute__((btf_decl_tag("arg:nonnull")))
+#endif
+
 #endif

@@ -14,7 +14,7 @@ public sealed record LineInfo(int Instruction, string File, int Line, int Column
 /// <param name="Name">The symbol's name.</param>
 /// <param name="Start">Its first slot.</param>
 /// <param name="Length">Its slots.</param>
-/// <param name="IsGlobal">True for a function with external linkage. The verifier walks it at each call, as it does static ones.</param>
+/// <param name="IsGlobal">True for a function with external linkage. The verifier verifies it once, for all that its BTF signature allows, and static ones at each call.</param>
 /// <param name="TypeId">BTF id of its FUNC, or 0.</param>
 public sealed record Subprogram(string Name, int Start, int Length, bool IsGlobal = false, int TypeId = 0)
 {

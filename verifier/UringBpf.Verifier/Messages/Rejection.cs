@@ -95,4 +95,7 @@ public sealed record Rejection
 internal sealed class RejectedException(Rejection rejection) : Exception(rejection.Message)
 {
     public Rejection Rejection { get; } = rejection;
+
+    /// <summary>True when a global function was refused, whatever its callers do: they need not be walked in another way.</summary>
+    public bool IsFinal { get; init; }
 }

@@ -20,6 +20,39 @@ internal sealed class FactRecorder
     /// <summary>The facts, which nothing may be recorded into any more.</summary>
     public ImmutableArray<InstructionFacts> Finish() => ImmutableCollectionsMarshal.AsImmutableArray(_facts);
 
+    /// <summary>Adds what another walk found: of instructions that both reached, what holds in both.</summary>
+    /// <param name="other">The other walk's.</param>
+    /// <param name="differs">Told of instructions that access the context, or one place of it, in one of them only.</param>
+    public void Merge(FactRecorder other, Action<int> differs)
+    {
+        for (var slot = 0; slot < _facts.Length; slot++)
+        {
+            ref readonly var theirs = ref other._facts[slot];
+            if (!theirs.Reached) continue;
+            ref var facts = ref _facts[slot];
+            if (!facts.Reached)
+            {
+                facts = theirs;
+                continue;
+            }
+            if ((facts.Region == RegionKind.Context) != (theirs.Region == RegionKind.Context)
+                || facts.Region == RegionKind.Context && (facts.OffsetMin, facts.OffsetMax) != (theirs.OffsetMin, theirs.OffsetMax))
+            {
+                differs(slot);
+            }
+            Access(slot, false, theirs.Region, theirs.Map, theirs.OffsetMin, theirs.OffsetMax);
+            if (facts.ConstantKey != theirs.ConstantKey || facts.Map == NoMap) facts.ConstantKey = -1;
+            facts.DestinationMin = Math.Min(facts.DestinationMin, theirs.DestinationMin);
+            facts.DestinationMax = Math.Max(facts.DestinationMax, theirs.DestinationMax);
+            facts.SourceMin = Math.Min(facts.SourceMin, theirs.SourceMin);
+            facts.SourceMax = Math.Max(facts.SourceMax, theirs.SourceMax);
+            facts.DivisorNonZero &= theirs.DivisorNonZero;
+            facts.NoDivideOverflow &= theirs.NoDivideOverflow;
+            facts.MayJump |= theirs.MayJump;
+            facts.MayFallThrough |= theirs.MayFallThrough;
+        }
+    }
+
     public bool IsReached(int slot) => _facts[slot].Reached;
 
     /// <summary>Operand ranges and divisor facts, before the instruction.</summary>

@@ -10,7 +10,7 @@ internal sealed class TerminationProof
     private const int DepthLimit = 48;
 
     // Counts beyond this are "too many".
-    private const long Unbounded = long.MaxValue / 4;
+    public const long Unbounded = long.MaxValue / 4;
 
     private readonly Node[] _nodes;
 
@@ -58,6 +58,7 @@ internal sealed class TerminationProof
         if (holding.Length == 0) return null;
         // As if nothing were known of what lies between: the ways that go on holding.
         var unproved = Unproved.Count;
+        _stuck = null;
         var longest = Longest(holding, 0);
         Unproved.RemoveRange(unproved, Unproved.Count - unproved);
         return longest <= limit ? null : _stuck ?? _nodes[holding[0]];

@@ -59,6 +59,8 @@ internal sealed partial class Walker
                 break;
             case ArgumentKind.ReadMemory or ArgumentKind.WriteMemory or ArgumentKind.ReadWriteMemory:
                 var (least, most) = SizeOf(slot, call, index, name);
+                // What accepts NULL and memory accepts what is one of them.
+                if (argument.Nullable && argument.FixedSize > 0 && value.Kind != ValueKind.MapOrNull) value = value.NotNull();
                 CheckMemory(slot, call, name, value, least, most, argument.Kind != ArgumentKind.WriteMemory, argument.Kind != ArgumentKind.ReadMemory);
                 break;
             case ArgumentKind.Record:

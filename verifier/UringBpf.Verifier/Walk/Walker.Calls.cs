@@ -127,7 +127,7 @@ internal sealed partial class Walker
     private void CheckTailCall(int slot)
     {
         IsMetered = true;
-        if (_state.Depth > 1)
+        if (_state.Depth > 1 || _signature is not null)
         {
             _judge.Reject(Rule.TailCallPlace, slot, "a tail call from a function: it can only be made from the program itself.",
                 help: "return a value that tells the caller to make the tail call");
@@ -156,7 +156,7 @@ internal sealed partial class Walker
         if (context.Kind != ValueKind.Context || context.OffsetMin != 0 || context.OffsetMax != 0)
             _judge.Reject(Rule.PacketLoad, slot, $"a packet load needs the context pointer in r6, which holds {context.Noun}.", help: "clang does this for llvm.bpf.load.*: pass it the context as it is");
         if (row.Operation == Operation.LoadPacketIndirect) RequireNumber(slot, Read(slot, instruction.Source), "a packet load");
-        if (_state.Depth > 1 && ReturnsVoid(_shape.Functions[_state.Top.Function]))
+        if ((_state.Depth > 1 || _signature is not null) && ReturnsVoid(_shape.Functions[_state.Top.Function]))
             _judge.Reject(Rule.PacketLoad, slot, "a packet load in a function that returns nothing: it ends the function with 0 when the packet is too short.", help: "let the function return an int");
         // It ends the function with 0 when the packet is too short.
         if (_state.Depth == 1) RequireNothingHeld(slot, "a packet load may end the program");
@@ -178,16 +178,59 @@ internal sealed partial class Walker
         var callee = _shape.Callee(slot);
         if (_state.LockId != 0)
             _judge.Reject(Rule.CallUnderLock, slot, $"function '{_shape.Functions[callee].Name}' is called while a spin lock is held.", help: "call it before taking or after releasing the lock");
-        Enter(slot, callee, [null, _state.Register(1), _state.Register(2), _state.Register(3), _state.Register(4), _state.Register(5)], null);
+        if (_global(callee, this) is { } summary) WalkGlobalCall(slot, summary);
+        else Enter(slot, callee, [null, _state.Register(1), _state.Register(2), _state.Register(3), _state.Register(4), _state.Register(5)], null);
     }
+
+    // What a global function's signature allows of an argument, as the function sees it.
+    private Value Passed(Argument argument) => argument.Kind switch
+    {
+        ArgumentKind.Scalar => Value.Unknown,
+        ArgumentKind.Context => new Value { Kind = ValueKind.Context },
+        _ => new Value
+        {
+            Kind = argument.Nullable ? ValueKind.MemoryOrNull : ValueKind.Memory,
+            Detail = argument.FixedSize,
+            IsReadOnly = argument.Kind == ArgumentKind.ReadMemory,
+            Id = NewId(),
+        },
+    };
+
+    // A function that was verified by its signature: what is passed must be within it, and what comes back is within what was found.
+    private void WalkGlobalCall(int slot, FunctionSummary summary)
+    {
+        var call = new HostCall(summary.Prototype);
+        for (var index = 0; index < summary.Prototype.Arguments.Length; index++) CheckArgument(slot, call, index);
+        if (_state.HoldsResource)
+        {
+            // A place of its own in the graph: what the call costs is time for which something is held.
+            var before = _explored.Record(slot, _state);
+            _node.Connect(new(before, _cost, null));
+            (_node, _cost) = (before, 0);
+        }
+        if (_state.Depth + summary.Depth > Limits.Frames)
+            throw CallTooDeep(slot, summary.Prototype.Name, _state.Depth + summary.Depth);
+        if (call.HasFills)
+        {
+            foreach (var (pointer, least, most) in call.Fills) Fill(pointer, least, most);
+        }
+        Depth = Math.Max(Depth, _state.Depth + summary.Depth);
+        StackBytes = Math.Max(StackBytes, _state.Depth * Limits.StackBytesPerFrame + summary.StackBytes);
+        IsMetered |= summary.IsMetered;
+        WritesBuffers |= summary.WritesBuffers;
+        _cost = Math.Min(TerminationProof.Unbounded, _cost + summary.Cost);
+        ForgetArguments();
+        _state.Set(0, summary.Result is { } result ? Value.Of(result) : null);
+    }
+
+    private RejectedException CallTooDeep(int slot, string name, int depth) =>
+        _judge.Fatal(Rule.CallDepth, slot, $"function '{name}' would be call {depth} in the chain; {Limits.Frames} are possible.",
+            help: "inline some of the functions (static inline)");
 
     private void Enter(int slot, int callee, Value?[] arguments, CallbackRun? callback)
     {
         if (_state.Depth == Limits.Frames)
-        {
-            throw _judge.Fatal(Rule.CallDepth, slot, $"function '{_shape.Functions[callee].Name}' would be call {Limits.Frames + 1} in the chain; {Limits.Frames} are possible.",
-                help: "inline some of the functions (static inline)");
-        }
+            throw CallTooDeep(slot, _shape.Functions[callee].Name, Limits.Frames + 1);
         ForgetArguments();
         // While the callee runs, of the caller's only what lives on or was handed over matters.
         var after = _liveness.Before(_shape.Next(slot));
@@ -197,6 +240,7 @@ internal sealed partial class Walker
         for (var register = 1; register <= 5; register++) frame[register] = arguments[register];
         frame[10] = new Value { Kind = ValueKind.Stack, Detail = _state.Depth };
         _state.Push(frame);
+        Depth = Math.Max(Depth, _state.Depth);
         _slot = _shape.Functions[callee].Start;
         StackBytes = Math.Max(StackBytes, (_state.Depth - 1) * Limits.StackBytesPerFrame);
     }
@@ -205,8 +249,9 @@ internal sealed partial class Walker
     {
         if (_state.Depth == 1)
         {
-            RequireReturnValue(slot, Read(slot, 0));
-            RequireNothingHeld(slot, "the program ends");
+            if (_signature is null) RequireReturnValue(slot, Read(slot, 0));
+            else if (_signature.Returns == ReturnKind.Scalar) RequireResult(slot, Read(slot, 0));
+            RequireNothingHeld(slot, _signature is null ? "the program ends" : $"global function '{_signature.Name}' ends");
             RequireNoIterator(slot);
             EndPath();
             return;
@@ -227,6 +272,13 @@ internal sealed partial class Walker
         _state.Pop();
         _state.Set(0, result);
         _slot = _shape.Next(frame.CallSite);
+    }
+
+    private void RequireResult(int slot, Value result)
+    {
+        if (result.IsPointer)
+            _judge.Reject(Rule.ReturnsPointer, slot, $"global function '{_signature!.Name}' returns {result.Noun}: its signature says a number.", help: "return a number");
+        Returned = Returned is { } known ? Scalar.Join(known, result.Number) : result.Number;
     }
 
     private void RequireReturnValue(int slot, Value result)

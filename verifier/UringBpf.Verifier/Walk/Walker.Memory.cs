@@ -162,7 +162,8 @@ internal sealed partial class Walker
                 RequireWithin(slot, Rule.MemoryBounds, verb, low, high, size, pointer.Detail, "memory");
                 if (writes && pointer.IsReadOnly) _judge.Reject(Rule.BufferReadOnly, slot, $"{verb} through {pointer.Noun} that is read-only.", help: "copy it to a local variable and change that");
                 if (writes && pointer.Reference == 0) WritesBuffers = true;
-                Fact(slot, RegionKind.Memory, -1, low, high, argument);
+                // What a global function is handed may be anything, its caller's stack too.
+                Fact(slot, _signature is null || pointer.Reference != 0 ? RegionKind.Memory : RegionKind.Unknown, -1, low, high, argument);
                 return;
             case ValueKind.Buffer:
                 RequireBuffer(slot, pointer, displacement, size, writes, verb);

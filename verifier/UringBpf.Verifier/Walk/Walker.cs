@@ -41,9 +41,17 @@ internal sealed partial class Walker
     private TraceStep? _trace;
     private readonly bool _traces;
 
+    // The function that is verified: the program itself, without a signature, or a global one by its signature.
+    private readonly int _function;
+    private readonly FunctionPrototype? _signature;
+
+    // What is known of a global function, which is verified when it is first asked for; null for functions that are walked at each call.
+    private readonly Func<int, Walker, FunctionSummary?> _global;
+
     public Walker(ProgramSpec spec, ProgramType type, VerifierOptions options, Judge judge, ProgramShape shape, Liveness liveness,
-        LoopThresholds thresholds, LoopPlan plan, int stepsTaken, int stepLimit, bool traces = false)
+        LoopThresholds thresholds, LoopPlan plan, int stepsTaken, int stepLimit, Func<int, Walker, FunctionSummary?> global, int function, FunctionPrototype? signature, bool traces = false)
     {
+        (_global, _function, _signature) = (global, function, signature);
         _traces = traces;
         _stepLimit = stepLimit;
         _translatesContext = type.Context.Fields.Any(field => field.IsTranslated);
@@ -61,7 +69,7 @@ internal sealed partial class Walker
 
     public FactRecorder Facts { get; }
 
-    public int Processed { get; private set; }
+    public int Processed { get; set; }
 
     public IReadOnlyList<Node> Nodes => _explored.All;
 
@@ -74,15 +82,22 @@ internal sealed partial class Walker
 
     public int StackBytes { get; private set; }
 
+    /// <summary>The most frames at a time.</summary>
+    public int Depth { get; private set; } = 1;
+
+    /// <summary>The numbers that a global function can return.</summary>
+    public Scalar? Returned { get; private set; }
+
     /// <summary>Walks everything; the root of the graph of what was walked.</summary>
     /// <exception cref="RejectedException">The program is not safe.</exception>
     public Node Walk()
     {
         _options.Observer?.Begin();
         var start = InitialState();
-        var root = _explored.Record(0, start);
+        var first = _shape.Functions[_function].Start;
+        var root = _explored.Record(first, start);
         _node = root;
-        Wait(start, 0);
+        Wait(start, first);
         while (_pending.TryPop(out var branch))
         {
             Close(_pending.Count);
@@ -103,9 +118,16 @@ internal sealed partial class Walker
     private MachineState InitialState()
     {
         var state = new MachineState();
-        var frame = new Frame(0, -1, 0);
-        frame[1] = new Value { Kind = ValueKind.Context };
-        if (_type.PassesLength) frame[2] = Value.Of(Scalar.FromRange((ulong)_options.ContextSize, int.MaxValue));
+        var frame = new Frame(_function, -1, 0);
+        if (_signature is not null)
+        {
+            for (var index = 0; index < _signature.Arguments.Length; index++) frame[index + 1] = Passed(_signature.Arguments[index]);
+        }
+        else
+        {
+            frame[1] = new Value { Kind = ValueKind.Context };
+        }
+        if (_signature is null && _type.PassesLength) frame[2] = Value.Of(Scalar.FromRange((ulong)_options.ContextSize, int.MaxValue));
         frame[10] = new Value { Kind = ValueKind.Stack };
         state.Push(frame);
         return state;
