@@ -208,5 +208,58 @@ internal static class Edges
         new("call before the program", Rule.InvalidCallTarget, 0, CallLocal(-5), Return(0)),
         new("call into an immediate", Rule.InvalidCallTarget, 0, CallLocal(1), Map(1, 0), Return(0)),
         new("jump back into another function", Rule.InvalidJump, 3, CallLocal(1), Exit, Mov(0, 0), Jump(-3), Exit),
+        // Links through the stack, and numbers added to stack pointers that nobody uses.
+        .. new[] { (1, "u8", 255), (2, "u16", 65535), (4, "u32", 0x7fffffff) }.Select(size => Text($"a number of {size.Item1} bytes on the stack hangs together with its register", null, 0, $"""
+            call bpf_get_prandom_u32
+            r0 &= {size.Item3}
+            *({size.Item2} *)(r10 - 8) = r0
+            r7 = *({size.Item2} *)(r10 - 8)
+            if r0 > 8 goto out
+            if r7 <= 8 goto out
+            r9 = r8
+            out: r0 = 0
+            exit
+            """)),
+        Text("a number cut on its way to the stack hangs on nothing", Rule.UninitializedRegister, 5, """
+            call bpf_get_prandom_u32
+            *(u8 *)(r10 - 8) = r0
+            r7 = *(u8 *)(r10 - 8)
+            if r0 > 8 goto out
+            if r7 <= 7 goto out
+            r9 = r8
+            out: r0 = 0
+            exit
+            """),
+        Text("the lower half of a number that fits hangs together with it", null, 0, """
+            call bpf_get_prandom_u32
+            *(u64 *)(r10 - 8) = r0
+            r7 = *(u32 *)(r10 - 8)
+            if r0 > 8 goto out
+            if r7 <= 8 goto out
+            r9 = r8
+            out: r0 = 0
+            exit
+            """),
+        Text("the lower half of a number that does not fit hangs on nothing", Rule.UninitializedRegister, 6, """
+            call bpf_get_prandom_u32
+            r0 <<= 1
+            *(u64 *)(r10 - 8) = r0
+            r7 = *(u32 *)(r10 - 8)
+            if r0 > 8 goto out
+            if r7 <= 7 goto out
+            r9 = r8
+            out: r0 = 0
+            exit
+            """),
+        Text("a number added to a stack pointer that nobody uses", null, 0, """
+            call bpf_get_prandom_u32
+            if r0 > 7 goto out
+            if r0 > 3 goto next
+            r1 = 0
+            next: r3 = r10
+            r3 += r0
+            out: r0 = 0
+            exit
+            """),
     ];
 }

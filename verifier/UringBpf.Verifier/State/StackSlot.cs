@@ -75,6 +75,8 @@ internal sealed class StackSlot
     {
         if (start == 0 && size == LowSize) return Low;
         if (start == 4 && size == HighSize) return High;
+        // A number that fits is the same one, and what it hangs on too.
+        if (start == 0 && size < LowSize && Low is { IsNumber: true } && Low.Number.UMax >> (8 * size) == 0) return Low;
         if (Low is { IsNumber: true } && start + size <= LowSize) return Extract(start, size);
         if (High is { IsNumber: true } && start >= 4 && start + size <= 4 + HighSize)
             return Cut(High.Number, start - 4, size);

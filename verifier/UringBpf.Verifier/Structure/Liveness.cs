@@ -107,7 +107,12 @@ internal sealed class Liveness
 
         if (row.IsArithmetic)
         {
-            if ((relevantAfter & dst) != 0) live.RelevantRegisters |= (ushort)(reads & (dst | source));
+            // Where a stack pointer takes part, the number's bounds are checked whether the result is used or not.
+            if ((relevantAfter & dst) != 0 || source != 0 && row.Operation is Operation.Add or Operation.Subtract
+                && (_pointers.IsStack(slot, instruction.Destination) || _pointers.IsStack(slot, instruction.Source)))
+            {
+                live.RelevantRegisters |= (ushort)(reads & (dst | source));
+            }
         }
         else if (row.Operation is Operation.Load or Operation.LoadSignExtend or Operation.LoadAcquire)
         {

@@ -29,7 +29,7 @@ internal sealed partial class Walker
                     var pointer = Read(slot, instruction.Destination);
                     if (row.Operation == Operation.StoreRelease) RequireAtomicTarget(slot, pointer, instruction.Offset, row.AccessBytes);
                     var value = Source(slot, row, instruction);
-                    if (row.Source == OperandSource.Register && value.IsNumber && row.AccessBytes == 8) value = Linked(instruction.Source, value);
+                    if (row.Source == OperandSource.Register && value.IsNumber && (row.AccessBytes == 8 || value.Number.UMax >> row.Bits == 0)) value = Linked(instruction.Source, value);
                     Store(slot, pointer, instruction.Offset, row.AccessBytes, value);
                     break;
                 }
