@@ -1,3 +1,5 @@
+using System.Runtime.InteropServices;
+using UringBpf.Bytecode;
 using Xunit;
 
 namespace UringBpf.Cli.Tests;
@@ -18,6 +20,28 @@ public sealed class AsmTests
         var piped = await Tool.Start("uringbpf", "asm", folder.File("exit.s", "r0 = 0x61626364 ll\nexit\n"u8.ToArray()));
         Assert.Equal(0, piped.Exit);
         Assert.Contains("dcba", piped.Out);
+    }
+
+    public static TheoryData<string> Objects =>
+        [.. new[] { "samples", "perf" }.SelectMany(folder => Directory.GetFiles(Path.Combine(Tool.Root, folder), "*.bpf.o", SearchOption.AllDirectories))
+            .Select(file => Path.GetRelativePath(Tool.Root, file)).Where(file => !file.Split('/').Any(part => part is "bin" or "obj")).Order(StringComparer.Ordinal)];
+
+    [Theory]
+    [MemberData(nameof(Objects))]
+    public async Task What_dump_prints_of_an_object_asm_reads(string path)
+    {
+        using var folder = new TemporaryFolder();
+        var file = Path.Combine(Tool.Root, path);
+        var programs = ObjectSpec.Load(File.ReadAllBytes(file), path).Programs;
+        Assert.NotEmpty(programs);
+        foreach (var program in programs)
+        {
+            var dump = await Tool.Run("dump", "bpf", file, "--program", program.Name);
+            Assert.Equal(0, dump.Exit);
+            var text = folder.File($"{program.Name}.s", System.Text.Encoding.UTF8.GetBytes(dump.Out));
+            Assert.Equal(new Outcome(0, "", ""), await Tool.Run("asm", text, "-o", folder[program.Name]));
+            Assert.Equal(program.Instructions.AsSpan().ToArray(), MemoryMarshal.Cast<byte, Instruction>(File.ReadAllBytes(folder[program.Name])).ToArray());
+        }
     }
 
     [Fact]
