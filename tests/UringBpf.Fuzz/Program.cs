@@ -12,6 +12,7 @@ return args switch
     ["programs", .. var rest] when FuzzOptions.Parse(rest) is { } options => ProgramFuzzer.Run(options),
     ["show", .. var rest] when FuzzOptions.Parse(rest) is { } options => ProgramFuzzer.Show(options),
     ["reach", .. var rest] when FuzzOptions.Parse(rest) is { } options => Reach.Run(options),
+    ["rules", .. var rest] when FuzzOptions.Parse(rest) is { } options => OracleFuzzer.Rules(options),
     ["oracles", .. var rest] when FuzzOptions.Parse(rest) is { } options => OracleFuzzer.Run(options),
     ["soak", .. var rest] when FuzzOptions.Parse(rest) is { } options => Soak.Run(options),
     _ => Usage(),
@@ -28,6 +29,7 @@ static int Usage()
                     optimisations of the JIT off: {string.Join(", ", EngineCheck.Optimisations.Select(one => one.Name))}
           show      program N (--first N) as text, with the verifier's walk; --kernel 1 adds the kernel's
           reach     what random programs reach: instructions, functions, maps, kinds of access; and what they never do
+          rules     by which rules of the verifier programs are refused, and what the oracles see of those without the rule
           oracles   random programs against the verifier: no fault, every state among those claimed, one verdict
           maps      four host threads against a program on every kind of map, for --seconds (30)
           selftests ROOT.TSV NO-PERFMON.TSV OBJECT...

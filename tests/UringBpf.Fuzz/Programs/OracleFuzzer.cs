@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Globalization;
 using UringBpf.Bytecode;
 using UringBpf.Runtime;
 using UringBpf.Verifier;
@@ -16,14 +17,17 @@ public sealed class OracleFuzzer : IDisposable
     // The verdict without pruning or widening needs more steps; where these do not suffice it is not compared.
     private const int Steps = 20_000, StepsWithout = 8_000;
 
+    // Runs are cheap beside the walk.
+    private const int Runs = 8;
+
     private readonly Stage _stage = new();
     private readonly Trail _trail;
     private readonly VerifierOptions _options;
 
-    private OracleFuzzer()
+    private OracleFuzzer(Rule? without = null)
     {
         _trail = new Trail(_stage);
-        _options = new VerifierOptions { MaxSteps = Steps, Observer = _trail.Walked };
+        _options = new VerifierOptions { MaxSteps = Steps, Observer = _trail.Walked, DisabledCheck = without };
     }
 
     /// <summary>Programs tried.</summary>
@@ -71,6 +75,32 @@ public sealed class OracleFuzzer : IDisposable
             + $"{fuzzer.Followed} followed over {fuzzer.StepsFollowed} steps, verdict the same without pruning for {fuzzer.WithoutPruning} and without widening for {fuzzer.WithoutWidening}, stricter with widening {fuzzer.Stricter}, "
             + $"{fuzzer.Failures.Count} failures, {watch.Elapsed.TotalSeconds:F0} s");
         return fuzzer;
+    }
+
+    /// <summary>The verb that takes the rule away by which a program is refused: is it accepted then, and does a run show that it
+    /// should not be? Where that never happens, random programs do not come near the rule, or nothing that a run shows depends on it.</summary>
+    public static int Rules(FuzzOptions options)
+    {
+        var figures = Enum.GetValues<Rule>().ToDictionary(rule => rule, _ => (Refused: 0, Accepted: 0, Noticed: 0));
+        var fuzzers = figures.Keys.ToDictionary(rule => rule, rule => new OracleFuzzer(rule));
+        for (var index = options.First; index < options.First + options.Count; index++)
+        {
+            var program = ProgramGenerator.Make(options.Seed, index, forKernel: index % 4 == 0);
+            var verifier = new VerifierOptions { MaxSteps = Steps, ContextSize = program.ContextSize };
+            if (ProgramVerifier.Verify(program.Spec, verifier).Rejection is not { } rejection) continue;
+            var rule = (Rule)int.Parse(rejection.Code.AsSpan(2), CultureInfo.InvariantCulture);
+            var known = figures[rule];
+            known.Refused++;
+            if (ProgramVerifier.Verify(program.Spec, verifier with { DisabledCheck = rule }).Accepted)
+            {
+                known.Accepted++;
+                if (fuzzers[rule].Try(program, options.Seed, index, count: false) is not null) known.Noticed++;
+            }
+            figures[rule] = known;
+        }
+        foreach (var fuzzer in fuzzers.Values) fuzzer.Dispose();
+        foreach (var (rule, (refused, accepted, noticed)) in figures) Console.WriteLine($"UB{(int)rule} {rule}: refused {refused}, accepted without it {accepted}, of which a run shows {noticed}");
+        return 0;
     }
 
     /// <summary>Holds one program against the oracles.</summary>
@@ -121,9 +151,9 @@ public sealed class OracleFuzzer : IDisposable
         if (verdict is not null || result.Program is not { } verified) return verdict;
         var random = FuzzRandom.ForCase(~seed, index);
         using var interpreter = new CheckedInterpreter(program.Spec, _stage.Maps) { InstructionBudget = EngineCheck.Budget, Observer = _trail.Walked.TooLong ? null : _trail.Step };
-        for (var runs = 0; runs < 2; runs++)
+        for (var runs = 0; runs < Runs; runs++)
         {
-            _stage.Set(program, ProgramInput.Make(program, random));
+            _stage.Set(program, ProgramInput.Make(program, random, uniform: runs >= 2));
             _trail.Start(verified);
             var run = interpreter.Run(_stage.Context);
             if (_trail.Broken is { } broken) return broken;

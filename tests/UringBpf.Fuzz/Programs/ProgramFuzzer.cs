@@ -175,6 +175,7 @@ public sealed class ProgramFuzzer : IDisposable
         var inputs = new ProgramInput[bracket is not null && descriptor < 0 ? 8 : 2];
         for (var at = 0; at < inputs.Length; at++) inputs[at] = ProgramInput.Make(program, random);
         // With all optimisations, and for some with a random choice of them.
+        if (bracket is null) inputs = [.. inputs, ProgramInput.Make(program, new FuzzRandom(seed ^ (ulong)index), uniform: true)];
         CompilerOptions[] options = random.OneIn(4) && _optimised == CompilerOptions.Default ? [_optimised, EngineCheck.RandomOptions(random)] : [_optimised];
         var failure = _engines.Run(program, verified, inputs, options, descriptor < 0 ? null : (input, state) =>
         {

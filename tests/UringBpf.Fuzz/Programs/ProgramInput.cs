@@ -12,10 +12,14 @@ namespace UringBpf.Fuzz;
 public sealed record ProgramInput(byte[] Context, byte[] Packet, byte[] Cells, byte[] Globals, byte[] Table)
 {
     /// <summary>Numbers at the edges of ranges, or near what the program compares with.</summary>
-    public static ProgramInput Make(GeneratedProgram program, FuzzRandom random)
+    /// <param name="program">The program.</param>
+    /// <param name="random">Where the numbers come from.</param>
+    /// <param name="uniform">True for one number everywhere, so that it passes several checks at once, and is at the edge in each.</param>
+    public static ProgramInput Make(GeneratedProgram program, FuzzRandom random, bool uniform = false)
     {
         var immediates = program.Spec.Instructions.Where(instruction => !instruction.IsWide && (instruction.Opcode & 7) is not 5 || instruction.Offset != 0)
             .Select(instruction => instruction.Immediate).Distinct().ToArray();
+        var everywhere = uniform ? Everywhere() : 0;
         var packet = program.Spec.Type!.Context.Fields.Any(field => field.Kind == ContextFieldKind.BufferStart) || program.Spec.Type.HasPacket
             ? program.ForKernel ? Scenery.PacketMin + random.Below(Scenery.PacketMax - Scenery.PacketMin + 1) : random.Below(Scenery.PacketMax + 1)
             : 0;
@@ -34,7 +38,15 @@ public sealed record ProgramInput(byte[] Context, byte[] Packet, byte[] Cells, b
             return filled;
         }
 
-        ulong Word() => random.Below(6) switch
+        // At each width it may be read with.
+        ulong Everywhere()
+        {
+            if (random.OneIn(3)) return random.OneIn(3) ? 1UL << 63 : ulong.MaxValue;
+            var number = immediates.Length == 0 ? 0 : (ulong)(random.Pick(immediates) + (long)random.Below(3) - 1);
+            return random.Below(4) switch { 0 => (byte)number * 0x0101010101010101UL, 1 => (ushort)number * 0x0001000100010001UL, 2 => (uint)number * 0x0000000100000001UL, _ => number };
+        }
+
+        ulong Word() => uniform && !random.OneIn(16) ? everywhere : random.Below(6) switch
         {
             0 => (ulong)random.Below(80),
             1 => random.Next(),
