@@ -247,7 +247,13 @@ public sealed unsafe partial class Ring
         var context = &chain->Context;
         var program = &chain->Hook->Program;
         chain->Running = 0;
-        if (operation->Marks != OperationMarks.None) result = CompleteMarked(chain, operation, result, flags, state, ref program);
+        if (operation->Marks != OperationMarks.None)
+        {
+            var outcome = CompleteMarked(chain, operation, result, flags, state);
+            result = (int)outcome;
+            flags = (CqeFlags)(outcome >> 32);
+            program = HookVersion.ProgramAt(chain->Hook, chain->Running);
+        }
         var data = operation->Data;
         // user_data, res, cqe_flags.
         *(Vector128<ulong>*)context = Vector128.Create(operation->UserData, (uint)result | (ulong)flags << 32);
@@ -303,9 +309,9 @@ public sealed unsafe partial class Ring
 
     /// <summary>Does what a completion changes beyond its chain's step: what other operations wait for it, what the chain owns; runs it, where
     /// it is a program.</summary>
-    /// <returns>The result as the hook sees it; and which program that is.</returns>
+    /// <returns>The result as the hook sees it, in the lower half, and the flags; which program that is, is in the chain.</returns>
     [MethodImpl(MethodImplOptions.NoInlining)]
-    private int CompleteMarked(Chain* chain, Operation* operation, int result, CqeFlags flags, ExecutionState* state, ref HookProgram* program)
+    private ulong CompleteMarked(Chain* chain, Operation* operation, int result, CqeFlags flags, ExecutionState* state)
     {
         var marks = operation->Marks;
         if ((flags & CqeFlags.More) != 0 && (marks & OperationMarks.Cancelling) != 0)
@@ -321,12 +327,17 @@ public sealed unsafe partial class Ring
             var extra = _operations.Extra(operation);
             if (operation->Opcode == IoUringOp.Program && result >= 0 && chain->Steps < chain->StepLimit) result = RunOperation(chain, operation, extra->Runs, state);
             chain->Running = extra->Program;
-            program = HookVersion.ProgramAt(chain->Hook, extra->Program);
         }
-        if ((marks & OperationMarks.Settles) != 0) result = Settle(chain, operation, result, flags);
+        if ((marks & OperationMarks.Settles) != 0)
+        {
+            var accepted = operation->Opcode == IoUringOp.Accept && result >= 0;
+            result = Settle(chain, operation, result, flags);
+            if (accepted && HookCalls.AcceptAgain(chain, operation)) flags |= CqeFlags.More;
+            if (operation->Opcode == IoUringOp.LinkTimeout) CompleteTimer(operation, result);
+        }
         if ((flags & CqeFlags.Buffer) != 0) ShowProvided(chain, operation, (int)((uint)flags >> 16));
         if ((flags & CqeFlags.More) == 0 && (marks & (OperationMarks.Linked | OperationMarks.Draining)) != 0) CompleteOrdered(chain, operation, result);
-        return result;
+        return (uint)result | (ulong)flags << 32;
     }
 
     // A program as an operation: it sees what it was given, and what it returns is the result.
@@ -382,7 +393,8 @@ public sealed unsafe partial class Ring
                 // A close that was cancelled has not closed: the chain's end will.
                 if (result < 0) chain->OpenFiles |= closed;
                 break;
-            case IoUringOp.Read or IoUringOp.Write or IoUringOp.Send or IoUringOp.Recv or IoUringOp.SendZc or IoUringOp.Splice:
+            case IoUringOp.Read or IoUringOp.Write or IoUringOp.ReadV or IoUringOp.WriteV or IoUringOp.ReadMultishot or IoUringOp.Send or IoUringOp.Recv
+                or IoUringOp.SendMsg or IoUringOp.RecvMsg or IoUringOp.SendZc or IoUringOp.Splice or IoUringOp.Tee:
                 if (result > 0) chain->Bytes += (uint)result;
                 if ((flags & CqeFlags.More) == 0) chain->Reserved -= operation->Length;
                 break;

@@ -31,9 +31,17 @@ public sealed unsafe partial class Ring
             _operations.Extra(before)->Successor = index;
             before->Marks |= OperationMarks.Linked;
             extra->Predecessor = chain->LinkTail;
-            // What is linked to one that waits for a drain waits with it.
-            operation->Marks |= OperationMarks.Held | before->Marks & OperationMarks.Waiting;
-            if ((operation->Marks & OperationMarks.Waiting) != 0) chain->Waiting++;
+            if (operation->Opcode == IoUringOp.LinkTimeout && (before->Marks & OperationMarks.Held) == 0)
+            {
+                // What it is the timer of has started.
+                Release(operation);
+            }
+            else
+            {
+                // What is linked to one that waits for a drain waits with it.
+                operation->Marks |= OperationMarks.Held | before->Marks & OperationMarks.Waiting;
+                if ((operation->Marks & OperationMarks.Waiting) != 0) chain->Waiting++;
+            }
         }
         else if ((flags & UringOpFlags.Drain) != 0 || chain->Waiting > 0 || chain->Draining > 0)
         {
@@ -61,13 +69,48 @@ public sealed unsafe partial class Ring
         if ((operation->Marks & OperationMarks.Linked) == 0) return;
         var extra = _operations.Extra(operation);
         var next = _operations[extra->Successor];
+        if (next->Opcode == IoUringOp.LinkTimeout && (next = EndTimer(next)) == null) return;
         if ((extra->Flags & UringOpFlags.HardLink) != 0 || !Breaks(operation, result)) Start(chain, next);
         else CancelOperation(next);
     }
 
+    /// <summary>The timer of a link is over. Where that is because its time is, the operation that it belongs to is cancelled. What is linked to both waits for
+    /// that operation alone.</summary>
+    private void CompleteTimer(Operation* timer, int result)
+    {
+        var extra = _operations.Extra(timer);
+        // It never started, or its operation has ended first.
+        if (extra->Predecessor < 0 || (timer->Marks & OperationMarks.Held) != 0) return;
+        var timed = _operations[extra->Predecessor];
+        if ((timer->Marks & OperationMarks.Linked) != 0)
+        {
+            _operations.Extra(timed)->Successor = extra->Successor;
+            _operations.Extra(_operations[extra->Successor])->Predecessor = extra->Predecessor;
+            timer->Marks &= ~OperationMarks.Linked;
+        }
+        else
+        {
+            timed->Marks &= ~OperationMarks.Linked;
+        }
+        extra->Predecessor = -1;
+        if (result == -Errno.Time) CancelOperation(timed);
+    }
+
+    // The operation of a timer has ended first: what is linked to both, or null.
+    private Operation* EndTimer(Operation* timer)
+    {
+        var extra = _operations.Extra(timer);
+        var next = (timer->Marks & OperationMarks.Linked) != 0 ? _operations[extra->Successor] : null;
+        timer->Marks &= ~OperationMarks.Linked;
+        extra->Predecessor = -1;
+        if (next != null) _operations.Extra(next)->Predecessor = -1;
+        CancelOperation(timer);
+        return next;
+    }
+
     private static bool Breaks(Operation* operation, int result) => operation->Opcode switch
     {
-        IoUringOp.Read or IoUringOp.Write => (uint)result != operation->Length,
+        IoUringOp.Read or IoUringOp.Write or IoUringOp.ReadV or IoUringOp.WriteV => (uint)result != operation->Length,
         IoUringOp.Timeout => result is < 0 and not -Errno.Time,
         _ => result < 0,
     };
@@ -119,6 +162,13 @@ public sealed unsafe partial class Ring
         operation->Marks &= ~OperationMarks.Held;
         _operations.Extra(operation)->Predecessor = -1;
         Release(operation);
+        if ((operation->Marks & OperationMarks.Linked) == 0) return;
+        var timer = _operations[_operations.Extra(operation)->Successor];
+        if (timer->Opcode != IoUringOp.LinkTimeout) return;
+        // Its time runs from here on; it goes on knowing whose it is.
+        if ((timer->Marks & OperationMarks.Waiting) != 0) StopWaiting(chain, timer);
+        timer->Marks &= ~OperationMarks.Held;
+        Release(timer);
     }
 
     private static void StopWaiting(Chain* chain, Operation* operation)

@@ -87,7 +87,7 @@ public sealed unsafe partial class Ring
 
     /// <summary>Judges an operation of a chain whose entry is filled in: 0 or -errno.</summary>
     [MethodImpl(MethodImplOptions.NoInlining)]
-    internal int Judge(Chain* chain, HookLink link, in UringOp op, Sqe* entry)
+    internal int Judge(Chain* chain, HookLink link, in UringOp op, UringVector* vectors, Sqe* entry)
     {
         if (_policies.Length == 0 && link.Policies.Length == 0) return 0;
         var submission = _submission;
@@ -95,16 +95,37 @@ public sealed unsafe partial class Ring
         submission->Flags = op.OpFlags;
         submission->Length = op.Length;
         // Sockets are made for and connected to a granted address: its index.
-        submission->Offset = op.Opcode is IoUringOp.Socket or IoUringOp.Connect ? op.Path : op.Offset;
+        submission->Offset = op.Opcode is IoUringOp.Socket or IoUringOp.Connect or IoUringOp.Bind or IoUringOp.SendMsg ? op.Path : op.Offset;
         submission->UserData = op.UserData;
-        var named = op.Opcode is IoUringOp.OpenAt or IoUringOp.StatX or IoUringOp.UnlinkAt or IoUringOp.MkdirAt;
-        submission->File = op.Opcode is IoUringOp.Nop or IoUringOp.Timeout or IoUringOp.Socket || named ? -1 : op.File;
-        submission->Target = op.Opcode is IoUringOp.OpenAt or IoUringOp.Accept or IoUringOp.Socket or IoUringOp.Splice ? op.Target : -1;
+        var two = op.Opcode is IoUringOp.RenameAt or IoUringOp.LinkAt;
+        var named = two || op.Opcode is IoUringOp.OpenAt or IoUringOp.StatX or IoUringOp.UnlinkAt or IoUringOp.MkdirAt;
+        // As the host's: the second directory.
+        if (two) submission->Length = (uint)op.Target;
+        submission->File = op.Opcode is IoUringOp.Nop or IoUringOp.Timeout or IoUringOp.LinkTimeout or IoUringOp.Socket || named ? -1 : op.File;
+        submission->Target = op.Opcode is IoUringOp.OpenAt or IoUringOp.Accept or IoUringOp.Socket or IoUringOp.Splice or IoUringOp.Tee ? op.Target : -1;
         submission->Directory = named ? op.Directory : UringOp.NoDirectory;
         submission->Buffer = op.Buffer;
         submission->Origin = UringSubmission.ByHook;
         submission->Chain = chain->Id;
-        return Judge(chain, link.Policies, op.Opcode, named ? (byte*)entry->Address : null, null);
+        if (vectors != null) return JudgeVectors(chain, link, op, vectors);
+        var path = named ? (byte*)entry->Address : null;
+        var result = Judge(chain, link.Policies, op.Opcode, path, null);
+        return result < 0 || !two ? result : Judge(chain, link.Policies, op.Opcode, (byte*)entry->Offset, path);
+    }
+
+    // Each piece must be allowed; the length is that of all.
+    private int JudgeVectors(Chain* chain, HookLink link, in UringOp op, UringVector* vectors)
+    {
+        uint total = 0;
+        for (uint i = 0; i < op.Length; i++) total += vectors[i].Length;
+        _submission->Length = total;
+        for (uint i = 0; i < op.Length; i++)
+        {
+            _submission->Buffer = vectors[i].Buffer;
+            var result = Judge(chain, link.Policies, op.Opcode, null, null);
+            if (result < 0) return result;
+        }
+        return 0;
     }
 
     /// <summary>Judges an operation of the host: 0 or -errno.</summary>

@@ -51,8 +51,14 @@ public sealed unsafe partial class Ring : IAsyncDisposable
         HookOperations = OperationSet.Bit(IoUringOp.Program);
         for (var operation = 0; OperationSet.Has((IoUringOp)operation); operation++)
         {
-            // A hook's open goes out as openat2, which keeps it beneath its directory: without that there is none.
-            var sent = (IoUringOp)operation == IoUringOp.OpenAt ? IoUringOp.OpenAt2 : (IoUringOp)operation;
+            // A hook's open goes out as openat2, which keeps it beneath its directory: without that there is none. The timer of a
+            // link is one of the ring's own.
+            var sent = (IoUringOp)operation switch
+            {
+                IoUringOp.OpenAt => IoUringOp.OpenAt2,
+                IoUringOp.LinkTimeout => IoUringOp.Timeout,
+                var same => same,
+            };
             if (backend.Supports(sent)) HookOperations |= 1UL << operation;
         }
         _operations = new OperationTable(options.MaxOperations);
@@ -311,7 +317,7 @@ public sealed unsafe partial class Ring : IAsyncDisposable
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private void FreeOperation(Operation* operation)
     {
-        if ((operation->Marks & OperationMarks.Settles) != 0) _operations.FreePath(operation);
+        if ((operation->Marks & OperationMarks.Settles) != 0) _operations.FreeMemory(operation);
         _operations.Free(operation);
     }
 

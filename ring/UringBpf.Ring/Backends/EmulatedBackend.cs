@@ -11,14 +11,15 @@ namespace UringBpf.Ring;
 /// </summary>
 internal abstract unsafe class EmulatedBackend : RingBackend
 {
-    // Links, drains and provided buffers are the kernel's alone.
-    private const SqeFlags KnownFlags = SqeFlags.FixedFile | SqeFlags.Async | SqeFlags.CqeSkipSuccess;
+    // Links and drains are the kernel's alone.
+    private const SqeFlags KnownFlags = SqeFlags.FixedFile | SqeFlags.Async | SqeFlags.CqeSkipSuccess | SqeFlags.BufferSelect;
 
     private readonly byte* _memory;
     private readonly bool[] _supported = new bool[256];
     private readonly Dictionary<ulong, EmulatedOperation> _inFlight = [];
     private readonly List<EmulatedOperation> _matches = [];
     private readonly Queue<Cqe> _overflow = new();
+    private readonly Dictionary<ushort, ProvidedGroup> _groups = [];
     private EmulatedOperation? _free;
     private Descriptor?[] _files = [];
 
@@ -67,6 +68,14 @@ internal abstract unsafe class EmulatedBackend : RingBackend
         return 0;
     }
 
+    public override int RegisterBufferRing(nint entries, uint count, ushort group, bool incremental)
+    {
+        if (incremental) return -Errno.OpNotSupp;
+        return _groups.TryAdd(group, new ProvidedGroup(entries, count)) ? 0 : -Errno.Exist;
+    }
+
+    public override void UnregisterBufferRing(ushort group) => _groups.Remove(group);
+
     /// <summary>True while completions wait for room in the queue.</summary>
     public bool HasOverflow => _overflow.Count > 0;
 
@@ -88,6 +97,9 @@ internal abstract unsafe class EmulatedBackend : RingBackend
 
     /// <summary>Starts an operation; <see cref="Finish"/> ends it, at once or later.</summary>
     protected abstract void Start(EmulatedOperation operation);
+
+    /// <summary>An operation that has completed and goes on: <see cref="Start"/>s again when something has changed.</summary>
+    protected abstract void Continue(EmulatedOperation operation);
 
     /// <summary>Takes an operation back before it had an effect; false when it is too late for that.</summary>
     protected abstract bool TryStop(EmulatedOperation operation);
@@ -129,6 +141,11 @@ internal abstract unsafe class EmulatedBackend : RingBackend
         if (!_supported[(int)entry.Opcode] || (entry.Flags & ~KnownFlags) != 0)
         {
             Post(entry, -Errno.OpNotSupp);
+            return;
+        }
+        if (Refuse(entry) is var refused and not 0)
+        {
+            Post(entry, refused);
             return;
         }
         switch (entry.Opcode)
@@ -186,10 +203,67 @@ internal abstract unsafe class EmulatedBackend : RingBackend
     /// <summary>The operation is done: its completion is posted, its file let go.</summary>
     protected void Finish(EmulatedOperation operation, int result)
     {
+        ref var entry = ref operation.Entry;
+        var flags = result > 0 && (entry.Flags & SqeFlags.BufferSelect) != 0 ? _groups[entry.BufferIndex].Take() : CqeFlags.None;
+        if (GoesOn(entry, result))
+        {
+            Post(entry, result, flags | CqeFlags.More);
+            Continue(operation);
+            return;
+        }
         Forget(operation);
-        Post(operation.Entry, result);
+        if (entry.Opcode == IoUringOp.SendZc && result >= 0)
+        {
+            // What was to be sent has been copied already, so the memory is free again at once.
+            Post(entry, result, CqeFlags.More);
+            Post(entry, 0, CqeFlags.Notification);
+        }
+        else
+        {
+            Post(entry, result, flags);
+        }
         Recycle(operation);
     }
+
+    /// <summary>Shows an operation the provided buffer that comes next, which is taken when it is filled; false when there is none.</summary>
+    protected bool ShowBuffer(EmulatedOperation operation) =>
+        (operation.Entry.Flags & SqeFlags.BufferSelect) == 0 || _groups.TryGetValue(operation.Entry.BufferIndex, out var group) && group.Show(ref operation.Entry);
+
+    // What the kernel refuses too, and what the flags ask for that is not here.
+    private int Refuse(in Sqe entry)
+    {
+        var selects = (entry.Flags & SqeFlags.BufferSelect) != 0;
+        switch (entry.Opcode)
+        {
+            case IoUringOp.Recv:
+                if ((entry.IoPriority & ~Prepare.Multishot) != 0) return -Errno.OpNotSupp;
+                return entry.IoPriority != 0 && (!selects || entry.Length != 0) ? -Errno.Inval : 0;
+            case IoUringOp.ReadMultishot:
+                return selects ? 0 : -Errno.Inval;
+            case IoUringOp.Accept:
+                if ((entry.IoPriority & ~AcceptAgain) != 0) return -Errno.OpNotSupp;
+                return entry.IoPriority != 0 && entry.FileIndex is not (0 or uint.MaxValue) ? -Errno.Inval : selects ? -Errno.OpNotSupp : 0;
+            case IoUringOp.PollAdd:
+                return (entry.Length & ~PollAgain) != 0 || selects ? -Errno.OpNotSupp : 0;
+            case IoUringOp.SendZc or IoUringOp.RecvMsg or IoUringOp.SendMsg:
+                return entry.IoPriority != 0 || selects ? -Errno.OpNotSupp : 0;
+            default:
+                return selects ? -Errno.OpNotSupp : 0;
+        }
+    }
+
+    private static bool GoesOn(in Sqe entry, int result) => entry.Opcode switch
+    {
+        IoUringOp.Recv => entry.IoPriority != 0 && result > 0,
+        IoUringOp.ReadMultishot => result > 0,
+        IoUringOp.Accept => entry.IoPriority != 0 && result >= 0,
+        IoUringOp.PollAdd => entry.Length != 0 && result > 0,
+        _ => false,
+    };
+
+    // IORING_ACCEPT_MULTISHOT; IORING_POLL_ADD_MULTI.
+    private const ushort AcceptAgain = 1;
+    private const uint PollAgain = 1;
 
     /// <summary>Makes an operation available for another entry.</summary>
     protected void Recycle(EmulatedOperation operation)
@@ -305,5 +379,33 @@ internal abstract unsafe class EmulatedBackend : RingBackend
         IoUringOp.Read or IoUringOp.Write or IoUringOp.ReadV or IoUringOp.WriteV or IoUringOp.FSync or IoUringOp.SyncFileRange
         or IoUringOp.FAllocate or IoUringOp.FTruncate or IoUringOp.FAdvise or IoUringOp.Accept or IoUringOp.Connect or IoUringOp.Send
         or IoUringOp.Recv or IoUringOp.SendMsg or IoUringOp.RecvMsg or IoUringOp.Shutdown or IoUringOp.Bind or IoUringOp.Listen
-        or IoUringOp.PollAdd or IoUringOp.Splice;
+        or IoUringOp.PollAdd or IoUringOp.ReadMultishot or IoUringOp.SendZc or IoUringOp.Splice or IoUringOp.Tee;
+}
+
+/// <summary>A group of provided buffers, as struct io_uring_buf_ring lays it out: the tail is in the padding of the first entry.</summary>
+internal sealed unsafe class ProvidedGroup(nint entries, uint count)
+{
+    private const int EntryBytes = 16, LengthOffset = 8, IdOffset = 12, TailOffset = 14;
+
+    private ushort _head;
+
+    /// <summary>Puts the next buffer into an entry; false when there is none.</summary>
+    public bool Show(ref Sqe entry)
+    {
+        if (_head == Volatile.Read(ref *(ushort*)(entries + TailOffset))) return false;
+        var next = Next;
+        entry.Address = *(ulong*)next;
+        entry.Length = *(uint*)(next + LengthOffset);
+        return true;
+    }
+
+    /// <summary>The buffer shown last is used: its flags.</summary>
+    public CqeFlags Take()
+    {
+        var id = *(ushort*)(Next + IdOffset);
+        _head++;
+        return CqeFlags.Buffer | (CqeFlags)((uint)id << 16);
+    }
+
+    private byte* Next => (byte*)entries + (_head & (count - 1)) * EntryBytes;
 }

@@ -131,16 +131,35 @@ internal sealed class PortableBackend : EmulatedBackend
         return entry.OpFlags == injectResult ? (int)entry.Length : 0;
     }
 
+    // Not tried at once: one that always finds more to do would leave the ring no time for anything else.
+    protected override void Continue(EmulatedOperation operation)
+    {
+        var continued = (PortableOperation)operation;
+        continued.Progress = 0;
+        _system.Again(continued);
+        WaitFor(continued);
+    }
+
+    private void WaitFor(PortableOperation operation)
+    {
+        operation.Ready = 0;
+        operation.WaitingIndex = _waiting.Count;
+        _waiting.Add(operation);
+    }
+
     // At once where that does not block; else polled for, or run by the pool.
     private void Try(PortableOperation operation)
     {
+        if (!ShowBuffer(operation))
+        {
+            Complete(operation, -Errno.NoBufs);
+            return;
+        }
         var result = _system.Attempt(operation);
         switch (result)
         {
             case PortableSystem.Later:
-                operation.Ready = 0;
-                operation.WaitingIndex = _waiting.Count;
-                _waiting.Add(operation);
+                WaitFor(operation);
                 break;
             case PortableSystem.MayBlock:
                 operation.OnPool = true;
@@ -258,6 +277,8 @@ internal sealed class PortableOperation(PortableBackend owner) : EmulatedOperati
     public int PollFd;
     /// <summary>Bytes moved so far by a transfer that goes on until it is complete; or a state of the operation's own.</summary>
     public int Progress;
+    /// <summary>The epoll of a poll that goes on, or -1.</summary>
+    public int Epoll = -1;
     public int Result;
     /// <summary>It was given to the pool.</summary>
     public bool OnPool;
@@ -294,6 +315,11 @@ internal abstract class PortableSystem : IDisposable
 
     /// <summary>Owner thread: the result, or <see cref="Later"/>, or <see cref="MayBlock"/>. Never blocks.</summary>
     public abstract int Attempt(PortableOperation operation);
+
+    /// <summary>Owner thread: an operation has completed and goes on; sets what it waits for.</summary>
+    public virtual void Again(PortableOperation operation)
+    {
+    }
 
     /// <summary>Owner thread: an operation that waited is cancelled.</summary>
     public virtual void Undo(PortableOperation operation)

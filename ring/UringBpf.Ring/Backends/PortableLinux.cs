@@ -34,6 +34,7 @@ internal sealed unsafe class LinuxSystem : PortableSystem
         IoUringOp.Connect, IoUringOp.FAllocate, IoUringOp.OpenAt, IoUringOp.Close, IoUringOp.StatX, IoUringOp.Read, IoUringOp.Write,
         IoUringOp.FAdvise, IoUringOp.Send, IoUringOp.Recv, IoUringOp.OpenAt2, IoUringOp.Shutdown, IoUringOp.RenameAt, IoUringOp.UnlinkAt,
         IoUringOp.MkdirAt, IoUringOp.SymlinkAt, IoUringOp.LinkAt, IoUringOp.Socket, IoUringOp.FTruncate, IoUringOp.Bind, IoUringOp.Listen,
+        IoUringOp.ReadMultishot, IoUringOp.SendZc,
     ];
 
     public override int Attempt(PortableOperation operation)
@@ -44,14 +45,15 @@ internal sealed unsafe class LinuxSystem : PortableSystem
         {
             case IoUringOp.Read or IoUringOp.ReadV:
                 return Polls(operation, fd) ? Wait(operation, PollIn, ReadStream(operation, fd)) : ReadCached(entry, fd);
+            case IoUringOp.ReadMultishot:
+                return Polls(operation, fd) ? Wait(operation, PollIn, ReadStream(operation, fd)) : -Errno.BadFd;
             case IoUringOp.Write or IoUringOp.WriteV:
                 return Polls(operation, fd) ? Wait(operation, PollOut, WriteStream(operation, fd)) : MayBlock;
             case IoUringOp.Recv or IoUringOp.RecvMsg:
-                return entry.IoPriority != 0 ? -Errno.OpNotSupp : Wait(operation, PollIn, Socket(operation, fd));
-            case IoUringOp.Send or IoUringOp.SendMsg:
-                return entry.IoPriority != 0 || entry.Opcode == IoUringOp.Send && entry.Offset != 0 ? -Errno.OpNotSupp : Wait(operation, PollOut, Socket(operation, fd));
+                return Wait(operation, PollIn, Socket(operation, fd));
+            case IoUringOp.Send or IoUringOp.SendMsg or IoUringOp.SendZc:
+                return entry.IoPriority != 0 || entry.Opcode != IoUringOp.SendMsg && entry.Offset != 0 ? -Errno.OpNotSupp : Wait(operation, PollOut, Socket(operation, fd));
             case IoUringOp.Accept:
-                if (entry.IoPriority != 0) return -Errno.OpNotSupp;
                 return operation.Ready == 0 && !IsReady(fd, PollIn) ? Wait(operation, PollIn, -Errno.Again) : PosixCalls.Accept(entry, fd);
             case IoUringOp.Connect:
                 return Connect(operation, fd);
@@ -80,9 +82,23 @@ internal sealed unsafe class LinuxSystem : PortableSystem
         }
     }
 
+    public override void Again(PortableOperation operation)
+    {
+        if (operation.Epoll >= 0) return;
+        operation.PollFd = Fd(operation);
+        operation.Events = PollIn;
+    }
+
     public override void Undo(PortableOperation operation)
     {
         if (operation.Entry.Opcode == IoUringOp.Connect) PosixCalls.SetNonBlocking(Fd(operation), false);
+        CloseEpoll(operation);
+    }
+
+    private static void CloseEpoll(PortableOperation operation)
+    {
+        if (operation.Epoll >= 0) IoUring.Close(operation.Epoll);
+        operation.Epoll = -1;
     }
 
     public override int Adopt(int fd, out Descriptor? file)
@@ -241,12 +257,32 @@ internal sealed unsafe class LinuxSystem : PortableSystem
 
     private static int Poll(PortableOperation operation, int fd)
     {
+        if (operation.Entry.Length != 0) return PollAgain(operation, fd);
         // Once, level-triggered.
-        if (operation.Entry.Length != 0) return -Errno.OpNotSupp;
         if (operation.Ready != 0) return operation.Ready;
         operation.PollFd = fd;
         operation.Events = (short)operation.Entry.OpFlags;
         return Later;
+    }
+
+    // Each time that something has become ready, not while it is: what epoll calls edge-triggered.
+    private static int PollAgain(PortableOperation operation, int fd)
+    {
+        if (operation.Epoll < 0)
+        {
+            var created = PosixCalls.WatchEdges(fd, operation.Entry.OpFlags);
+            if (created < 0) return created;
+            operation.Epoll = created;
+        }
+        var result = PosixCalls.TakeEdge(operation.Epoll);
+        if (result == 0)
+        {
+            operation.PollFd = operation.Epoll;
+            operation.Events = PollIn;
+            return Later;
+        }
+        if (result < 0) CloseEpoll(operation);
+        return result;
     }
 
     private static bool IsReady(int fd, short events)

@@ -67,7 +67,7 @@ internal static unsafe partial class PosixCalls
 
     public static int Transfer(in Sqe entry, int fd, uint flags) => OrErrno(entry.Opcode switch
     {
-        IoUringOp.Send => Send(fd, (void*)entry.Address, entry.Length, (int)flags),
+        IoUringOp.Send or IoUringOp.SendZc => Send(fd, (void*)entry.Address, entry.Length, (int)flags),
         IoUringOp.Recv => Recv(fd, (void*)entry.Address, entry.Length, (int)flags),
         IoUringOp.SendMsg => SendMsg(fd, (void*)entry.Address, (int)flags),
         _ => RecvMsg(fd, (void*)entry.Address, (int)flags),
@@ -152,6 +152,35 @@ internal static unsafe partial class PosixCalls
     /// <summary>Entries that are ready, or -errno; waits for the time given, or without limit for null.</summary>
     public static int Poll(PollEntry* entries, int count, IoUring.Timespec* time) => OrErrno(PPoll(entries, (nuint)count, time, null));
 
+    /// <summary>A new epoll that tells of POLL* events of a descriptor when they begin, or -errno.</summary>
+    public static int WatchEdges(int fd, uint events)
+    {
+        const int closeOnExec = 0x80000, add = 1;
+        const uint edgeTriggered = 1u << 31;
+        var epoll = OrErrno(EpollCreate(closeOnExec));
+        if (epoll < 0) return epoll;
+        var entry = new EpollEvent { Events = events | edgeTriggered };
+        var result = OrErrno(EpollControl(epoll, add, fd, &entry));
+        if (result >= 0) return epoll;
+        CloseFd(epoll);
+        return result;
+    }
+
+    /// <summary>The POLL* events that have begun, 0 for none, or -errno; never waits.</summary>
+    public static int TakeEdge(int epoll)
+    {
+        EpollEvent entry;
+        var result = OrErrno(EpollWait(epoll, &entry, 1, 0));
+        return result > 0 ? (int)entry.Events : result;
+    }
+
+    // struct epoll_event, which x86-64 alone packs.
+    [StructLayout(LayoutKind.Explicit, Size = 16)]
+    private struct EpollEvent
+    {
+        [FieldOffset(0)] public uint Events;
+    }
+
     private static int OrErrno(nint result) => result < 0 ? -Marshal.GetLastPInvokeError() : (int)result;
 
     [LibraryImport("libc", EntryPoint = "syscall", SetLastError = true)]
@@ -231,6 +260,15 @@ internal static unsafe partial class PosixCalls
 
     [LibraryImport("libc", EntryPoint = "fcntl", SetLastError = true)]
     private static partial int FCntl(int fd, int command, int argument);
+
+    [LibraryImport("libc", EntryPoint = "epoll_create1", SetLastError = true)]
+    private static partial int EpollCreate(int flags);
+
+    [LibraryImport("libc", EntryPoint = "epoll_ctl", SetLastError = true)]
+    private static partial int EpollControl(int epoll, int operation, int fd, EpollEvent* entry);
+
+    [LibraryImport("libc", EntryPoint = "epoll_wait", SetLastError = true)]
+    private static partial int EpollWait(int epoll, EpollEvent* entries, int count, int milliseconds);
 
     [LibraryImport("libc", EntryPoint = "ppoll", SetLastError = true)]
     private static partial int PPoll(PollEntry* entries, nuint count, IoUring.Timespec* time, void* mask);

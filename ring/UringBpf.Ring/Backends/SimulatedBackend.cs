@@ -102,12 +102,27 @@ internal sealed unsafe class SimulatedBackend : EmulatedBackend
         Trace("start", started, null, null);
     }
 
+    protected override void Continue(EmulatedOperation operation)
+    {
+        var continued = (SimulatedOperation)operation;
+        continued.Progress = 0;
+        Trace("again", continued, null, null);
+        // A poll tells of what is new; others look whether there is more.
+        if (continued.Entry.Opcode != IoUringOp.PollAdd || continued.Lost) Schedule(continued);
+        else SimulatedMachine.WaitForChange(continued);
+    }
+
+    internal SimulatedDescriptor? At(uint slot) => (SimulatedDescriptor?)FileAt(slot);
+
+    /// <summary>As <see cref="EmulatedBackend.ShowBuffer"/>.</summary>
+    internal bool Show(SimulatedOperation operation) => ShowBuffer(operation);
+
     protected override bool TryStop(EmulatedOperation operation)
     {
         var stopped = (SimulatedOperation)operation;
-        if (stopped.WaitsFor is { } node)
+        if (stopped.WaitsFor != null)
         {
-            node.RemoveWaiter(stopped);
+            stopped.StopWaiting();
         }
         else
         {
@@ -248,8 +263,8 @@ internal sealed unsafe class SimulatedBackend : EmulatedBackend
 /// <summary>An operation of a simulation.</summary>
 internal sealed class SimulatedOperation : EmulatedOperation
 {
-    /// <summary>What must change before it can go on, or null.</summary>
-    public SimulatedNode? WaitsFor;
+    /// <summary>What must change before it can go on, or null; and, where either of two will do, the other.</summary>
+    public SimulatedNode? WaitsFor, OrFor;
     /// <summary>A cancel request has come too late for it.</summary>
     public bool Lost;
     /// <summary>Bytes moved so far by one that goes on until it is complete; 1 for a connection that was asked for.</summary>
@@ -258,8 +273,25 @@ internal sealed class SimulatedOperation : EmulatedOperation
     public override void Begin(in Sqe entry)
     {
         base.Begin(entry);
-        WaitsFor = null;
+        WaitsFor = OrFor = null;
         Lost = false;
         Progress = 0;
+    }
+
+    /// <summary>Waits until something about one of these changes.</summary>
+    public void Wait(SimulatedNode node, SimulatedNode? other = null)
+    {
+        WaitsFor = node;
+        OrFor = other;
+        node.AddWaiter(this);
+        other?.AddWaiter(this);
+    }
+
+    /// <summary>Waits no more.</summary>
+    public void StopWaiting()
+    {
+        WaitsFor?.RemoveWaiter(this);
+        OrFor?.RemoveWaiter(this);
+        WaitsFor = OrFor = null;
     }
 }

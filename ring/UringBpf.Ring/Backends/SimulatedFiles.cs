@@ -5,28 +5,21 @@ internal abstract class SimulatedNode
 {
     private readonly List<SimulatedOperation> _waiting = [];
 
-    /// <summary>An operation waits until something about this changes.</summary>
-    public void AddWaiter(SimulatedOperation operation)
-    {
-        operation.WaitsFor = this;
-        _waiting.Add(operation);
-    }
+    /// <summary>An operation waits until something about this changes: see <see cref="SimulatedOperation.Wait"/>.</summary>
+    public void AddWaiter(SimulatedOperation operation) => _waiting.Add(operation);
 
-    public void RemoveWaiter(SimulatedOperation operation)
-    {
-        operation.WaitsFor = null;
-        _waiting.Remove(operation);
-    }
+    public void RemoveWaiter(SimulatedOperation operation) => _waiting.Remove(operation);
 
     /// <summary>Something changed: whoever waits looks again.</summary>
     public void Changed(SimulatedBackend machine)
     {
-        foreach (var operation in _waiting)
+        // In the order in which they came.
+        while (_waiting.Count > 0)
         {
-            operation.WaitsFor = null;
+            var operation = _waiting[0];
+            operation.StopWaiting();
             machine.Schedule(operation);
         }
-        _waiting.Clear();
     }
 }
 

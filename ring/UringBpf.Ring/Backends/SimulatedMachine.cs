@@ -11,6 +11,8 @@ internal sealed unsafe class SimulatedMachine(SimulatedBackend backend, Simulati
 
     // Numbers that no descriptor of this process has.
     private const int FirstDescriptor = 1 << 28;
+    private const int StreamSocket = 1, NoSuchSocket = 94, SeeksNot = 29;
+    private const long LongestTransfer = 1L << 28;
     private const int NotConnected = 107, Refused = 111, InUse = 98, IsConnected = 106, NotSocket = 88;
 
     private readonly SimulatedPaths _paths = new(options);
@@ -23,7 +25,9 @@ internal sealed unsafe class SimulatedMachine(SimulatedBackend backend, Simulati
         IoUringOp.Nop, IoUringOp.FSync, IoUringOp.Timeout, IoUringOp.TimeoutRemove, IoUringOp.Accept, IoUringOp.AsyncCancel, IoUringOp.Connect,
         IoUringOp.FAllocate, IoUringOp.OpenAt, IoUringOp.Close, IoUringOp.StatX, IoUringOp.Read, IoUringOp.Write, IoUringOp.Send, IoUringOp.Recv,
         IoUringOp.OpenAt2, IoUringOp.Shutdown, IoUringOp.RenameAt, IoUringOp.UnlinkAt, IoUringOp.MkdirAt, IoUringOp.Socket, IoUringOp.FTruncate,
-        IoUringOp.Bind, IoUringOp.Listen, IoUringOp.Pipe,
+        IoUringOp.Bind, IoUringOp.Listen, IoUringOp.Pipe, IoUringOp.ReadV, IoUringOp.WriteV, IoUringOp.SendMsg, IoUringOp.RecvMsg, IoUringOp.SendZc,
+        IoUringOp.PollAdd, IoUringOp.PollRemove, IoUringOp.ReadMultishot, IoUringOp.FAdvise, IoUringOp.SyncFileRange, IoUringOp.LinkAt,
+        IoUringOp.Splice, IoUringOp.Tee,
     ];
 
     /// <summary>Descriptors, in file slots and of the process, that are not closed.</summary>
@@ -93,7 +97,9 @@ internal sealed unsafe class SimulatedMachine(SimulatedBackend backend, Simulati
             case IoUringOp.StatX: return StatX(entry);
             case IoUringOp.UnlinkAt: return _paths.Unlink(entry.Fd, Text(entry.Address), (entry.OpFlags & 0x200) != 0);
             case IoUringOp.MkdirAt: return _paths.MakeDirectory(entry.Fd, Text(entry.Address));
-            case IoUringOp.RenameAt: return entry.OpFlags != 0 ? -Errno.OpNotSupp : _paths.Rename(entry.Fd, Text(entry.Address), (int)entry.Length, Text(entry.Offset));
+            case IoUringOp.RenameAt: return _paths.Rename(entry.Fd, Text(entry.Address), (int)entry.Length, Text(entry.Offset), entry.OpFlags);
+            case IoUringOp.LinkAt: return entry.OpFlags != 0 ? -Errno.OpNotSupp : _paths.Link(entry.Fd, Text(entry.Address), (int)entry.Length, Text(entry.Offset));
+            case IoUringOp.Socket when entry.Offset != StreamSocket: return -NoSuchSocket;
             case IoUringOp.Socket: return Install(entry, Open(new SimulatedSocket(), true, true, false));
             case IoUringOp.Pipe: return MakePipe(entry);
         }
@@ -108,7 +114,15 @@ internal sealed unsafe class SimulatedMachine(SimulatedBackend backend, Simulati
         {
             case IoUringOp.Read: return Read(file, operation);
             case IoUringOp.Write: return Write(file, operation);
-            case IoUringOp.FSync: return file.Node is SimulatedFile or SimulatedDirectory ? 0 : -Errno.Inval;
+            case IoUringOp.ReadMultishot:
+                if (file.Node is not (SimulatedPipe or SimulatedSocket)) return -Errno.BadFd;
+                return backend.Show(operation) ? Read(file, operation) : -Errno.NoBufs;
+            case IoUringOp.ReadV or IoUringOp.WriteV: return Move(file, operation);
+            case IoUringOp.SendMsg or IoUringOp.RecvMsg: return file.Node is SimulatedSocket ? Move(file, operation) : -NotSocket;
+            case IoUringOp.PollAdd: return Poll(file, operation);
+            case IoUringOp.Splice or IoUringOp.Tee: return Splice(file, operation);
+            case IoUringOp.FSync or IoUringOp.SyncFileRange: return file.Node is SimulatedFile or SimulatedDirectory ? 0 : -Errno.Inval;
+            case IoUringOp.FAdvise: return file.Node is SimulatedFile ? 0 : -SeeksNot;
             case IoUringOp.FTruncate:
                 return file.Node is not SimulatedFile cut || !file.Writes || (long)entry.Offset < 0 ? -Errno.Inval : cut.SetLength((long)entry.Offset);
             case IoUringOp.FAllocate:
@@ -120,8 +134,8 @@ internal sealed unsafe class SimulatedMachine(SimulatedBackend backend, Simulati
         if (file.Node is not SimulatedSocket socket) return -NotSocket;
         switch (entry.Opcode)
         {
-            case IoUringOp.Recv: return entry.IoPriority != 0 ? -Errno.OpNotSupp : Receive(socket, operation);
-            case IoUringOp.Send: return entry.IoPriority != 0 || entry.Offset != 0 ? -Errno.OpNotSupp : Send(socket.Outgoing, operation);
+            case IoUringOp.Recv: return backend.Show(operation) ? Receive(socket, operation) : -Errno.NoBufs;
+            case IoUringOp.Send or IoUringOp.SendZc: return entry.IoPriority != 0 || entry.Offset != 0 ? -Errno.OpNotSupp : Send(socket.Outgoing, operation);
             case IoUringOp.Shutdown: return ShutDown(socket, entry.Length);
             case IoUringOp.Bind:
                 if (socket.Address != null) return -Errno.Inval;
@@ -204,7 +218,7 @@ internal sealed unsafe class SimulatedMachine(SimulatedBackend backend, Simulati
         if (pipe == null) return -NotConnected;
         if (pipe.ReaderGone || pipe.WriterGone) return -Errno.Pipe;
         if (entry.Length == 0) return 0;
-        if (pipe.Free == 0) return entry.Opcode == IoUringOp.Send && (entry.OpFlags & dontWait) != 0 ? -Errno.Again : WaitFor(pipe, operation);
+        if (pipe.Free == 0) return entry.Opcode is IoUringOp.Send or IoUringOp.SendZc && (entry.OpFlags & dontWait) != 0 ? -Errno.Again : WaitFor(pipe, operation);
         var moved = pipe.Write(new ReadOnlySpan<byte>((void*)entry.Address, backend.Shorten((int)Math.Min(entry.Length, (uint)pipe.Free))));
         pipe.Changed(backend);
         return moved;
@@ -224,7 +238,6 @@ internal sealed unsafe class SimulatedMachine(SimulatedBackend backend, Simulati
     private int Accept(SimulatedSocket listener, SimulatedOperation operation)
     {
         ref var entry = ref operation.Entry;
-        if (entry.IoPriority != 0) return -Errno.OpNotSupp;
         if (listener.Pending == null) return -Errno.Inval;
         if (listener.Pending.Count == 0) return WaitFor(listener, operation);
         var accepted = listener.Pending.Dequeue();
@@ -262,8 +275,133 @@ internal sealed unsafe class SimulatedMachine(SimulatedBackend backend, Simulati
     {
         // The cancel request came too late to stop it, but not to wake it: the kernel's workers are interrupted so.
         if (operation.Lost) return operation.Progress > 0 ? operation.Progress : -Errno.Intr;
-        node.AddWaiter(operation);
+        operation.Wait(node);
         return Later;
+    }
+
+    /// <summary>A poll that goes on waits for something new.</summary>
+    public static void WaitForChange(SimulatedOperation operation)
+    {
+        switch (((SimulatedDescriptor)operation.File!).Node)
+        {
+            case SimulatedSocket { Incoming: { } incoming } socket: operation.Wait(incoming, socket.Outgoing); break;
+            case var node: operation.Wait(node); break;
+        }
+    }
+
+    private static int Poll(SimulatedDescriptor file, SimulatedOperation operation)
+    {
+        const int input = 1, output = 4, error = 8, hangUp = 0x10, peerClosed = 0x2000;
+        var ready = file.Node switch
+        {
+            SimulatedPipe pipe when file.Reads => (pipe.Count > 0 ? input : 0) | (pipe.WriterGone ? hangUp : 0),
+            SimulatedPipe pipe => (pipe.Free > 0 ? output : 0) | (pipe.ReaderGone ? error : 0),
+            SimulatedSocket { Pending: { } pending } => pending.Count > 0 ? input : 0,
+            SimulatedSocket { Incoming: { } incoming, Outgoing: { } outgoing } =>
+                (incoming.Count > 0 ? input : 0) | (incoming.WriterGone ? input | peerClosed : 0) | (outgoing.Free > 0 ? output : 0)
+                | (incoming.WriterGone && outgoing.WriterGone ? hangUp : 0),
+            SimulatedSocket => output | hangUp,
+            _ => input | output,
+        };
+        ready &= (int)operation.Entry.OpFlags | error | hangUp;
+        if (ready != 0) return ready;
+        if (operation.Lost) return -Errno.Intr;
+        WaitForChange(operation);
+        return Later;
+    }
+
+    // Several pieces of memory as one: gathered before, scattered after.
+    private int Move(SimulatedDescriptor file, SimulatedOperation operation)
+    {
+        var outer = operation.Entry;
+        var message = outer.Opcode is IoUringOp.SendMsg or IoUringOp.RecvMsg;
+        var header = message ? (MessageHeader*)outer.Address : null;
+        var pieces = new ReadOnlySpan<IoVector>(message ? header->Vectors : (void*)outer.Address, message ? (int)header->VectorCount : (int)outer.Length);
+        // Connections have no addresses here.
+        if (outer.Opcode == IoUringOp.RecvMsg) header->NameLength = 0;
+        var fills = outer.Opcode is IoUringOp.ReadV or IoUringOp.RecvMsg;
+        long total = 0;
+        foreach (var piece in pieces) total += (long)piece.Length;
+        if (total > LongestTransfer) return -Errno.Inval;
+        var memory = new byte[total];
+        var place = 0;
+        foreach (var piece in pieces)
+        {
+            if (!fills) new ReadOnlySpan<byte>((void*)piece.Address, (int)piece.Length).CopyTo(memory.AsSpan(place));
+            place += (int)piece.Length;
+        }
+        var before = operation.Progress;
+        int result;
+        fixed (byte* start = memory)
+        {
+            operation.Entry.Opcode = outer.Opcode switch { IoUringOp.ReadV => IoUringOp.Read, IoUringOp.WriteV => IoUringOp.Write, IoUringOp.SendMsg => IoUringOp.Send, _ => IoUringOp.Recv };
+            operation.Entry.Address = (ulong)start;
+            operation.Entry.Length = (uint)total;
+            result = RunOn(file, operation);
+        }
+        operation.Entry = outer;
+        if (!fills) return result;
+        var (from, to) = (before, result == Later ? operation.Progress : result);
+        place = 0;
+        foreach (var piece in pieces)
+        {
+            var length = (int)piece.Length;
+            var (first, end) = (Math.Max(from, place), Math.Min(to, place + length));
+            if (first < end) memory.AsSpan(first, end - first).CopyTo(new Span<byte>((byte*)piece.Address + (first - place), end - first));
+            place += length;
+        }
+        return result;
+    }
+
+    // The output is the descriptor held; the input is another. One of the two is a pipe; of a tee both are.
+    private int Splice(SimulatedDescriptor output, SimulatedOperation operation)
+    {
+        const uint nonBlocking = 2, inputIsFixed = 1u << 31;
+        ref var entry = ref operation.Entry;
+        var input = (entry.OpFlags & inputIsFixed) != 0 ? backend.At(entry.FileIndex) : _descriptors.GetValueOrDefault((int)entry.FileIndex);
+        if (input is not { Reads: true } || !output.Writes) return -Errno.BadF;
+        var source = input.Node as SimulatedPipe ?? (input.Node as SimulatedSocket)?.Incoming;
+        var sink = output.Node as SimulatedPipe ?? (output.Node as SimulatedSocket)?.Outgoing;
+        var copies = entry.Opcode == IoUringOp.Tee;
+        if (input.Node is not SimulatedPipe && output.Node is not SimulatedPipe || copies && (input.Node is not SimulatedPipe || output.Node is not SimulatedPipe)) return -Errno.Inval;
+        if (source == sink) return -Errno.Inval;
+        if (source == null && input.Node is not SimulatedFile || sink == null && output.Node is not SimulatedFile) return -Errno.Inval;
+        if (sink is { } gone && (gone.ReaderGone || gone.WriterGone)) return -Errno.Pipe;
+        if (entry.Length == 0) return 0;
+        if (source is { Count: 0 })
+        {
+            if (source.WriterGone) return 0;
+            return (entry.OpFlags & nonBlocking) != 0 ? -Errno.Again : WaitFor(source, operation);
+        }
+        if (sink is { Free: 0 }) return (entry.OpFlags & nonBlocking) != 0 ? -Errno.Again : WaitFor(sink, operation);
+
+        const int most = 1 << 16;
+        Span<byte> bytes = new byte[backend.Shorten((int)Math.Min(Math.Min(entry.Length, most), (uint)(sink?.Free ?? most)))];
+        int moved;
+        if (source != null)
+        {
+            moved = source.Read(bytes, copies);
+        }
+        else
+        {
+            var current = entry.Address == ulong.MaxValue;
+            moved = ((SimulatedFile)input.Node).Read(bytes, current ? input.Position : (long)entry.Address);
+            if (current) input.Position += moved;
+        }
+        if (sink != null)
+        {
+            sink.Write(bytes[..moved]);
+        }
+        else
+        {
+            var current = entry.Offset == ulong.MaxValue;
+            var written = ((SimulatedFile)output.Node).Write(bytes[..moved], current ? output.Position : (long)entry.Offset);
+            if (written < 0) return written;
+            if (current) output.Position += moved;
+        }
+        if (!copies) source?.Changed(backend);
+        sink?.Changed(backend);
+        return moved;
     }
 
     private int MakePipe(in Sqe entry)

@@ -111,18 +111,42 @@ internal sealed class SimulatedPaths
     }
 
     /// <summary>Files only: a directory of the host can't be moved in memory.</summary>
-    public int Rename(int directory, string path, int newDirectory, string newPath)
+    public int Rename(int directory, string path, int newDirectory, string newPath, uint flags)
     {
+        const uint noReplace = 1, exchange = 2;
         lock (_gate)
         {
+            if (flags is not (0 or noReplace or exchange)) return -Errno.Inval;
             var result = Resolve(directory, path, 0, out var from, out var node);
             if (result < 0) return result;
             if (node is not SimulatedFile) return -Errno.OpNotSupp;
             result = Resolve(newDirectory, newPath, 0, out var to, out var replaced);
             if (to == null || result is < 0 and not -Errno.NoEnt) return result;
-            if (replaced is SimulatedDirectory) return -Errno.IsDir;
+            if (replaced != null && flags == noReplace) return -Errno.Exist;
+            if (replaced == null && flags == exchange) return -Errno.NoEnt;
+            if (replaced is SimulatedDirectory) return flags == exchange ? -Errno.OpNotSupp : -Errno.IsDir;
             if (Look(Path.GetDirectoryName(to)!) is not SimulatedDirectory) return -Errno.NoEnt;
+            // Two names of one file: nothing happens.
+            if (replaced == node) return 0;
             Remove(from!);
+            _nodes[to] = node;
+            if (flags == exchange) _nodes[from!] = replaced!;
+            return 0;
+        }
+    }
+
+    /// <summary>Another name for a file.</summary>
+    public int Link(int directory, string path, int newDirectory, string newPath)
+    {
+        lock (_gate)
+        {
+            var result = Resolve(directory, path, 0, out _, out var node);
+            if (result < 0) return result;
+            if (node is not SimulatedFile) return -Errno.Perm;
+            result = Resolve(newDirectory, newPath, 0, out var to, out _);
+            if (result == 0) return -Errno.Exist;
+            if (to == null || result != -Errno.NoEnt) return result;
+            if (Look(Path.GetDirectoryName(to)!) is not SimulatedDirectory) return -Errno.NoEnt;
             _nodes[to] = node;
             return 0;
         }

@@ -93,8 +93,9 @@ internal unsafe struct OperationExtra
 {
     public IoUring.OpenHow How;
     public IoUring.Timespec Time;
-    /// <summary>A path copied from a buffer, freed with the slot.</summary>
-    public byte* PathCopy;
+    /// <summary>What the operation's entry points to beyond the grants: paths copied from a buffer, vectors, a message's header.
+    /// Freed with the slot.</summary>
+    public byte* Memory;
     /// <summary>Next in the queue of entries that found the submission queue full, or of those that wait for a drain.</summary>
     public int Next;
     /// <summary>The operation that starts after this one, where it is marked as linked.</summary>
@@ -170,14 +171,17 @@ internal sealed unsafe class OperationTable : IDisposable
         _free[(uint)_available++] = (int)(uint)tag;
     }
 
-    /// <summary>Frees the path that was copied for an operation, if there is one.</summary>
+    /// <summary>Memory for what an operation's entry points to, freed with the slot. Once for each operation, which must be marked as one that settles.</summary>
+    public byte* Allocate(Operation* operation, uint bytes) => Extra(operation)->Memory = (byte*)NativeMemory.Alloc(bytes);
+
+    /// <summary>Frees what was allocated for an operation, if anything was.</summary>
     // Not inlined: its call into native code would cost every method it is part of.
     [MethodImpl(MethodImplOptions.NoInlining)]
-    public void FreePath(Operation* operation)
+    public void FreeMemory(Operation* operation)
     {
         var extra = Extra(operation);
-        NativeMemory.Free(extra->PathCopy);
-        extra->PathCopy = null;
+        NativeMemory.Free(extra->Memory);
+        extra->Memory = null;
     }
 
     /// <summary>The operation a completion is for, or null when it is not (or no longer) in flight.</summary>
@@ -193,7 +197,7 @@ internal sealed unsafe class OperationTable : IDisposable
 
     public void Dispose()
     {
-        for (var i = 0; i < _count; i++) NativeMemory.Free(_extra[i].PathCopy);
+        for (var i = 0; i < _count; i++) NativeMemory.Free(_extra[i].Memory);
         NativeMemory.AlignedFree(_slots);
         NativeMemory.Free(_extra);
         NativeMemory.Free(_free);

@@ -10,8 +10,8 @@ internal static unsafe partial class HookCalls
 
     private static bool KnowsMultishot(in UringOp op) => op.Opcode switch
     {
-        IoUringOp.Timeout or IoUringOp.PollAdd => true,
-        IoUringOp.Recv => (op.Flags & UringOpFlags.ProvidedBuffer) != 0,
+        IoUringOp.Timeout or IoUringOp.PollAdd or IoUringOp.Accept => true,
+        IoUringOp.Recv or IoUringOp.ReadMultishot => (op.Flags & UringOpFlags.ProvidedBuffer) != 0,
         _ => false,
     };
 
@@ -42,13 +42,13 @@ internal static unsafe partial class HookCalls
 
     private static int PrepareSocket(Chain* chain, HookLink link, Operation* operation, Sqe* entry, in UringOp op)
     {
-        const int stream = 1;
-        if (op.OpFlags != 0) return -Errno.Inval;
+        const uint stream = 1, datagram = 2, packets = 5;
+        if (op.OpFlags != 0 || op.Length is not (0 or stream or datagram or packets)) return -Errno.Inval;
         if (op.Path >= (uint)link.Grants.AddressCount) return -Errno.BadF;
         var result = CheckTarget(chain, link, op.Target);
         if (result < 0) return result;
         entry->Fd = link.Grants.Addresses[op.Path].Family;
-        entry->Offset = stream;
+        entry->Offset = op.Length == 0 ? stream : op.Length;
         return TakeTarget(chain, link, operation, entry, op.Target);
     }
 
@@ -63,13 +63,56 @@ internal static unsafe partial class HookCalls
         return 0;
     }
 
+    private static int PrepareListen(Chain* chain, HookLink link, Operation* operation, Sqe* entry, in UringOp op)
+    {
+        if (op.OpFlags != 0 || op.Length > int.MaxValue) return -Errno.Inval;
+        if (!UseFile(chain, link, operation, entry, op.File)) return -Errno.BadF;
+        entry->Length = op.Length;
+        return 0;
+    }
+
     private static int PrepareAccept(Chain* chain, HookLink link, Operation* operation, Sqe* entry, in UringOp op)
     {
         if (op.OpFlags != 0) return -Errno.Inval;
+        link.Ring.Operations.Extra(operation)->Flags = op.Flags;
+        if ((op.Flags & UringOpFlags.Multishot) != 0)
+        {
+            // Each into whichever slot is free.
+            if (op.Target != -1) return -Errno.Inval;
+            return FillAccept(chain, link, operation, entry, op.File);
+        }
         if (!UseFile(chain, link, operation, entry, op.File)) return -Errno.BadF;
         var result = CheckTarget(chain, link, op.Target);
         if (result < 0) return result;
         return TakeTarget(chain, link, operation, entry, op.Target);
+    }
+
+    private static int FillAccept(Chain* chain, HookLink link, Operation* operation, Sqe* entry, int file)
+    {
+        if (!UseFile(chain, link, operation, entry, file)) return -Errno.BadF;
+        var free = System.Numerics.BitOperations.TrailingZeroCount(~(chain->OpenFiles | chain->BusyFiles));
+        return free >= link.Limits.OwnFiles ? -Errno.MFile : TakeTarget(chain, link, operation, entry, link.Grants.FileCount + free);
+    }
+
+    /// <summary>
+    /// An accept that goes on has brought a connection: submits it again, into the next slot that is free. The kernel's own
+    /// multishot accept would choose among all slots of the ring's file table, chains' and the host's.
+    /// </summary>
+    /// <returns>False when it has come to its end.</returns>
+    public static bool AcceptAgain(Chain* chain, Operation* operation)
+    {
+        var link = HookLink.Of(chain);
+        var ring = link.Ring;
+        if ((ring.Operations.Extra(operation)->Flags & UringOpFlags.Multishot) == 0 || chain->Phase != ChainPhase.Live || chain->Steps >= chain->StepLimit
+            || (operation->Marks & (OperationMarks.Cancelling | OperationMarks.CancelRequested)) != 0) return false;
+        Sqe again = default;
+        if (FillAccept(chain, link, operation, &again, operation->File) < 0) return false;
+        again.Opcode = IoUringOp.Accept;
+        again.UserData = operation->Tag;
+        var entry = ring.Reserve(operation);
+        *entry = again;
+        ring.Send(operation, entry);
+        return true;
     }
 
     private static int PreparePoll(Chain* chain, HookLink link, Operation* operation, Sqe* entry, in UringOp op)
@@ -89,12 +132,15 @@ internal static unsafe partial class HookCalls
         if ((op.OpFlags & ~known) != 0) return -Errno.Inval;
         if (!link.Grants.AllowWrite) return -Errno.Access;
         if (!ResolveFile(chain, link, op.File, out var input) || !ResolveFile(chain, link, op.Target, out var output)) return -Errno.BadF;
+        // From one pipe to another, whose bytes stay: there is no offset.
+        var copies = op.Opcode == IoUringOp.Tee;
+        if (copies && op.Offset != 0) return -Errno.Inval;
         if (!ReserveBytes(chain, operation, op.Length)) return -Errno.DQuot;
         operation->File = op.File;
         operation->Offset = op.Offset;
         entry->Flags = SqeFlags.FixedFile;
         entry->Fd = output;
-        entry->Offset = ulong.MaxValue;
+        entry->Offset = copies ? 0 : ulong.MaxValue;
         entry->Address = op.Offset;
         entry->Length = op.Length;
         entry->OpFlags = op.OpFlags | inputIsFixed;
@@ -104,9 +150,9 @@ internal static unsafe partial class HookCalls
 
     private static int PrepareRange(Chain* chain, HookLink link, Operation* operation, Sqe* entry, in UringOp op)
     {
-        const uint lastAdvice = 5, keepSize = 1;
+        const uint lastAdvice = 5, keepSize = 1, syncFlags = 7;
         if (!UseFile(chain, link, operation, entry, op.File)) return -Errno.BadF;
-        if (op.Opcode != IoUringOp.FAdvise && !link.Grants.AllowWrite) return -Errno.Access;
+        if (op.Opcode is not (IoUringOp.FAdvise or IoUringOp.SyncFileRange) && !link.Grants.AllowWrite) return -Errno.Access;
         if (op.Offset > long.MaxValue) return -Errno.Inval;
         operation->Offset = op.Offset;
         entry->Offset = op.Offset;
@@ -114,6 +160,11 @@ internal static unsafe partial class HookCalls
         {
             case IoUringOp.FAdvise:
                 if (op.OpFlags > lastAdvice) return -Errno.Inval;
+                entry->Length = op.Length;
+                entry->OpFlags = op.OpFlags;
+                return 0;
+            case IoUringOp.SyncFileRange:
+                if (op.OpFlags > syncFlags) return -Errno.Inval;
                 entry->Length = op.Length;
                 entry->OpFlags = op.OpFlags;
                 return 0;
@@ -127,26 +178,12 @@ internal static unsafe partial class HookCalls
         }
     }
 
-    // unlinkat and mkdirat know no RESOLVE_BENEATH: a bare name in a granted directory, or a path granted as a whole.
-    private static int PrepareName(Chain* chain, HookLink link, Operation* operation, Sqe* entry, in UringOp op)
-    {
-        const uint removesDirectory = 0x200, permissions = 0xFFF;
-        if (!link.Grants.AllowWrite) return -Errno.Access;
-        if ((op.OpFlags & ~(op.Opcode == IoUringOp.UnlinkAt ? removesDirectory : 0)) != 0) return -Errno.Inval;
-        var result = ResolvePath(chain, link, operation, op, out var path, out var directoryFd, out var beneath);
-        if (result < 0) return result;
-        if (beneath && !IsBareName(path)) return -Errno.Access;
-        entry->Fd = directoryFd;
-        entry->Address = (ulong)path;
-        if (op.Opcode == IoUringOp.UnlinkAt) entry->OpFlags = op.OpFlags;
-        else entry->Length = op.Length & permissions;
-        return 0;
-    }
-
-    // A receive that picks its buffer when data has arrived.
+    // A receive, or a read that goes on, which picks its buffer when data has arrived.
     private static int PrepareProvided(Chain* chain, HookLink link, Operation* operation, Sqe* entry, in UringOp op)
     {
         const uint known = 0x40 /* MSG_DONTWAIT */ | 0x4000 /* MSG_NOSIGNAL */;
+        var reads = op.Opcode == IoUringOp.ReadMultishot;
+        if (reads && ((op.Flags & UringOpFlags.Multishot) == 0 || op.OpFlags != 0)) return -Errno.Inval;
         if (link.Grants.Provided is not { } provided) return -Errno.OpNotSupp;
         if ((op.OpFlags & ~known) != 0 || op.Length != 0 || op.BufferOffset != 0 || op.Buffer != 0) return -Errno.Inval;
         if (!UseFile(chain, link, operation, entry, op.File)) return -Errno.BadF;
@@ -157,7 +194,8 @@ internal static unsafe partial class HookCalls
         entry->Flags |= SqeFlags.BufferSelect;
         entry->BufferIndex = provided.Group;
         entry->OpFlags = op.OpFlags;
-        entry->IoPriority = multishot ? Prepare.Multishot : (ushort)0;
+        if (reads) entry->Offset = ulong.MaxValue;
+        else entry->IoPriority = multishot ? Prepare.Multishot : (ushort)0;
         return 0;
     }
 

@@ -33,14 +33,17 @@ internal static unsafe partial class HookCalls
 
     private static int Submit(ExecutionState* state, byte* op, uint size)
     {
-        // The size is the struct's version: there is one.
-        if (size != UringOp.Size) return -Errno.Inval;
+        // The size is the struct's version, and says how many vectors follow it.
+        if (size != UringOp.Size) return SubmitVectors(state, op, size);
         // Copied first: other operations may write to the memory it lies in.
         return Submit((Chain*)state->Chain, *(UringOp*)op);
     }
 
     /// <summary>Queues an operation of a chain: 0 or -errno.</summary>
-    public static int Submit(Chain* chain, UringOp op)
+    /// <param name="chain">The chain.</param>
+    /// <param name="op">The operation.</param>
+    /// <param name="vectors">As many as its Length says, where it has vectors; else null.</param>
+    public static int Submit(Chain* chain, UringOp op, UringVector* vectors = null)
     {
         if (chain->Phase != ChainPhase.Live) return -Errno.Canceled;
         const UringOpFlags known = UringOpFlags.PathInBuffer | UringOpFlags.Link | UringOpFlags.HardLink | UringOpFlags.Drain | UringOpFlags.NamesProgram
@@ -48,7 +51,8 @@ internal static unsafe partial class HookCalls
         if (!op.ReservedIsZero || (op.Flags & ~known) != 0) return -Errno.Inval;
         // One that completes again and again has no end to be linked to; it is known where it can be had.
         if ((op.Flags & UringOpFlags.Multishot) != 0 && ((op.Flags & (UringOpFlags.Link | UringOpFlags.HardLink)) != 0 || !KnowsMultishot(op))) return -Errno.Inval;
-        if ((op.Flags & UringOpFlags.ProvidedBuffer) != 0 && op.Opcode != IoUringOp.Recv) return -Errno.Inval;
+        if ((op.Flags & UringOpFlags.ProvidedBuffer) != 0 && op.Opcode is not (IoUringOp.Recv or IoUringOp.ReadMultishot)) return -Errno.Inval;
+        if (vectors != null && !HasVectors(op.Opcode)) return -Errno.Inval;
         if (!OperationSet.Has(op.Opcode)) return -Errno.OpNotSupp;
         var hook = chain->Hook;
         if ((hook->AllowedOperations & OperationSet.Bit(op.Opcode)) == 0) return -Errno.Access;
@@ -76,22 +80,27 @@ internal static unsafe partial class HookCalls
             IoUringOp.Close => PrepareClose(chain, link, operation, entry, op),
             IoUringOp.StatX => PrepareStat(chain, link, operation, entry, op),
             IoUringOp.Timeout => PrepareTimeout(ring, operation, entry, op),
+            IoUringOp.LinkTimeout => PrepareLinkTimeout(chain, ring, operation, entry, op),
             IoUringOp.Recv when (op.Flags & UringOpFlags.ProvidedBuffer) != 0 => PrepareProvided(chain, link, operation, entry, op),
+            IoUringOp.ReadMultishot => PrepareProvided(chain, link, operation, entry, op),
+            IoUringOp.ReadV or IoUringOp.WriteV or IoUringOp.SendMsg or IoUringOp.RecvMsg => PrepareVectors(chain, link, operation, entry, op, vectors),
             IoUringOp.Send or IoUringOp.Recv or IoUringOp.SendZc => PrepareTransfer(chain, link, operation, entry, op),
             IoUringOp.Socket => PrepareSocket(chain, link, operation, entry, op),
-            IoUringOp.Connect => PrepareConnect(chain, link, operation, entry, op),
+            IoUringOp.Connect or IoUringOp.Bind => PrepareConnect(chain, link, operation, entry, op),
+            IoUringOp.Listen => PrepareListen(chain, link, operation, entry, op),
             IoUringOp.Accept => PrepareAccept(chain, link, operation, entry, op),
             IoUringOp.PollAdd => PreparePoll(chain, link, operation, entry, op),
-            IoUringOp.Splice => PrepareSplice(chain, link, operation, entry, op),
-            IoUringOp.FTruncate or IoUringOp.FAllocate or IoUringOp.FAdvise => PrepareRange(chain, link, operation, entry, op),
+            IoUringOp.Splice or IoUringOp.Tee => PrepareSplice(chain, link, operation, entry, op),
+            IoUringOp.FTruncate or IoUringOp.FAllocate or IoUringOp.FAdvise or IoUringOp.SyncFileRange => PrepareRange(chain, link, operation, entry, op),
             IoUringOp.UnlinkAt or IoUringOp.MkdirAt => PrepareName(chain, link, operation, entry, op),
+            IoUringOp.RenameAt or IoUringOp.LinkAt => PrepareTwoNames(chain, link, operation, entry, op),
             IoUringOp.Shutdown => PrepareShutdown(chain, link, operation, entry, op),
             IoUringOp.Program => PrepareProgram(chain, link, ring, operation, entry, op),
             _ => -Errno.OpNotSupp,
         };
         if (result >= 0 && ring.HasPolicies)
         {
-            result = ring.Judge(chain, link, op, entry);
+            result = ring.Judge(chain, link, op, vectors, entry);
             // What preparing it has taken goes back, as if it had failed.
             if (result < 0 && (operation->Marks & OperationMarks.Settles) != 0) Ring.Settle(chain, operation, result, CqeFlags.None);
         }
@@ -217,58 +226,6 @@ internal static unsafe partial class HookCalls
         return 0;
     }
 
-    private static int PrepareOpen(Chain* chain, HookLink link, Operation* operation, Sqe* entry, in UringOp op)
-    {
-        const uint accessMode = 3, create = 0x40, truncate = 0x200, append = 0x400, nonBlock = 0x800, noControllingTerminal = 0x100,
-            directory = 0x10000, noFollow = 0x20000, direct = 0x4000, synchronous = 0x101000, noAccessTime = 0x40000, exclusive = 0x80;
-        const uint known = accessMode | create | truncate | append | nonBlock | noControllingTerminal | directory | noFollow | direct | synchronous | noAccessTime | exclusive;
-        const ulong resolveBeneath = 0x08, resolveNoMagicLinks = 0x02;
-
-        var checkedTarget = CheckTarget(chain, link, op.Target);
-        if (checkedTarget < 0) return checkedTarget;
-        if ((op.OpFlags & ~known) != 0) return -Errno.Inval;
-        var writes = (op.OpFlags & accessMode) != 0 || (op.OpFlags & (create | truncate | append)) != 0;
-        if (writes && !link.Grants.AllowWrite) return -Errno.Access;
-        var result = ResolvePath(chain, link, operation, op, out var path, out var directoryFd, out var beneath);
-        if (result < 0) return result;
-        result = TakeTarget(chain, link, operation, entry, op.Target);
-        if (result < 0) return result;
-        // O_NONBLOCK: opening a FIFO must not park a worker thread; regular files do not know it. No close-on-exec: a
-        // direct descriptor is no entry of the process's table.
-        var how = &link.Ring.Operations.Extra(operation)->How;
-        *how = new IoUring.OpenHow
-        {
-            Flags = op.OpFlags | nonBlock | noControllingTerminal,
-            Mode = (op.OpFlags & create) != 0 ? op.Length & 0xFFFu : 0,
-            Resolve = beneath ? resolveBeneath | resolveNoMagicLinks : 0,
-        };
-        entry->Opcode = IoUringOp.OpenAt2;
-        entry->Fd = directoryFd;
-        entry->Address = (ulong)path;
-        entry->Length = (uint)sizeof(IoUring.OpenHow);
-        entry->Offset = (ulong)how;
-        return 0;
-    }
-
-    private static int PrepareStat(Chain* chain, HookLink link, Operation* operation, Sqe* entry, in UringOp op)
-    {
-        const uint statxBytes = 256, symlinkNoFollow = 0x100;
-        var result = ResolvePath(chain, link, operation, op, out var path, out var directoryFd, out var beneath);
-        if (result < 0) return result;
-        // statx knows no RESOLVE_BENEATH: only a bare name in the granted directory is safe.
-        if (beneath && !IsBareName(path)) return -Errno.Access;
-        var address = ResolveBuffer(chain, link, op.Buffer, op.BufferOffset, statxBytes, out var writable);
-        if (address == null) return -Errno.Fault;
-        if (!writable) return -Errno.Access;
-        operation->Buffer = op.Buffer;
-        entry->Fd = directoryFd;
-        entry->Address = (ulong)path;
-        entry->Length = op.Length;
-        entry->Offset = (ulong)address;
-        entry->OpFlags = beneath ? symlinkNoFollow : op.OpFlags & symlinkNoFollow;
-        return 0;
-    }
-
     private static int PrepareTimeout(Ring ring, Operation* operation, Sqe* entry, in UringOp op)
     {
         const ulong second = 1_000_000_000;
@@ -285,6 +242,17 @@ internal static unsafe partial class HookCalls
         entry->OpFlags = multishot;
         entry->Offset = op.Length;
         return 0;
+    }
+
+    // In the back end's eyes a timer: that it belongs to the operation before it, and ends it, is the ring's affair.
+    private static int PrepareLinkTimeout(Chain* chain, Ring ring, Operation* operation, Sqe* entry, in UringOp op)
+    {
+        if ((chain->Marks & ChainMarks.Links) == 0 || ring.Operations[chain->LinkTail]->Opcode == IoUringOp.LinkTimeout) return -Errno.Inval;
+        if (op.Length != 0 || (op.Flags & UringOpFlags.Drain) != 0) return -Errno.Inval;
+        var result = PrepareTimeout(ring, operation, entry, op);
+        entry->Opcode = IoUringOp.Timeout;
+        operation->Marks = OperationMarks.Settles;
+        return result;
     }
 
     // The ring's file slot of a chain's file slot: granted files first, then the chain's own, which must be open.
@@ -340,45 +308,6 @@ internal static unsafe partial class HookCalls
         if (offset > bytes || length > bytes - offset) return null;
         writable = true;
         return chain->Memory + own * bytes + offset;
-    }
-
-    private static int ResolvePath(Chain* chain, HookLink link, Operation* operation, in UringOp op, out byte* path, out int directoryFd, out bool beneath)
-    {
-        const int currentDirectory = -100, longestPath = 4096;
-        path = null;
-        directoryFd = currentDirectory;
-        beneath = op.Directory != UringOp.NoDirectory;
-        if (beneath)
-        {
-            if (op.Directory >= (uint)link.Grants.DirectoryCount) return -Errno.BadF;
-            directoryFd = link.Grants.Directories[op.Directory].Fd;
-        }
-        if ((op.Flags & UringOpFlags.PathInBuffer) == 0)
-        {
-            if (op.Path >= (uint)link.Grants.PathCount) return -Errno.BadF;
-            path = link.Grants.Paths[op.Path].Text;
-            return 0;
-        }
-        // A name that the hook made up may only lead beneath a granted directory. For open its length is in Path, as
-        // Length is the mode; it includes the NUL.
-        if (!beneath) return -Errno.Access;
-        if (op.Path is 0 or > longestPath) return -Errno.Inval;
-        var text = ResolveBuffer(chain, link, op.Buffer, op.BufferOffset, op.Path, out _);
-        if (text == null) return -Errno.Fault;
-        path = link.Ring.Operations.Extra(operation)->PathCopy = (byte*)NativeMemory.Alloc(op.Path);
-        operation->Marks = OperationMarks.Settles;
-        System.Buffer.MemoryCopy(text, path, op.Path, op.Path);
-        return path[op.Path - 1] == 0 ? 0 : -Errno.Inval;
-    }
-
-    private static bool IsBareName(byte* path)
-    {
-        if (path[0] == (byte)'.' && (path[1] == 0 || (path[1] == (byte)'.' && path[2] == 0))) return false;
-        for (; *path != 0; path++)
-        {
-            if (*path == (byte)'/') return false;
-        }
-        return true;
     }
 
     private static int Cancel(ExecutionState* state, ulong userData)

@@ -21,9 +21,10 @@ public enum UringOpFlags : byte
     /// <summary>URING_OP_NAMES_PROGRAM: <see cref="UringOp.Program"/> says which program runs.</summary>
     NamesProgram = 16,
     /// <summary>URING_OP_MULTISHOT: completes again and again, with F_MORE, until it is cancelled or fails: timers (at least 1 ms apart; <see cref="UringOp.Length"/>
-    /// of them, 0 without limit), polls, receives into provided buffers.</summary>
+    /// of them, 0 without limit), polls, accepts (each into a free slot of the chain's own; the last when none is left), receives and reads into
+    /// provided buffers.</summary>
     Multishot = 32,
-    /// <summary>URING_OP_PROVIDED_BUFFER: a receive takes one of <see cref="Grants.ProvidedBuffers"/> when data has arrived.</summary>
+    /// <summary>URING_OP_PROVIDED_BUFFER: a receive, or a read that goes on, takes one of <see cref="Grants.ProvidedBuffers"/> when data has arrived.</summary>
     ProvidedBuffer = 64,
 }
 
@@ -66,6 +67,9 @@ public struct UringOp
 
     /// <summary>The path stands for itself: it was granted by the host as a whole (URING_NO_DIR).</summary>
     public const uint NoDirectory = uint.MaxValue;
+
+    /// <summary>A message goes to whom its socket is connected (URING_NO_ADDRESS).</summary>
+    public const uint NoAddress = uint.MaxValue;
 
     /// <summary>Bytes of the struct: its version.</summary>
     public const int Size = 64;
@@ -110,7 +114,20 @@ public struct UringOp
     public static UringOp RunProgram(uint program, ulong userData = 0) =>
         Nop(userData) with { Opcode = IoUringOp.Program, Flags = UringOpFlags.NamesProgram, Program = program };
 
-    /// <summary>Makes a stream socket for a granted address, in a file slot of the chain.</summary>
+    /// <summary>As the timer of the operation before it, which has <see cref="UringOpFlags.Link"/>: cancels that when it takes longer.</summary>
+    public static UringOp LinkTimeout(TimeSpan delay, ulong userData = 0) => Timeout(delay, userData) with { Opcode = IoUringOp.LinkTimeout };
+
+    /// <summary>Renames a path of the path table.</summary>
+    /// <param name="directory">Granted directory, or <see cref="NoDirectory"/> for a path granted as a whole.</param>
+    /// <param name="path">Index in the path table.</param>
+    /// <param name="newDirectory">As <paramref name="directory"/>, for the new name.</param>
+    /// <param name="newPath">Index in the path table.</param>
+    /// <param name="flags">RENAME_NOREPLACE 1, RENAME_EXCHANGE 2.</param>
+    /// <param name="userData">Comes back in the context.</param>
+    public static UringOp RenameAt(uint directory, uint path, uint newDirectory, uint newPath, uint flags = 0, ulong userData = 0) =>
+        Nop(userData) with { Opcode = IoUringOp.RenameAt, Directory = directory, Path = path, Target = (int)newDirectory, Length = newPath, OpFlags = flags };
+
+    /// <summary>Makes a socket for a granted address, in a file slot of the chain.</summary>
     public static UringOp Socket(uint address, int target, ulong userData = 0) => Nop(userData) with { Opcode = IoUringOp.Socket, Path = address, Target = target };
 
     /// <summary>Connects a socket to a granted address.</summary>

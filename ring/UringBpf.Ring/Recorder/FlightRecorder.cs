@@ -108,7 +108,7 @@ internal sealed unsafe class FlightRecorder : IDisposable
         var chain = operation->Owner == OperationOwner.Host ? null : operation->Chain;
         var entry = Next(TraceKind.Submit, chain);
         entry->Tag = operation->Tag;
-        if (operation->Opcode == IoUringOp.Timeout)
+        if (operation->Opcode is IoUringOp.Timeout or IoUringOp.LinkTimeout)
         {
             entry->A = (ulong)extra->Time.Seconds * 1_000_000_000 + (ulong)extra->Time.Nanoseconds;
             entry->B = 0;

@@ -44,7 +44,7 @@ internal static unsafe class RecordedCalls
     private static int Submit(ExecutionState* state, byte* op, uint size)
     {
         // Read before the call: other operations may write to the memory it lies in.
-        var (opcode, file, length) = size == UringOp.Size ? (((UringOp*)op)->Opcode, ((UringOp*)op)->File, ((UringOp*)op)->Length) : default;
+        var (opcode, file, length) = size >= UringOp.Size ? (((UringOp*)op)->Opcode, ((UringOp*)op)->File, ((UringOp*)op)->Length) : default;
         var result = HookCalls.Table->Submit(state, op, size);
         // One that went through has left its own event, which names the operation.
         if (result < 0) Recorder(state).Called(state, s_submit, (ulong)opcode, (uint)file, length, result);
