@@ -317,134 +317,11 @@ public abstract class ReachTests(RingBackendKind backend) : OnBackend(backend)
 /// <summary>On the kernel's io_uring, with what it alone has.</summary>
 public sealed class KernelReachTests() : ReachTests(RingBackendKind.Kernel)
 {
-    private const int EInval = 22, ENoBufs = 105, EDQuot = 122, EOpNotSupp = 95;
-    private const ulong OBuffer = 1, OMore = 2;
-
-    private static (Socket Near, Socket Far) Pair()
-    {
-        using var listener = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-        listener.Bind(new IPEndPoint(IPAddress.Loopback, 0));
-        listener.Listen();
-        var near = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-        near.Connect(listener.LocalEndPoint!);
-        return (near, listener.Accept());
-    }
-
-    [Theory]
-    [InlineData(0)]
-    [InlineData(1)]
-    public async Task A_receive_that_goes_on_shows_each_provided_buffer(int holds)
-    {
-        await using var ring = CreateRing();
-        var (near, far) = Pair();
-        using (near)
-        using (far)
-        using (var file = new SafeFileHandle(near.Handle, ownsHandle: false))
-        await using (var link = ring.Attach(Compile(s_reach, "gather"), new Grants { Files = [file], Buffers = [64], ProvidedBuffers = 2, ProvidedBufferBytes = 64, Operations = [IoUringOp.Nop, IoUringOp.Recv] }, new ChainLimits { OwnBuffers = 1 }))
-        {
-            var chain = Start(link, (ulong)holds);
-            Assert.Equal((99UL, -EInval), (await Next(link)));
-            // More messages than buffers: each goes back when the hook returns, or when it is released.
-            for (byte i = 1; i <= 10; i++)
-            {
-                far.Send([i, 1]);
-                Assert.Equal((OBuffer | OMore, i + 1L), (await Next(link)).Flagged());
-                if (holds == 1 && i > 1) Assert.Equal((50UL, i - 1L), await Next(link));
-            }
-            far.Shutdown(SocketShutdown.Both);
-            var result = await chain;
-            Assert.Equal((Verdict.Pass, 0, 20UL), (result.Verdict, result.Result, result.Bytes));
-            Assert.Equal(0L, (await Next(link)).Item2);
-        }
-        Assert.Equal(0, ring.OperationsInFlight);
-    }
-
     [Fact]
-    public async Task Held_buffers_go_back_with_their_chain_and_running_out_of_them_is_an_errno()
+    public async Task A_splice_moves_bytes_into_a_pipe_where_writing_is_granted()
     {
         await using var ring = CreateRing();
-        var (near, far) = Pair();
-        using (near)
-        using (far)
-        using (var file = new SafeFileHandle(near.Handle, ownsHandle: false))
-        await using (var link = ring.Attach(Compile(s_reach, "hoard"), new Grants { Files = [file], ProvidedBuffers = 2, ProvidedBufferBytes = 64, Operations = [IoUringOp.Nop, IoUringOp.Recv] }))
-        {
-            for (var round = 0; round < 3; round++)
-            {
-                var chain = Start(link);
-                for (byte i = 1; i <= 3; i++)
-                {
-                    far.Send([i]);
-                    if (i <= 2) Assert.Equal(1L, (await Next(link)).Item2);
-                }
-                var result = await chain;
-                Assert.Equal((-ENoBufs, Verdict.Pass), (result.Result, result.Verdict));
-                Assert.Equal((long)-ENoBufs, (await Next(link)).Item2);
-                // The third byte is still there: a chain that begins anew has both buffers again.
-                near.Receive(new byte[1]);
-            }
-        }
-    }
-
-    [Fact]
-    public async Task Provided_buffers_need_a_grant_and_no_byte_limit()
-    {
-        await using var ring = CreateRing();
-        var (near, far) = Pair();
-        using (near)
-        using (far)
-        using (var file = new SafeFileHandle(near.Handle, ownsHandle: false))
-        {
-            var grants = new Grants { Files = [file], Operations = [IoUringOp.Nop, IoUringOp.Recv] };
-            var receive = UringOp.Receive(0, 0, 0) with { Flags = UringOpFlags.ProvidedBuffer };
-            await using (var none = ring.Attach(Compile(s_reach, "show"), grants))
-            {
-                await none.StartAsync(UringOp.Nop(), Bytes(receive));
-                Assert.Equal((0xdeadUL, -EOpNotSupp), Said(none)[0]);
-            }
-            grants = grants with { ProvidedBuffers = 4, ProvidedBufferBytes = 32 };
-            await using (var limited = ring.Attach(Compile(s_reach, "show"), grants, new ChainLimits { MaxBytes = 32 }))
-            {
-                await limited.StartAsync(UringOp.Nop(), Bytes(receive with { Flags = UringOpFlags.ProvidedBuffer | UringOpFlags.Multishot }));
-                Assert.Equal((0xdeadUL, -EDQuot), Said(limited)[0]);
-                far.Send(new byte[40]);
-                var result = await limited.StartAsync(UringOp.Nop(), Bytes(receive));
-                Assert.Equal((32, 32UL), (result.Result, result.Bytes));
-                // The limit is each chain's.
-                await limited.StartAsync(UringOp.Nop(), Bytes(receive));
-                Assert.Equal([(OBuffer, 32L), (OBuffer, 8L)], Said(limited).Select(one => one.Flagged()));
-            }
-            await using (var small = ring.Attach(Compile(s_reach, "show"), grants, new ChainLimits { MaxBytes = 31 }))
-            {
-                await small.StartAsync(UringOp.Nop(), Bytes(receive));
-                Assert.Equal((0xdeadUL, -EDQuot), Said(small)[0]);
-            }
-            Assert.Equal("UB4511", Assert.Throws<BpfException>(() => ring.Attach(Compile(s_reach, "show"), grants with { ProvidedBuffers = 3 })).Code);
-            Assert.Equal("UB4511", Assert.Throws<BpfException>(() => ring.Attach(Compile(s_reach, "show"), grants with { ReadOnlyBuffers = true })).Code);
-        }
-    }
-
-    [Fact]
-    public async Task A_poll_goes_on_and_a_splice_moves_bytes_into_a_pipe()
-    {
-        await using var ring = CreateRing();
-        var (near, far) = Pair();
         using var folder = new TemporaryFolder();
-        using (near)
-        using (far)
-        using (var file = new SafeFileHandle(near.Handle, ownsHandle: false))
-        await using (var link = ring.Attach(Compile(s_reach, "show"), new Grants { Files = [file], Operations = [IoUringOp.Nop, IoUringOp.PollAdd] }))
-        {
-            var chain = link.StartAsync(UringOp.Nop(), Bytes(UringOp.Poll(0, 1) with { Flags = UringOpFlags.Multishot }));
-            for (var i = 0; i < 3; i++)
-            {
-                far.Send([1]);
-                Assert.Equal((OMore, 1L), await Next(link));
-            }
-            await link.DisposeAsync();
-            Assert.Equal(-125, (await chain).Verdict);
-        }
-
         using var data = File.OpenHandle(folder.File("data", [1, 2, 3, 4, 5]));
         using var pipe = new System.IO.Pipes.AnonymousPipeServerStream(System.IO.Pipes.PipeDirection.Out);
         using var reading = new System.IO.Pipes.AnonymousPipeClientStream(System.IO.Pipes.PipeDirection.In, pipe.ClientSafePipeHandle);
@@ -461,39 +338,6 @@ public sealed class KernelReachTests() : ReachTests(RingBackendKind.Kernel)
         reading.ReadExactly(bytes);
         Assert.Equal([2, 3, 4], bytes);
     }
-
-    [Fact]
-    public async Task A_zero_copy_send_completes_twice()
-    {
-        const ulong notification = 8;
-        await using var ring = CreateRing();
-        var (near, far) = Pair();
-        using (near)
-        using (far)
-        using (var file = new SafeFileHandle(near.Handle, ownsHandle: false))
-        await using (var link = ring.Attach(Compile(s_reach, "show"), new Grants { Files = [file], Buffers = [64], Operations = [IoUringOp.Nop, IoUringOp.SendZc] }))
-        {
-            var result = await link.StartAsync(UringOp.Nop(), Bytes(UringOp.Send(0, 0, 64) with { Opcode = IoUringOp.SendZc }));
-            Assert.Equal([(OMore, 64L), (notification, 0L)], Said(link));
-            Assert.Equal(64UL, result.Bytes);
-        }
-    }
-
-    private static async Task<(ulong, long)> Next(HookLink link)
-    {
-        for (var wait = 0; wait < 10_000; wait++)
-        {
-            if (link.TryReadEmission(out var emission)) return (emission.UserData, (long)emission.Value);
-            await Task.Delay(1);
-        }
-        throw new TimeoutException("nothing was emitted.");
-    }
-}
-
-file static class Flags
-{
-    // Whether the socket had more to read is the network's affair.
-    public static (ulong, long) Flagged(this (ulong Flags, long Value) emission) => (emission.Flags & 3, emission.Value);
 }
 
 /// <summary>On the thread pool and ordinary system calls.</summary>

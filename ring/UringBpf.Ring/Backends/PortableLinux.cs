@@ -84,8 +84,7 @@ internal sealed unsafe class LinuxSystem : PortableSystem
 
     public override void Again(PortableOperation operation)
     {
-        if (operation.Epoll >= 0) return;
-        operation.PollFd = Fd(operation);
+        operation.PollFd = operation.Epoll >= 0 ? operation.Epoll : Fd(operation);
         operation.Events = PollIn;
     }
 

@@ -11,7 +11,7 @@ internal sealed unsafe class SimulatedMachine(SimulatedBackend backend, Simulati
 
     // Numbers that no descriptor of this process has.
     private const int FirstDescriptor = 1 << 28;
-    private const int StreamSocket = 1, NoSuchSocket = 94, SeeksNot = 29;
+    private const int StreamSocket = 1, SocketTypes = 0xF, NoSuchSocket = 94, SeeksNot = 29;
     private const long LongestTransfer = 1L << 28;
     private const int NotConnected = 107, Refused = 111, InUse = 98, IsConnected = 106, NotSocket = 88;
 
@@ -99,7 +99,7 @@ internal sealed unsafe class SimulatedMachine(SimulatedBackend backend, Simulati
             case IoUringOp.MkdirAt: return _paths.MakeDirectory(entry.Fd, Text(entry.Address));
             case IoUringOp.RenameAt: return _paths.Rename(entry.Fd, Text(entry.Address), (int)entry.Length, Text(entry.Offset), entry.OpFlags);
             case IoUringOp.LinkAt: return entry.OpFlags != 0 ? -Errno.OpNotSupp : _paths.Link(entry.Fd, Text(entry.Address), (int)entry.Length, Text(entry.Offset));
-            case IoUringOp.Socket when entry.Offset != StreamSocket: return -NoSuchSocket;
+            case IoUringOp.Socket when (entry.Offset & SocketTypes) != StreamSocket: return -NoSuchSocket;
             case IoUringOp.Socket: return Install(entry, Open(new SimulatedSocket(), true, true, false));
             case IoUringOp.Pipe: return MakePipe(entry);
         }

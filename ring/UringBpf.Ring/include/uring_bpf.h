@@ -116,12 +116,12 @@ struct uring_submission {
     __u32 opcode;    /* IORING_OP_* as the submitter named it                                      */
     __u32 flags;     /* O_* of an open, RWF_*, MSG_*, AT_* …                                       */
     __s32 file;      /* a chain's: the file slot it works on, -1 if none; the host's: a descriptor */
-    __u32 length;    /* bytes; mode of an open                                                     */
-    __u64 offset;    /* file offset; nanoseconds of a timeout; a chain's socket, connect: the address's index */
+    __u32 length;    /* bytes; mode of an open; the second directory of a rename and link           */
+    __u64 offset;    /* file offset; nanoseconds of a timeout; a chain's socket, connect, bind, sendmsg: the address's index */
     __u64 user_data; /* of the operation; 0 for the host's                                         */
     __s32 target;    /* the file slot that an open, accept or socket fills, or splice writes to, or -1 */
     __u32 dir;       /* a chain's: the granted directory, URING_NO_DIR if none; the host's: a descriptor */
-    __u32 buffer;    /* a chain's: the buffer's index                                              */
+    __u32 buffer;    /* a chain's: the buffer's index; pieces are shown one after the other: each must be allowed */
     __u32 origin;    /* URING_BY_*                                                                 */
     __u64 chain;     /* the chain's number, 0 for the host                                         */
     __u32 path_len;  /* bytes of path without the NUL, 0 where the operation has none              */
@@ -149,10 +149,16 @@ struct uring_op { /* reserved fields must be zero; size is the version */
 
 enum {
     IORING_OP_NOP = 0,
+    IORING_OP_READV = 1,
+    IORING_OP_WRITEV = 2,
     IORING_OP_FSYNC = 3,
     IORING_OP_POLL_ADD = 6,
+    IORING_OP_SYNC_FILE_RANGE = 8,
+    IORING_OP_SENDMSG = 9,
+    IORING_OP_RECVMSG = 10,
     IORING_OP_TIMEOUT = 11,
     IORING_OP_ACCEPT = 13,
+    IORING_OP_LINK_TIMEOUT = 15,
     IORING_OP_CONNECT = 16,
     IORING_OP_FALLOCATE = 17,
     IORING_OP_OPENAT = 18,
@@ -164,13 +170,19 @@ enum {
     IORING_OP_SEND = 26,
     IORING_OP_RECV = 27,
     IORING_OP_SPLICE = 30,
+    IORING_OP_TEE = 33,
     IORING_OP_SHUTDOWN = 34,
+    IORING_OP_RENAMEAT = 35,
     IORING_OP_UNLINKAT = 36,
     IORING_OP_MKDIRAT = 37,
+    IORING_OP_LINKAT = 39,
     IORING_OP_MSG_RING = 40, /* what a message's first completion shows */
     IORING_OP_SOCKET = 45,
     IORING_OP_SEND_ZC = 47,
+    IORING_OP_READ_MULTISHOT = 49,
     IORING_OP_FTRUNCATE = 55,
+    IORING_OP_BIND = 56,
+    IORING_OP_LISTEN = 57,
     URING_OP_PROGRAM = 255, /* not the kernel's: a program as an operation */
 };
 
@@ -189,11 +201,31 @@ enum {
 #define URING_OP_HARDLINK 4       /* the operation submitted next starts when this one has ended */
 #define URING_OP_DRAIN 8          /* starts when all submitted before has completed; what is submitted later waits for it */
 #define URING_OP_MULTISHOT 32     /* completes again and again, with F_MORE: timers (1 ms or more; .len of them, 0 without
-                                   * limit), polls, receives into provided buffers */
-#define URING_OP_PROVIDED_BUFFER 64 /* a receive takes one of the granted provided buffers when data has arrived */
+                                   * limit), polls, accepts, receives and reads into provided buffers */
+#define URING_OP_PROVIDED_BUFFER 64 /* a receive, or a read that goes on, takes one of the granted provided buffers when data has arrived */
 #define URING_OP_NAMES_PROGRAM 16 /* .program says which program runs: 0 the attachment's own, n the n-th granted */
 #define URING_NO_DIR 0xffffffffU  /* .dir: the path was granted as a whole                                          */
+#define URING_NO_ADDRESS 0xffffffffU /* .path of a SENDMSG: to whom the socket is connected */
 #define URING_CURRENT_OFFSET (~0ULL)
+
+/* A piece of a buffer. The pieces of an operation follow its struct: declare the two as one, and submit them as one.
+ *
+ *     URING_OP_WITH_VECTORS(2) v;
+ *     uring_prep_readv(&v.op, file, 2, offset);
+ *     uring_prep_vec(&v.vec[0], 0, 0, 16);
+ *     uring_prep_vec(&v.vec[1], 1, 0, 4096);
+ *     uring_submit(ctx, &v.op, sizeof(v));
+ */
+struct uring_vec {
+    __u16 buffer, reserved0;
+    __u32 buf_offset, len, reserved1;
+};
+#define URING_MAX_VECTORS 16
+#define URING_OP_WITH_VECTORS(n) \
+    struct {                     \
+        struct uring_op op;      \
+        struct uring_vec vec[n]; \
+    }
 
 #define O_RDONLY 0
 #define O_WRONLY 1
@@ -319,6 +351,14 @@ static __always_inline void uring_prep_timeout_multishot(struct uring_op *op, __
     op->flags = URING_OP_MULTISHOT;
 }
 
+/* The timer of the operation submitted before it in the same run, which has URING_OP_LINK or URING_OP_HARDLINK: starts with it,
+ * and cancels it when it takes longer. Completes with -ETIME then, else with -ECANCELED. With URING_OP_LINK of its own, what is
+ * submitted next is linked to that operation. */
+static __always_inline void uring_prep_link_timeout(struct uring_op *op, __u64 nanoseconds)
+{
+    uring_prep_rw(op, IORING_OP_LINK_TIMEOUT, -1, 0, 0, nanoseconds);
+}
+
 /* How long to wait before attempt 0, 1, 2 …: base, twice that, four times …, at most longest. For uring_timeout. */
 static __always_inline __u64 uring_backoff(__u32 attempt, __u64 base, __u64 longest)
 {
@@ -327,10 +367,20 @@ static __always_inline __u64 uring_backoff(__u32 attempt, __u64 base, __u64 long
     return delay < base || delay > longest ? longest : delay;
 }
 
-/* Makes a stream socket for a granted address in file slot target. */
+#define SOCK_STREAM 1
+#define SOCK_DGRAM 2
+#define SOCK_SEQPACKET 5
+/* Makes a socket of the family of a granted address in file slot target: a stream, or of type SOCK_*. */
+static __always_inline void uring_prep_socket_type(struct uring_op *op, __u32 address, __u32 type, __s32 target)
+{
+    uring_prep_rw(op, IORING_OP_SOCKET, -1, 0, type, 0);
+    op->path = address;
+    op->target = target;
+}
+
 static __always_inline void uring_prep_socket(struct uring_op *op, __u32 address, __s32 target)
 {
-    uring_prep_rw(op, IORING_OP_SOCKET, -1, 0, 0, 0);
+    uring_prep_rw(op, IORING_OP_SOCKET, -1, 0, SOCK_STREAM, 0);
     op->path = address;
     op->target = target;
 }
@@ -342,11 +392,32 @@ static __always_inline void uring_prep_connect(struct uring_op *op, __s32 file, 
     op->path = address;
 }
 
+/* Binds a socket to a granted address; makes it listen. */
+static __always_inline void uring_prep_bind(struct uring_op *op, __s32 file, __u32 address)
+{
+    uring_prep_rw(op, IORING_OP_BIND, file, 0, 0, 0);
+    op->path = address;
+}
+
+static __always_inline void uring_prep_listen(struct uring_op *op, __s32 file, __u32 backlog)
+{
+    uring_prep_rw(op, IORING_OP_LISTEN, file, 0, backlog, 0);
+}
+
 /* Accepts a connection of a listening socket into file slot target. */
 static __always_inline void uring_prep_accept(struct uring_op *op, __s32 file, __s32 target)
 {
     uring_prep_rw(op, IORING_OP_ACCEPT, file, 0, 0, 0);
     op->target = target;
+}
+
+/* Accepts connections one after another, each into a free file slot of the chain's own: res. The last, without F_MORE, when
+ * none is left to go on with. */
+static __always_inline void uring_prep_accept_multishot(struct uring_op *op, __s32 file)
+{
+    uring_prep_rw(op, IORING_OP_ACCEPT, file, 0, 0, 0);
+    op->flags = URING_OP_MULTISHOT;
+    op->target = -1;
 }
 
 /* Waits for POLL* events of poll(2); with URING_OP_MULTISHOT in flags, again and again. */
@@ -362,6 +433,65 @@ static __always_inline void uring_prep_splice(struct uring_op *op, __s32 file, _
     uring_prep_rw(op, IORING_OP_SPLICE, file, 0, len, offset);
     op->target = target;
     op->op_flags = splice_flags;
+}
+
+/* Copies len bytes from one pipe to another. */
+static __always_inline void uring_prep_tee(struct uring_op *op, __s32 file, __s32 target, __u32 len, __u32 splice_flags)
+{
+    uring_prep_rw(op, IORING_OP_TEE, file, 0, len, 0);
+    op->target = target;
+    op->op_flags = splice_flags;
+}
+
+static __always_inline void uring_prep_vec(struct uring_vec *vec, __u16 buffer, __u32 buf_offset, __u32 len)
+{
+    vec->buffer = buffer;
+    vec->reserved0 = 0;
+    vec->buf_offset = buf_offset;
+    vec->len = len;
+    vec->reserved1 = 0;
+}
+
+/* Reads into, or writes from, several pieces of buffers. ctx->data is empty: look with uring_buffer. */
+static __always_inline void uring_prep_readv(struct uring_op *op, __s32 file, __u32 vectors, __u64 offset)
+{
+    uring_prep_rw(op, IORING_OP_READV, file, 0, vectors, offset);
+}
+
+static __always_inline void uring_prep_writev(struct uring_op *op, __s32 file, __u32 vectors, __u64 offset)
+{
+    uring_prep_rw(op, IORING_OP_WRITEV, file, 0, vectors, offset);
+}
+
+/* Sends pieces of buffers as one message to a granted address, or, with URING_NO_ADDRESS, to whom the socket is connected. */
+static __always_inline void uring_prep_sendmsg(struct uring_op *op, __s32 file, __u32 vectors, __u32 address, __u32 msg_flags)
+{
+    uring_prep_rw(op, IORING_OP_SENDMSG, file, 0, vectors, 0);
+    op->path = address;
+    op->op_flags = msg_flags;
+}
+
+static __always_inline void uring_prep_recvmsg(struct uring_op *op, __s32 file, __u32 vectors, __u32 msg_flags)
+{
+    uring_prep_rw(op, IORING_OP_RECVMSG, file, 0, vectors, 0);
+    op->op_flags = msg_flags;
+}
+
+/* The same, and puts the sender's address, a struct sockaddr, into len (at most 128) bytes of a buffer. */
+static __always_inline void uring_prep_recvmsg_from(struct uring_op *op, __s32 file, __u32 vectors, __u32 msg_flags, __u16 buffer,
+                                                    __u32 buf_offset, __u32 len)
+{
+    uring_prep_recvmsg(op, file, vectors, msg_flags);
+    op->buffer = buffer;
+    op->buf_offset = buf_offset;
+    op->path = len;
+}
+
+/* SYNC_FILE_RANGE_* of sync_file_range(2). */
+static __always_inline void uring_prep_sync_file_range(struct uring_op *op, __s32 file, __u64 offset, __u32 len, __u32 sync_flags)
+{
+    uring_prep_rw(op, IORING_OP_SYNC_FILE_RANGE, file, 0, len, offset);
+    op->op_flags = sync_flags;
 }
 
 static __always_inline void uring_prep_ftruncate(struct uring_op *op, __s32 file, __u64 length)
@@ -399,6 +529,35 @@ static __always_inline void uring_prep_mkdirat(struct uring_op *op, __u32 dir, _
     op->path = path;
 }
 
+#define RENAME_NOREPLACE 1
+#define RENAME_EXCHANGE 2
+/* Renames path of the path table to new_path: bare names in granted directories, or URING_NO_DIR. */
+static __always_inline void uring_prep_renameat(struct uring_op *op, __u32 dir, __u32 path, __u32 new_dir, __u32 new_path, __u32 rename_flags)
+{
+    uring_prep_rw(op, IORING_OP_RENAMEAT, -1, 0, new_path, 0);
+    op->dir = dir;
+    op->path = path;
+    op->target = (__s32)new_dir;
+    op->op_flags = rename_flags;
+}
+
+/* As uring_prep_renameat, for two names in a buffer, one behind the other: len and new_len bytes with their NULs. */
+static __always_inline void uring_prep_renameat_names(struct uring_op *op, __u32 dir, __u32 new_dir, __u16 buffer, __u32 buf_offset, __u32 len,
+                                                      __u32 new_len, __u32 rename_flags)
+{
+    uring_prep_renameat(op, dir, len, new_dir, new_len, rename_flags);
+    op->flags = URING_OP_PATH_IN_BUFFER;
+    op->buffer = buffer;
+    op->buf_offset = buf_offset;
+}
+
+/* Makes new_path another name of the file path. */
+static __always_inline void uring_prep_linkat(struct uring_op *op, __u32 dir, __u32 path, __u32 new_dir, __u32 new_path)
+{
+    uring_prep_renameat(op, dir, path, new_dir, new_path, 0);
+    op->opcode = IORING_OP_LINKAT;
+}
+
 /* Receives into a provided buffer, which is the hook's until it returns, unless it holds it. */
 static __always_inline void uring_prep_recv_provided(struct uring_op *op, __s32 file, __u32 msg_flags)
 {
@@ -412,6 +571,13 @@ static __always_inline void uring_prep_recv_multishot(struct uring_op *op, __s32
 {
     uring_prep_recv_provided(op, file, msg_flags);
     op->flags |= URING_OP_MULTISHOT;
+}
+
+/* Reads a pipe or another stream so. */
+static __always_inline void uring_prep_read_multishot(struct uring_op *op, __s32 file)
+{
+    uring_prep_rw(op, IORING_OP_READ_MULTISHOT, file, 0, 0, 0);
+    op->flags = URING_OP_PROVIDED_BUFFER | URING_OP_MULTISHOT;
 }
 
 /* Two completions: what was sent, with F_MORE, then, with F_NOTIF, that the buffer is free again. */
@@ -552,6 +718,7 @@ static __u64 (*const bpf_ktime_get_tai_ns)(void) = (void *)208;
 _Static_assert(sizeof(struct uring_completion) == 120, "struct uring_completion");
 _Static_assert(sizeof(struct uring_submission) == 64 + URING_PATH_BYTES, "struct uring_submission");
 _Static_assert(sizeof(struct uring_op) == 64, "struct uring_op");
+_Static_assert(sizeof(struct uring_vec) == 16, "struct uring_vec");
 
 /* On parameters of functions that are not static, which are verified once for all that their signature allows: the hook's own
  * context (understood without it where the type says so), and a pointer that is never NULL. */
