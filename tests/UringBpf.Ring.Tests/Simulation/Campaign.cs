@@ -21,6 +21,14 @@ public sealed class Campaign
         ("order.bpf.o", ["links", "short_link", "drain", "cancel_held", "hold", "read_then_run", "run_named", "other", "sum"]),
     ];
 
+    // Besides those that a hook has unless said otherwise.
+    private static readonly IoUringOp[] s_operations =
+    [
+        IoUringOp.Send, IoUringOp.Recv, IoUringOp.Shutdown, IoUringOp.FTruncate, IoUringOp.Socket, IoUringOp.ReadV, IoUringOp.WriteV, IoUringOp.SendMsg,
+        IoUringOp.RecvMsg, IoUringOp.LinkTimeout, IoUringOp.Accept, IoUringOp.Connect, IoUringOp.Bind, IoUringOp.Listen, IoUringOp.RenameAt, IoUringOp.LinkAt,
+        IoUringOp.UnlinkAt, IoUringOp.MkdirAt, IoUringOp.PollAdd, IoUringOp.ReadMultishot, IoUringOp.SendZc, IoUringOp.Splice, IoUringOp.Tee,
+    ];
+
     // Far more turns than a case needs to come to its end.
     private const int MostTurns = 200_000;
     private const int LongestWrite = 256;
@@ -194,7 +202,9 @@ public sealed class Campaign
             Addresses = Below(2) == 0 ? [new System.Net.IPEndPoint(System.Net.IPAddress.Loopback, 1)] : [],
             Targets = _links.Count > 0 ? [_links[Below(_links.Count)].Link] : [],
             Programs = [.. Enumerable.Range(0, Below(4)).Select(_ => _programs[Below(_programs.Count)])],
-            Operations = [.. new Grants().Operations, IoUringOp.Send, IoUringOp.Recv, IoUringOp.Shutdown, IoUringOp.FTruncate, IoUringOp.Socket],
+            ProvidedBuffers = Below(3) == 0 ? 1 << Below(3) : 0,
+            ProvidedBufferBytes = 1 + Below(200),
+            Operations = [.. new Grants().Operations, .. s_operations],
         };
         try
         {

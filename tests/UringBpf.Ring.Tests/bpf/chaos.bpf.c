@@ -16,18 +16,26 @@ static __always_inline __u32 below(__u32 n)
     return bpf_get_prandom_u32() % n;
 }
 
-#define OPCODES 22
-static const __u8 opcodes[32] = {
+#define OPCODES 46
+static const __u8 opcodes[64] = {
     IORING_OP_NOP, IORING_OP_NOP, IORING_OP_READ, IORING_OP_READ, IORING_OP_WRITE, IORING_OP_WRITE, IORING_OP_FSYNC, IORING_OP_OPENAT,
     IORING_OP_OPENAT, IORING_OP_CLOSE, IORING_OP_STATX, IORING_OP_TIMEOUT, IORING_OP_TIMEOUT, IORING_OP_SEND, IORING_OP_RECV, 200,
     URING_OP_PROGRAM, URING_OP_PROGRAM, IORING_OP_SHUTDOWN, IORING_OP_FTRUNCATE, IORING_OP_TIMEOUT, IORING_OP_SOCKET,
+    IORING_OP_READV, IORING_OP_WRITEV, IORING_OP_SENDMSG, IORING_OP_RECVMSG, IORING_OP_LINK_TIMEOUT, IORING_OP_LINK_TIMEOUT, IORING_OP_ACCEPT,
+    IORING_OP_ACCEPT, IORING_OP_CONNECT, IORING_OP_CONNECT, IORING_OP_BIND, IORING_OP_LISTEN, IORING_OP_RENAMEAT, IORING_OP_LINKAT, IORING_OP_UNLINKAT,
+    IORING_OP_POLL_ADD, IORING_OP_READ_MULTISHOT, IORING_OP_SEND_ZC, IORING_OP_SPLICE, IORING_OP_TEE, IORING_OP_RECV, IORING_OP_SEND, IORING_OP_SOCKET,
+    IORING_OP_MKDIRAT,
 };
 
 static __noinline int submit_one(struct uring_completion *ctx)
 {
-    struct uring_op op;
-    __u8 opcode = opcodes[below(OPCODES) & 31];
+    URING_OP_WITH_VECTORS(2) v;
+#define op v.op
+    __u32 size = sizeof(op);
+    __u8 opcode = opcodes[below(OPCODES) & 63];
 
+    uring_prep_vec(&v.vec[0], below(BUFFERS), below(100), below(100));
+    uring_prep_vec(&v.vec[1], below(BUFFERS), below(100), below(100));
     uring_prep_rw(&op, opcode, (__s32)below(FILES) - 1, below(BUFFERS), below(300), below(400));
     op.user_data = below(TAGS);
     op.buf_offset = below(8) ? 0 : below(200);
@@ -56,12 +64,60 @@ static __noinline int submit_one(struct uring_completion *ctx)
     }
     if (opcode == IORING_OP_FTRUNCATE)
         op.len = 0;
+    if (opcode == IORING_OP_LINK_TIMEOUT) {
+        op.offset = 1ULL << below(24);
+        op.len = 0;
+    }
     if (opcode == IORING_OP_SOCKET) {
         op.path = below(2);
         op.target = below(FILES);
+        op.len = below(8) ? 1 : below(6);
     }
-    if (opcode == IORING_OP_RECV)
+    if (opcode == IORING_OP_CONNECT || opcode == IORING_OP_BIND || opcode == IORING_OP_SENDMSG)
+        op.path = below(3) ? 0 : URING_NO_ADDRESS;
+    if (opcode == IORING_OP_LISTEN)
+        op.len = below(4);
+    if (opcode == IORING_OP_ACCEPT) {
+        op.target = below(FILES);
+        if (below(2)) {
+            op.flags |= URING_OP_MULTISHOT;
+            op.target = -1;
+        }
+    }
+    if (opcode == IORING_OP_RENAMEAT || opcode == IORING_OP_LINKAT || opcode == IORING_OP_UNLINKAT || opcode == IORING_OP_MKDIRAT) {
+        op.dir = below(3) ? URING_NO_DIR : below(DIRS);
+        op.path = below(PATHS);
+        op.target = below(3) ? URING_NO_DIR : below(DIRS);
+        op.len = opcode == IORING_OP_MKDIRAT ? 0755 : below(PATHS);
+        op.op_flags = opcode == IORING_OP_RENAMEAT ? below(4) : 0;
+    }
+    if (opcode == IORING_OP_POLL_ADD) {
+        op.op_flags = below(8);
+        if (below(2))
+            op.flags |= URING_OP_MULTISHOT;
+    }
+    if (opcode == IORING_OP_SPLICE || opcode == IORING_OP_TEE) {
+        op.target = below(FILES);
+        op.op_flags = below(3) ? 0 : 2;
+        op.offset = below(2) && opcode == IORING_OP_SPLICE ? URING_CURRENT_OFFSET : 0;
+    }
+    if (opcode == IORING_OP_RECV || opcode == IORING_OP_RECVMSG)
         op.op_flags = below(4) ? 0 : 0x100; /* MSG_WAITALL */
+    if (opcode == IORING_OP_READ_MULTISHOT || (opcode == IORING_OP_RECV && below(2))) {
+        op.len = op.buffer = op.buf_offset = op.op_flags = 0;
+        op.flags |= URING_OP_PROVIDED_BUFFER | (opcode != IORING_OP_RECV || below(2) ? URING_OP_MULTISHOT : 0);
+    }
+    if (opcode == IORING_OP_READV || opcode == IORING_OP_WRITEV || opcode == IORING_OP_SENDMSG || opcode == IORING_OP_RECVMSG || below(64) == 0) {
+        op.len = below(8) ? 2 : below(3);
+        switch (below(16)) {
+        case 0: size = sizeof(op) + sizeof(struct uring_vec); break;
+        case 1: size = sizeof(op) + 8; break;
+        case 2: size = 1 + below(63); break;
+        default: size = sizeof(v); break;
+        }
+    }
+    if (opcode == IORING_OP_RECVMSG)
+        op.path = below(2) ? 0 : below(150);
     if (opcode == URING_OP_PROGRAM) {
         op.file = -1;
         op.offset = 0;
@@ -73,7 +129,8 @@ static __noinline int submit_one(struct uring_completion *ctx)
         uring_set_program(&op, below(4));
     if (below(64) == 0)
         op.flags = bpf_get_prandom_u32();
-    return uring_submit(ctx, &op, sizeof(op));
+    return uring_submit(ctx, &op, size);
+#undef op
 }
 
 SEC("uring/complete")
