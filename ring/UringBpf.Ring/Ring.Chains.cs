@@ -396,7 +396,8 @@ public sealed unsafe partial class Ring
             case IoUringOp.Read or IoUringOp.Write or IoUringOp.ReadV or IoUringOp.WriteV or IoUringOp.ReadMultishot or IoUringOp.Send or IoUringOp.Recv
                 or IoUringOp.SendMsg or IoUringOp.RecvMsg or IoUringOp.SendZc or IoUringOp.Splice or IoUringOp.Tee:
                 if (result > 0) chain->Bytes += (uint)result;
-                if ((flags & CqeFlags.More) == 0) chain->Reserved -= operation->Length;
+                // A zero-copy send has moved its bytes when it says so first; its second completion gives back the memory alone.
+                if (operation->Opcode == IoUringOp.SendZc ? (flags & CqeFlags.Notification) == 0 : (flags & CqeFlags.More) == 0) chain->Reserved -= operation->Length;
                 break;
         }
         return result;

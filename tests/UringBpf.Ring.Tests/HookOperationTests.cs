@@ -13,7 +13,7 @@ namespace UringBpf.Ring.Tests;
 /// </summary>
 public abstract class HookOperationTests(RingBackendKind backend) : OnBackend(backend)
 {
-    private const int ENoEnt = 2, EBadF = 9, EAccess = 13, EFault = 14, EExist = 17, EInval = 22, EMFile = 24, ETime = 62, EDQuot = 122, ECanceled = 125;
+    private const int ENoEnt = 2, EBadF = 9, EAgain = 11, EAccess = 13, EFault = 14, EExist = 17, EInval = 22, EMFile = 24, ETime = 62, EDQuot = 122, ECanceled = 125;
     private const ulong OMore = 2, OMillisecond = 1_000_000, OHour = 3_600_000_000_000, ORefused = 0xdead;
     private const ulong OLink = 2, OHardLink = 4;
 
@@ -544,6 +544,65 @@ public abstract class HookOperationTests(RingBackendKind backend) : OnBackend(ba
         }
         await Close(ring, near, far);
     }
+
+    [Fact]
+    public async Task Bytes_are_spliced_and_teed_between_files_and_pipes_where_writing_is_granted()
+    {
+        using var folder = new TemporaryFolder();
+        await using var ring = CreateRing();
+        const int readWrite = 2;
+        var file = new SafeFileHandle(await Done(ring.OpenAsync(folder.File("data", [1, 2, 3, 4, 5, 6]), readWrite)), ownsHandle: false);
+        SafeFileHandle[] pipes = [.. await Pipe(ring), .. await Pipe(ring)];
+        IoUringOp[] operations = [IoUringOp.Nop, IoUringOp.Splice, IoUringOp.Tee];
+        // Files: 0 a file, 1 and 2 the ends of a pipe to read and to write, 3 and 4 another's.
+        var grants = new Grants { Files = [file, .. pipes], AllowWrite = true, Operations = [.. operations] };
+        var splice = UringOp.Nop() with { Opcode = IoUringOp.Splice };
+        await using (var denied = ring.Attach(Compile(s_reach, "show"), grants with { AllowWrite = false }))
+        {
+            Assert.Equal((ORefused, -EAccess), await Show(denied, splice with { File = 0, Target = 2, Length = 3 }));
+            Assert.Equal((ORefused, -EAccess), await Show(denied, splice with { Opcode = IoUringOp.Tee, File = 1, Target = 4, Length = 3 }));
+        }
+        await using (var link = ring.Attach(Compile(s_reach, "show"), grants))
+        {
+            // Nothing is there yet: it waits.
+            var waits = link.StartAsync(UringOp.Nop(), Bytes(splice with { File = 1, Target = 4, Offset = ulong.MaxValue, Length = 2 })).AsTask();
+            var fills = await link.StartAsync(UringOp.Nop(), Bytes(splice with { File = 0, Target = 2, Offset = 1, Length = 3 })).AsTask().WaitAsync(s_patience);
+            Assert.Equal((3, 3UL), (fills.Result, fills.Bytes));
+            Assert.Equal(2, (await waits.WaitAsync(s_patience)).Result);
+            Assert.Equal([2L, 3L], Said(link).Select(one => one.Item2).Order());
+            // Now 4 in the first, 2 and 3 in the second; a copy of those goes behind it.
+            Assert.Equal((0UL, 2L), await Show(link, splice with { Opcode = IoUringOp.Tee, File = 3, Target = 2, Length = 10 }));
+            Assert.Equal([4, 2, 3], await Content(ring, pipes[0]));
+            Assert.Equal([2, 3], await Content(ring, pipes[2]));
+            Assert.Equal((ORefused, -EInval), await Show(link, splice with { Opcode = IoUringOp.Tee, File = 3, Target = 2, Offset = 1, Length = 10 }));
+            Assert.Equal((ORefused, -EBadF), await Show(link, splice with { File = 0, Target = 7, Length = 3 }));
+            // Asked not to wait.
+            Assert.Equal((0UL, -EAgain), await Show(link, splice with { File = 1, Target = 4, Offset = ulong.MaxValue, Length = 2, OpFlags = 2 }));
+            // Cancelled while it waits.
+            var stuck = link.StartAsync(UringOp.Nop(), Bytes(splice with { File = 1, Target = 4, Offset = ulong.MaxValue, Length = 2 })).AsTask();
+            await Task.Delay(10);
+            if (Backend == RingBackendKind.Kernel) await Done(ring.WriteAsync(pipes[1], new byte[] { 1 }, 0), 1);
+            await link.DisposeAsync().AsTask().WaitAsync(s_patience);
+            await stuck.WaitAsync(s_patience);
+        }
+        Assert.Equal(0, ring.OperationsInFlight);
+        await Close(ring, [file, .. pipes]);
+    }
+
+    private static async Task<SafeFileHandle[]> Pipe(Ring ring)
+    {
+        if (ring.Features.Operations.Contains(IoUringOp.Pipe))
+        {
+            var ends = new int[2];
+            await Done(ring.PipeAsync(ends));
+            return [.. ends.Select(end => new SafeFileHandle(end, ownsHandle: false))];
+        }
+        // The portable back end works on the process's own, which this has no other way to make and keep open.
+        using var pipe = new System.IO.Pipes.AnonymousPipeServerStream(System.IO.Pipes.PipeDirection.Out);
+        return [Copy(pipe.ClientSafePipeHandle), Copy(pipe.SafePipeHandle)];
+    }
+
+    private static SafeFileHandle Copy(System.Runtime.InteropServices.SafeHandle handle) => new(PosixCalls.Duplicate((int)handle.DangerousGetHandle()), ownsHandle: false);
 
     private static async Task<(SafeFileHandle Near, SafeFileHandle Far)> TcpPair(Ring ring)
     {

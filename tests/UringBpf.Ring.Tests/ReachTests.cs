@@ -314,31 +314,8 @@ public abstract class ReachTests(RingBackendKind backend) : OnBackend(backend)
     }
 }
 
-/// <summary>On the kernel's io_uring, with what it alone has.</summary>
-public sealed class KernelReachTests() : ReachTests(RingBackendKind.Kernel)
-{
-    [Fact]
-    public async Task A_splice_moves_bytes_into_a_pipe_where_writing_is_granted()
-    {
-        await using var ring = CreateRing();
-        using var folder = new TemporaryFolder();
-        using var data = File.OpenHandle(folder.File("data", [1, 2, 3, 4, 5]));
-        using var pipe = new System.IO.Pipes.AnonymousPipeServerStream(System.IO.Pipes.PipeDirection.Out);
-        using var reading = new System.IO.Pipes.AnonymousPipeClientStream(System.IO.Pipes.PipeDirection.In, pipe.ClientSafePipeHandle);
-        using var output = new SafeFileHandle(pipe.SafePipeHandle.DangerousGetHandle(), ownsHandle: false);
-        var splice = UringOp.Nop() with { Opcode = IoUringOp.Splice, File = 0, Target = 1, Offset = 1, Length = 3 };
-        foreach (var granted in (bool[])[false, true])
-        {
-            await using var link = ring.Attach(Compile(s_reach, "show"), new Grants { Files = [data, output], AllowWrite = granted, Operations = [IoUringOp.Nop, IoUringOp.Splice] });
-            var result = await link.StartAsync(UringOp.Nop(), Bytes(splice));
-            Assert.Equal(granted ? 3 : -13, Said(link)[0].Item2);
-            Assert.Equal(granted ? 3UL : 0UL, result.Bytes);
-        }
-        var bytes = new byte[3];
-        reading.ReadExactly(bytes);
-        Assert.Equal([2, 3, 4], bytes);
-    }
-}
+/// <summary>On the kernel's io_uring.</summary>
+public sealed class KernelReachTests() : ReachTests(RingBackendKind.Kernel);
 
 /// <summary>On the thread pool and ordinary system calls.</summary>
 public sealed class PortableReachTests() : ReachTests(RingBackendKind.Portable);

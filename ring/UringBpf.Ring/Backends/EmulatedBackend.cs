@@ -168,6 +168,16 @@ internal abstract unsafe class EmulatedBackend : RingBackend
             }
             operation.File.Hold();
         }
+        if (entry.Opcode is IoUringOp.Splice or IoUringOp.Tee && (entry.OpFlags & InputIsFixed) != 0)
+        {
+            operation.Input = FileAt(entry.FileIndex);
+            if (operation.Input == null)
+            {
+                Finish(operation, -Errno.BadF);
+                return;
+            }
+            operation.Input.Hold();
+        }
         Start(operation);
     }
 
@@ -205,7 +215,7 @@ internal abstract unsafe class EmulatedBackend : RingBackend
     {
         ref var entry = ref operation.Entry;
         var flags = result > 0 && (entry.Flags & SqeFlags.BufferSelect) != 0 ? _groups[entry.BufferIndex].Take() : CqeFlags.None;
-        if (GoesOn(entry, result))
+        if (!operation.Lost && GoesOn(entry, result))
         {
             Post(entry, result, flags | CqeFlags.More);
             Continue(operation);
@@ -263,6 +273,8 @@ internal abstract unsafe class EmulatedBackend : RingBackend
 
     // IORING_ACCEPT_MULTISHOT; IORING_POLL_ADD_MULTI.
     private const ushort AcceptAgain = 1;
+    // SPLICE_F_FD_IN_FIXED.
+    private const uint InputIsFixed = 1u << 31;
     private const uint PollAgain = 1;
 
     /// <summary>Makes an operation available for another entry.</summary>
@@ -277,7 +289,8 @@ internal abstract unsafe class EmulatedBackend : RingBackend
     {
         if (_inFlight.TryGetValue(operation.Entry.UserData, out var known) && known == operation) _inFlight.Remove(operation.Entry.UserData);
         operation.File?.Release();
-        operation.File = null;
+        operation.Input?.Release();
+        operation.File = operation.Input = null;
     }
 
     /// <summary>An operation that was taken back ends; override where a pool thread may still look at it.</summary>

@@ -6,6 +6,8 @@ internal class EmulatedOperation
     public Sqe Entry;
     /// <summary>What it works on, held until it is done; null for operations on no file and on descriptors of the process.</summary>
     public Descriptor? File;
+    /// <summary>Of a splice or tee what it takes from, held as well; null for a descriptor of the process.</summary>
+    public Descriptor? Input;
     /// <summary>When it is due, in nanoseconds of the back end's clock; <see cref="Order"/> decides between equals.</summary>
     public long Due;
     public ulong Order;
@@ -13,6 +15,9 @@ internal class EmulatedOperation
     public int HeapIndex = -1;
     /// <summary>Next in the list it is in: free ones, or those that pool threads have done.</summary>
     public EmulatedOperation? Next;
+
+    /// <summary>A cancel request has come too late for it: it goes on no more.</summary>
+    public bool Lost;
 
     /// <summary>Of a timer: how long it runs, in nanoseconds.</summary>
     public long Duration;
@@ -32,8 +37,9 @@ internal class EmulatedOperation
     public virtual void Begin(in Sqe entry)
     {
         Entry = entry;
-        File = null;
+        File = Input = null;
         Next = null;
+        Lost = false;
     }
 }
 

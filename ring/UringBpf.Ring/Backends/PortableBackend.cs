@@ -173,6 +173,12 @@ internal sealed class PortableBackend : EmulatedBackend
 
     private void Complete(PortableOperation operation, int result)
     {
+        if (operation.OnPool && _system.TriesAgain(operation, result))
+        {
+            operation.BackFromPool();
+            Try(operation);
+            return;
+        }
         if (result >= 0 && operation.Entry.FileIndex != 0 && operation.Entry.Opcode is IoUringOp.OpenAt or IoUringOp.OpenAt2 or IoUringOp.Accept or IoUringOp.Socket)
             result = Install(operation.Entry, _system.Own(result));
         Finish(operation, result);
@@ -299,6 +305,13 @@ internal sealed class PortableOperation(PortableBackend owner) : EmulatedOperati
     /// <summary>True for one of the two: the pool thread that runs it, or the owner that cancels it.</summary>
     public bool TryClaim() => Interlocked.Exchange(ref _claimed, 1) == 0;
 
+    /// <summary>Another attempt, which may go to the pool again.</summary>
+    public void BackFromPool()
+    {
+        _claimed = 0;
+        OnPool = false;
+    }
+
     void IThreadPoolWorkItem.Execute() => owner.Run(this);
 }
 
@@ -325,6 +338,9 @@ internal abstract class PortableSystem : IDisposable
     public virtual void Undo(PortableOperation operation)
     {
     }
+
+    /// <summary>Owner thread: the pool's result says only that it was not the time for it.</summary>
+    public virtual bool TriesAgain(PortableOperation operation, int result) => false;
 
     /// <summary>Pool thread: the result; may block.</summary>
     public abstract int Run(PortableOperation operation);

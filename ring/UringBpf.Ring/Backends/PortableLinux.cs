@@ -34,7 +34,7 @@ internal sealed unsafe class LinuxSystem : PortableSystem
         IoUringOp.Connect, IoUringOp.FAllocate, IoUringOp.OpenAt, IoUringOp.Close, IoUringOp.StatX, IoUringOp.Read, IoUringOp.Write,
         IoUringOp.FAdvise, IoUringOp.Send, IoUringOp.Recv, IoUringOp.OpenAt2, IoUringOp.Shutdown, IoUringOp.RenameAt, IoUringOp.UnlinkAt,
         IoUringOp.MkdirAt, IoUringOp.SymlinkAt, IoUringOp.LinkAt, IoUringOp.Socket, IoUringOp.FTruncate, IoUringOp.Bind, IoUringOp.Listen,
-        IoUringOp.ReadMultishot, IoUringOp.SendZc,
+        IoUringOp.ReadMultishot, IoUringOp.SendZc, IoUringOp.Splice, IoUringOp.Tee,
     ];
 
     public override int Attempt(PortableOperation operation)
@@ -59,6 +59,8 @@ internal sealed unsafe class LinuxSystem : PortableSystem
                 return Connect(operation, fd);
             case IoUringOp.PollAdd:
                 return Poll(operation, fd);
+            case IoUringOp.Splice or IoUringOp.Tee:
+                return Splice(operation, fd);
             case IoUringOp.Shutdown:
                 return PosixCalls.Shutdown(fd, (int)entry.Length);
             case IoUringOp.Socket:
@@ -76,7 +78,8 @@ internal sealed unsafe class LinuxSystem : PortableSystem
     {
         while (true)
         {
-            var result = PosixCalls.Run(operation.Entry, Fd(operation));
+            var fd = Fd(operation);
+            var result = operation.Entry.Opcode == IoUringOp.Splice ? PosixCalls.Splice(operation.Entry, InputFd(operation), fd) : PosixCalls.Run(operation.Entry, fd);
             // io_uring gives EINTR for no file; here a signal meant the thread, not the operation.
             if (result != -Errno.Intr) return result;
         }
@@ -263,6 +266,34 @@ internal sealed unsafe class LinuxSystem : PortableSystem
         operation.Events = (short)operation.Entry.OpFlags;
         return Later;
     }
+
+    private static int InputFd(PortableOperation operation) => operation.Input is LinuxFile file ? file.Fd : (int)operation.Entry.FileIndex;
+
+    // Never blocks at a pipe or socket: the pool runs it only for the disk behind a file.
+    private static int Splice(PortableOperation operation, int fd)
+    {
+        var (input, output) = (InputFd(operation), fd);
+        var (inputPolls, outputPolls) = (PosixCalls.CanBePolled(input), PosixCalls.CanBePolled(output));
+        if (inputPolls && outputPolls)
+        {
+            var result = PosixCalls.Splice(operation.Entry, input, output);
+            if (result != -Errno.Again || AskedNotToWait(operation)) return result;
+        }
+        (operation.PollFd, operation.Events) = inputPolls && !IsReady(input, PollIn) ? (input, PollIn) : (output, PollOut);
+        if (inputPolls && outputPolls) return Later;
+        // One is a file. The other is waited for first.
+        var ready = operation.PollFd == input || outputPolls ? IsReady(operation.PollFd, operation.Events) : true;
+        return ready || AskedNotToWait(operation) ? MayBlock : Later;
+    }
+
+    private static bool AskedNotToWait(PortableOperation operation)
+    {
+        const uint nonBlocking = 2;
+        return (operation.Entry.OpFlags & nonBlocking) != 0;
+    }
+
+    public override bool TriesAgain(PortableOperation operation, int result) =>
+        result == -Errno.Again && operation.Entry.Opcode == IoUringOp.Splice && !AskedNotToWait(operation);
 
     // Each time that something has become ready, not while it is: what epoll calls edge-triggered.
     private static int PollAgain(PortableOperation operation, int fd)

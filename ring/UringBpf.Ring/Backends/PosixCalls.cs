@@ -152,6 +152,16 @@ internal static unsafe partial class PosixCalls
     /// <summary>Entries that are ready, or -errno; waits for the time given, or without limit for null.</summary>
     public static int Poll(PollEntry* entries, int count, IoUring.Timespec* time) => OrErrno(PPoll(entries, (nuint)count, time, null));
 
+    /// <summary>splice or tee, without waiting for a pipe.</summary>
+    public static int Splice(in Sqe entry, int input, int output)
+    {
+        const uint nonBlocking = 2, known = 0xF;
+        var flags = entry.OpFlags & known | nonBlocking;
+        if (entry.Opcode == IoUringOp.Tee) return OrErrno(TeePipe(input, output, entry.Length, flags));
+        var (from, to) = ((long)entry.Address, (long)entry.Offset);
+        return OrErrno(SplicePipe(input, from < 0 ? null : &from, output, to < 0 ? null : &to, entry.Length, flags));
+    }
+
     /// <summary>A new epoll that tells of POLL* events of a descriptor when they begin, or -errno.</summary>
     public static int WatchEdges(int fd, uint events)
     {
@@ -260,6 +270,12 @@ internal static unsafe partial class PosixCalls
 
     [LibraryImport("libc", EntryPoint = "fcntl", SetLastError = true)]
     private static partial int FCntl(int fd, int command, int argument);
+
+    [LibraryImport("libc", EntryPoint = "splice", SetLastError = true)]
+    private static partial nint SplicePipe(int input, long* inputOffset, int output, long* outputOffset, nuint length, uint flags);
+
+    [LibraryImport("libc", EntryPoint = "tee", SetLastError = true)]
+    private static partial nint TeePipe(int input, int output, nuint length, uint flags);
 
     [LibraryImport("libc", EntryPoint = "epoll_create1", SetLastError = true)]
     private static partial int EpollCreate(int flags);

@@ -92,7 +92,6 @@ internal sealed unsafe class SimulatedBackend : EmulatedBackend
     protected override void Start(EmulatedOperation operation)
     {
         var started = (SimulatedOperation)operation;
-        started.Lost = false;
         if (started.Entry.Opcode == IoUringOp.Timeout)
         {
             StartTimer(started);
@@ -108,11 +107,9 @@ internal sealed unsafe class SimulatedBackend : EmulatedBackend
         continued.Progress = 0;
         Trace("again", continued, null, null);
         // A poll tells of what is new; others look whether there is more.
-        if (continued.Entry.Opcode != IoUringOp.PollAdd || continued.Lost) Schedule(continued);
+        if (continued.Entry.Opcode != IoUringOp.PollAdd) Schedule(continued);
         else SimulatedMachine.WaitForChange(continued);
     }
-
-    internal SimulatedDescriptor? At(uint slot) => (SimulatedDescriptor?)FileAt(slot);
 
     /// <summary>As <see cref="EmulatedBackend.ShowBuffer"/>.</summary>
     internal bool Show(SimulatedOperation operation) => ShowBuffer(operation);
@@ -265,8 +262,6 @@ internal sealed class SimulatedOperation : EmulatedOperation
 {
     /// <summary>What must change before it can go on, or null; and, where either of two will do, the other.</summary>
     public SimulatedNode? WaitsFor, OrFor;
-    /// <summary>A cancel request has come too late for it.</summary>
-    public bool Lost;
     /// <summary>Bytes moved so far by one that goes on until it is complete; 1 for a connection that was asked for.</summary>
     public int Progress;
 
@@ -274,7 +269,6 @@ internal sealed class SimulatedOperation : EmulatedOperation
     {
         base.Begin(entry);
         WaitsFor = OrFor = null;
-        Lost = false;
         Progress = 0;
     }
 

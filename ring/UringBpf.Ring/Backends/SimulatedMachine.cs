@@ -356,9 +356,9 @@ internal sealed unsafe class SimulatedMachine(SimulatedBackend backend, Simulati
     // The output is the descriptor held; the input is another. One of the two is a pipe; of a tee both are.
     private int Splice(SimulatedDescriptor output, SimulatedOperation operation)
     {
-        const uint nonBlocking = 2, inputIsFixed = 1u << 31;
+        const uint nonBlocking = 2;
         ref var entry = ref operation.Entry;
-        var input = (entry.OpFlags & inputIsFixed) != 0 ? backend.At(entry.FileIndex) : _descriptors.GetValueOrDefault((int)entry.FileIndex);
+        var input = (SimulatedDescriptor?)operation.Input ?? _descriptors.GetValueOrDefault((int)entry.FileIndex);
         if (input is not { Reads: true } || !output.Writes) return -Errno.BadF;
         var source = input.Node as SimulatedPipe ?? (input.Node as SimulatedSocket)?.Incoming;
         var sink = output.Node as SimulatedPipe ?? (output.Node as SimulatedSocket)?.Outgoing;

@@ -21,13 +21,15 @@ public sealed class Campaign
         ("order.bpf.o", ["links", "short_link", "drain", "cancel_held", "hold", "read_then_run", "run_named", "other", "sum"]),
     ];
 
-    // Besides those that a hook has unless said otherwise.
-    private static readonly IoUringOp[] s_operations =
+    /// <summary>What hooks are granted besides what they have unless said otherwise.</summary>
+    public static System.Collections.Immutable.ImmutableArray<IoUringOp> Operations { get; } =
     [
         IoUringOp.Send, IoUringOp.Recv, IoUringOp.Shutdown, IoUringOp.FTruncate, IoUringOp.Socket, IoUringOp.ReadV, IoUringOp.WriteV, IoUringOp.SendMsg,
         IoUringOp.RecvMsg, IoUringOp.LinkTimeout, IoUringOp.Accept, IoUringOp.Connect, IoUringOp.Bind, IoUringOp.Listen, IoUringOp.RenameAt, IoUringOp.LinkAt,
         IoUringOp.UnlinkAt, IoUringOp.MkdirAt, IoUringOp.PollAdd, IoUringOp.ReadMultishot, IoUringOp.SendZc, IoUringOp.Splice, IoUringOp.Tee,
     ];
+
+    private static readonly System.Net.EndPoint[] s_addresses = [new System.Net.IPEndPoint(System.Net.IPAddress.Loopback, 1), new System.Net.IPEndPoint(System.Net.IPAddress.Loopback, 2)];
 
     // Far more turns than a case needs to come to its end.
     private const int MostTurns = 200_000;
@@ -143,20 +145,44 @@ public sealed class Campaign
         var (first, second) = _ring.CreateSimulatedPair();
         _handles.AddRange([first, second]);
         string[] paths = ["/data/a", "/data/b", "/data/deep/c", "/data/new"];
-        for (var i = 0; i < 2; i++)
-        {
-            const int readWrite = 2;
-            var opened = _ring.OpenAsync(paths[i], readWrite);
-            while (!opened.IsCompleted) if (Turn() is { } problem) return problem;
-            var fd = opened.Result;
-            if (fd >= 0) _handles.Add(new SafeFileHandle(fd, ownsHandle: false));
-        }
+        if (OpenHandles(paths) is { } failed) return failed;
         for (var actions = 10 + Below(300); actions > 0; actions--)
         {
             var problem = Act(paths);
             if (problem != null) return problem;
         }
         return End();
+    }
+
+    // Files, a socket that listens, both ends of pipes: what faults have left of them.
+    private string? OpenHandles(string[] paths)
+    {
+        const int readWrite = 2, internet = 2, stream = 1;
+        for (var i = 0; i < 2; i++)
+        {
+            if (Wait(_ring.OpenAsync(paths[i], readWrite), out var file) is { } problem) return problem;
+            if (file >= 0) _handles.Add(new SafeFileHandle(file, ownsHandle: false));
+        }
+        if (Wait(_ring.SocketAsync(internet, stream), out var fd) is { } notMade) return notMade;
+        var listening = new SafeFileHandle(fd, ownsHandle: false);
+        _handles.Insert(Below(_handles.Count + 1), listening);
+        if (Wait(_ring.BindAsync(listening, s_addresses[0]), out _) is { } notBound) return notBound;
+        if (Wait(_ring.ListenAsync(listening, 1 + Below(8)), out _) is { } notListening) return notListening;
+        for (var pipes = Below(3); pipes > 0; pipes--)
+        {
+            var ends = new int[2];
+            if (Wait(_ring.PipeAsync(ends), out var made) is { } noPipe) return noPipe;
+            if (made == 0) _handles.InsertRange(Below(_handles.Count + 1), ends.Select(end => new SafeFileHandle(end, ownsHandle: false)));
+        }
+        return null;
+    }
+
+    private string? Wait(ValueTask<int> operation, out int result)
+    {
+        result = 0;
+        while (!operation.IsCompleted) if (Turn() is { } problem) return problem;
+        result = operation.Result;
+        return null;
     }
 
     private string? Act(string[] paths)
@@ -199,12 +225,12 @@ public sealed class Campaign
             Directories = Below(2) == 0 ? ["/data"] : [],
             Buffers = [.. buffers],
             AllowWrite = Below(2) == 0,
-            Addresses = Below(2) == 0 ? [new System.Net.IPEndPoint(System.Net.IPAddress.Loopback, 1)] : [],
+            Addresses = [.. s_addresses.Take(Below(3))],
             Targets = _links.Count > 0 ? [_links[Below(_links.Count)].Link] : [],
             Programs = [.. Enumerable.Range(0, Below(4)).Select(_ => _programs[Below(_programs.Count)])],
             ProvidedBuffers = Below(3) == 0 ? 1 << Below(3) : 0,
             ProvidedBufferBytes = 1 + Below(200),
-            Operations = [.. new Grants().Operations, .. s_operations],
+            Operations = [.. new Grants().Operations, .. Operations],
         };
         try
         {

@@ -4,8 +4,8 @@
  */
 #include "uring_bpf.h"
 
-/* One more of each than any attachment of the campaign has, so that each can be exceeded. */
-#define FILES 8
+/* More of each than most attachments of the campaign have, so that each can be exceeded. */
+#define FILES 10
 #define BUFFERS 4
 #define PATHS 5
 #define DIRS 2
@@ -74,8 +74,8 @@ static __noinline int submit_one(struct uring_completion *ctx)
         op.len = below(8) ? 1 : below(6);
     }
     if (opcode == IORING_OP_CONNECT || opcode == IORING_OP_BIND || opcode == IORING_OP_SENDMSG)
-        op.path = below(3) ? 0 : URING_NO_ADDRESS;
-    if (opcode == IORING_OP_LISTEN)
+        op.path = below(3) ? below(2) : URING_NO_ADDRESS;
+    if (opcode == IORING_OP_LISTEN || opcode == IORING_OP_SHUTDOWN)
         op.len = below(4);
     if (opcode == IORING_OP_ACCEPT) {
         op.target = below(FILES);
@@ -133,10 +133,41 @@ static __noinline int submit_one(struct uring_completion *ctx)
 #undef op
 }
 
+/* What follows a socket, as chance alone seldom makes it: one that listens, or one that is connected to it. */
+static __noinline int follow(struct uring_completion *ctx)
+{
+    struct uring_op op;
+
+    switch (ctx->opcode) {
+    case IORING_OP_SOCKET:
+        if (below(2))
+            uring_prep_bind(&op, ctx->res, below(2));
+        else
+            uring_prep_connect(&op, ctx->res, below(2));
+        break;
+    case IORING_OP_BIND:
+        uring_prep_listen(&op, ctx->file, 1 + below(4));
+        break;
+    case IORING_OP_LISTEN:
+        uring_prep_accept_multishot(&op, ctx->file);
+        break;
+    case IORING_OP_ACCEPT:
+        uring_prep_shutdown(&op, ctx->res, below(3));
+        break;
+    default:
+        return 0;
+    }
+    op.user_data = below(TAGS);
+    return uring_submit(ctx, &op, sizeof(op));
+}
+
 SEC("uring/complete")
 int chaos(struct uring_completion *ctx)
 {
     __u32 want = 1 + below(3);
+
+    if (ctx->res >= 0 && below(4))
+        follow(ctx);
 
     /* What it was shown is its to read and to write. */
     __u8 *data = ctx->data;
@@ -144,11 +175,14 @@ int chaos(struct uring_completion *ctx)
         data[0] ^= 1;
     ctx->scratch[1] += ctx->res;
 
-    for (__u32 i = 0; i < 3; i++) {
-        if (i >= want)
+    /* Most of what it asks for is refused: it asks more often. */
+    for (__u32 i = 0; i < 12; i++) {
+        if (want == 0)
             break;
         int err = submit_one(ctx);
-        if (err && below(16) == 0)
+        if (err == 0)
+            want--;
+        else if (below(256) == 0)
             return err < -4095 || err > 0 ? -EIO : err;
     }
     if (below(8) == 0)
