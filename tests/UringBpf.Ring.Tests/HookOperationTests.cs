@@ -542,6 +542,12 @@ public abstract class HookOperationTests(RingBackendKind backend) : OnBackend(ba
             Assert.Equal(64UL, result.Bytes);
             await Done(ring.ReceiveAsync(far, new byte[64], 0x100), 64);
         }
+        // Its bytes count once, at neither completion twice and at none too little.
+        await using (var link = ring.Attach(Compile(s_reach, "sends_all"), new Grants { Files = [near], Buffers = [64], Operations = [IoUringOp.Nop, IoUringOp.SendZc] }, new ChainLimits { MaxBytes = 64 }))
+        {
+            Assert.Equal(64UL, (await Start(link, 64)).Bytes);
+            Assert.Equal([(0UL, 0L), (1UL, -EDQuot), (2UL, -EDQuot)], Said(link));
+        }
         await Close(ring, near, far);
     }
 

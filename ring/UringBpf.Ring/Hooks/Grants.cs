@@ -31,14 +31,14 @@ public sealed record Grants
     /// <summary>True when buffers may only be read by the hook's own code; programs that write to them are refused at attach.</summary>
     public bool ReadOnlyBuffers { get; init; }
 
-    /// <summary>Addresses: what a hook makes sockets for and connects them to, by index; TCP and other streams.</summary>
+    /// <summary>Addresses: what a hook makes sockets for, binds and connects them to, and sends messages to, by index.</summary>
     public ImmutableArray<System.Net.EndPoint> Addresses { get; init; } = [];
 
     /// <summary>Hooks that this one may send messages to (uring_message), on this ring or others.</summary>
     public ImmutableArray<HookLink> Targets { get; init; } = [];
 
     /// <summary>Buffers that receives pick from when data has arrived (<see cref="BufferRing"/>), numbered after the chain's own: a power of two,
-    /// at most 32,768. Kernel back end only. Default 0: none.</summary>
+    /// at most 32,768. Default 0: none.</summary>
     public int ProvidedBuffers { get; init; }
 
     /// <summary>Bytes of each provided buffer. Default 4096.</summary>

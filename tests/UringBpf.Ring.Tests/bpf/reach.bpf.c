@@ -467,4 +467,16 @@ int drinks(struct uring_completion *ctx)
     return ctx->cqe_flags & IORING_CQE_F_MORE ? URING_CONTINUE : URING_PASS;
 }
 
+/* A zero-copy send of scratch[0] bytes, which are all it may send: at each completion, what one more byte gives. */
+SEC("uring/complete")
+int sends_all(struct uring_completion *ctx)
+{
+    struct uring_op op;
+
+    uring_prep_send_zc(&op, 0, 0, ctx->step == 0 ? (__u32)ctx->scratch[0] : 1, 0);
+    int err = submit(ctx, &op, 0);
+    uring_emit(ctx, ctx->step, (__s64)err);
+    return URING_CONTINUE;
+}
+
 char _license[] SEC("license") = "MIT";
