@@ -12,7 +12,9 @@ public sealed record GeneratedProgram(ProgramSpec Spec, int ContextSize, bool Fo
     /// <summary>The program in assembly, one instruction a line.</summary>
     public string Listing()
     {
-        var text = new StringBuilder($"type {Spec.Type!.Name}, context {ContextSize} bytes\n");
+        var text = new StringBuilder($"type {Spec.Type!.Name}, context {ContextSize} bytes");
+        foreach (var function in Spec.Subprograms) text.Append($", {(function.IsGlobal ? Spec.Types.Format(function.TypeId) : function.Name)} at {function.Start}");
+        text.Append('\n');
         var code = Spec.Instructions;
         for (var slot = 0; slot < code.Length; slot++)
         {

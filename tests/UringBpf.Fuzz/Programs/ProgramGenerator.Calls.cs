@@ -186,6 +186,7 @@ public sealed partial class ProgramGenerator
         if (candidates.Length > 0 && (_functions.Count >= MostFunctions || _random.OneIn(2))) return _random.Pick(candidates);
         if (_functions.Count >= MostFunctions) return -1;
         _functions.Add(wanted);
+        if (!_forKernel && wanted is FunctionKind.Plain or FunctionKind.Checked && _random.OneIn(2)) _global.Add(_functions.Count - 1);
         return _functions.Count - 1;
     }
 

@@ -20,6 +20,8 @@ public sealed partial class ProgramGenerator
     private readonly List<Instruction> _code = [];
     private readonly List<(int Slot, int Function)> _uses = [];
     private readonly List<FunctionKind> _functions = [];
+    // Functions by number that have external linkage.
+    private readonly HashSet<int> _global = [];
     private readonly bool _forKernel;
     private readonly bool _careless;
     private readonly ProgramType _type;
@@ -81,6 +83,11 @@ public sealed partial class ProgramGenerator
         }
         foreach (var (slot, function) in _uses) _code[slot] = _code[slot].WithImmediate(starts[function] - slot - 1);
         var spec = new ProgramSpec { Name = "random", Type = _type, Instructions = [.. _code], Maps = Scenery.MapsOf(_type), OwnInstructions = _code.Count };
+        if (_global.Count > 0)
+        {
+            spec = GlobalFunctions.Describe(spec, [.. starts.Select((start, index) => (start, !_global.Contains(index) ? default(GlobalFunctions.Signature?)
+                : _functions[index] == FunctionKind.Plain ? GlobalFunctions.Signature.Block : GlobalFunctions.Signature.Context))]);
+        }
         return new GeneratedProgram(spec, _contextSize, _forKernel);
     }
 

@@ -26,6 +26,7 @@ public sealed class Reach : IDisposable
         {
             if (type != MapType.Unspecified) _ = Count("maps", type.ToString(), 0);
         }
+        _ = Count("functions", "global", 0);
         foreach (var type in ProgramTypes.All) _ = Count("program types", type.Name, 0);
         foreach (var region in Enum.GetValues<RegionKind>())
         {
@@ -107,6 +108,10 @@ public sealed class Reach : IDisposable
             interpreter.Run(_stage.Context);
         }
         var names = new HashSet<(string, string)> { ("program types", program.Spec.Type!.Name), ("frames", (depth + 1).ToString()), ("termination", verified.Termination.ToString()) };
+        foreach (var function in verified.Subprograms)
+        {
+            if (executed.Contains(function.Start)) names.Add(("functions", function.IsGlobal ? "global" : function.Start == 0 ? "the program" : "static"));
+        }
         foreach (var slot in executed) Note(program.Spec, verified.Facts[slot], slot, names);
         foreach (var (group, name) in names) Count(group, name, 1);
     }

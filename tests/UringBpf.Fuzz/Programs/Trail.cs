@@ -11,12 +11,19 @@ namespace UringBpf.Fuzz;
 /// </summary>
 internal sealed unsafe class Trail(Stage stage)
 {
-    private readonly int[] _last = new int[1024];
+    private readonly int[] _last = new int[WalkedStates.MaxSlots];
     private readonly ulong[] _registers = new ulong[Limits.Frames * 11];
     private readonly List<(ValueKind Kind, int Id, ulong Basis)> _ids = [];
     private readonly List<(Link Link, ulong Number)> _links = [];
+    // Of each slot its function, of each function whether it is verified by its signature, of each frame its function.
+    private readonly int[] _functions = new int[WalkedStates.MaxSlots];
+    private readonly bool[] _isGlobal = new bool[Limits.SubprogramsPerProgram];
+    private readonly int[] _frames = new int[Limits.Frames];
     private VerifiedProgram? _program;
     private int _previousSlot, _previousDepth;
+
+    // The innermost frame whose function is verified alone: claims begin there.
+    private int _base;
 
     /// <summary>The first thing that was not as claimed, or null.</summary>
     public string? Broken { get; private set; }
@@ -40,6 +47,12 @@ internal sealed unsafe class Trail(Stage stage)
     {
         _program = program;
         _previousSlot = -1;
+        for (var index = 0; index < program.Subprograms.Length; index++)
+        {
+            var function = program.Subprograms[index];
+            _isGlobal[index] = index > 0 && GlobalSignature.Of(program.Spec, program.Type, function) is not null;
+            _functions.AsSpan(function.Start, function.Length).Fill(index);
+        }
     }
 
     /// <summary>The <see cref="CheckedObserver"/>.</summary>
@@ -50,7 +63,9 @@ internal sealed unsafe class Trail(Stage stage)
         registers.CopyTo(_registers.AsSpan(11 * depth));
         CheckFacts(slot, depth);
         if (Broken is not null) return;
-        if (Walked.At(slot) is not { Count: > 0 } claims)
+        _frames[depth] = _functions[slot];
+        for (_base = depth; _base > 0 && !_isGlobal[_frames[_base]]; _base--) { }
+        if (Walked.At(slot, _frames[_base]) is not { Count: > 0 } claims)
         {
             Broken = $"claims: instruction {slot} is executed, and was never walked";
             return;
@@ -95,12 +110,12 @@ internal sealed unsafe class Trail(Stage stage)
 
     private bool Holds(MachineState state, int depth)
     {
-        if (state.Depth != depth + 1 || state.BufferRange > stage.PacketLength) return false;
+        if (state.Depth != depth - _base + 1 || state.BufferRange > stage.PacketLength) return false;
         _ids.Clear();
         _links.Clear();
-        for (var index = depth; index >= 0; index--)
+        for (var index = depth; index >= _base; index--)
         {
-            var frame = state[index];
+            var frame = state[index - _base];
             for (var register = 0; register < Frame.Registers - 1; register++)
             {
                 if (frame[register] is { } value && !Holds(value, _registers[11 * index + register])) return false;
@@ -133,7 +148,7 @@ internal sealed unsafe class Trail(Stage stage)
             case ValueKind.Context:
                 return HoldsOffset(value, concrete - stage.ContextAddress);
             case ValueKind.Stack:
-                return HoldsOffset(value, concrete - _registers[11 * value.Detail + Frame.Pointer]);
+                return HoldsOffset(value, concrete - _registers[11 * (_base + value.Detail) + Frame.Pointer]);
             case ValueKind.Buffer:
                 {
                     var variable = concrete - stage.PacketAddress - (ulong)value.Offset;

@@ -143,7 +143,7 @@ internal sealed class Session
             try
             {
                 attempt.Walk();
-                if (signature is null) _options.Observer?.Adopt();
+                _options.Observer?.Adopt(function);
                 return Prove(attempt);
             }
             catch (RejectedException rejected) when (!rejected.IsFinal && attempt.InnermostGeneral is not null && !IsBudget(rejected.Rejection))
@@ -168,8 +168,7 @@ internal sealed class Session
     }
 
     private Walker Attempt(int function, FunctionPrototype? signature, int stepLimit) =>
-        // An observer sees the program itself: what it follows has one chain of frames.
-        new(_spec, _type, signature is null ? _options : _options with { Observer = null }, _judge, _shape, _liveness, _thresholds, _plan, Processed, stepLimit, Global, function, signature);
+        new(_spec, _type, _options, _judge, _shape, _liveness, _thresholds, _plan, Processed, stepLimit, Global, function, signature);
 
     private static (Walker, TerminationProof, long?) Prove(Walker attempt)
     {
@@ -189,7 +188,7 @@ internal sealed class Session
             if (Prove(attempt) is (_, var better, { } bound))
             {
                 (walker, proof, worst) = (attempt, better, bound);
-                if (signature is null) _options.Observer?.Adopt();
+                _options.Observer?.Adopt(function);
             }
         }
         catch (RejectedException rejected) when (rejected.Rejection.Code != "UB2903")

@@ -92,7 +92,7 @@ internal sealed partial class Walker
     /// <exception cref="RejectedException">The program is not safe.</exception>
     public Node Walk()
     {
-        _options.Observer?.Begin();
+        _options.Observer?.Begin(_function);
         var start = InitialState();
         var first = _shape.Functions[_function].Start;
         var root = _explored.Record(first, start);
@@ -203,7 +203,7 @@ internal sealed partial class Walker
         var row = _shape.Row(slot);
         ref readonly var instruction = ref _spec.Instructions.ItemRef(slot);
         if (_traces) _trace = new(slot, _state.Copy(), _trace);
-        _options.Observer?.Before(slot, _state);
+        _options.Observer?.Before(_function, slot, _state);
         if (_options.Log is { } log) Write(log, slot);
         _cost++;
         _firstVisit = !Facts.IsReached(slot);
