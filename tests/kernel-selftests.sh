@@ -2,6 +2,7 @@
 # Measures the verifier against the running kernel's, on the kernel's own verifier tests.
 #
 #   tests/kernel-selftests.sh [--files 'verifier_[a-m]*'] [--work DIR]
+#   tests/kernel-selftests.sh --object FILE.bpf.o         only asks the running kernel about each program of an object
 #
 # Needs root (bpf(2)) and Debian's packages linux-source-6.12 (fetched into DIR), clang-19, llvm-19, gcc, libbpf-dev,
 # bpftool and python3. Nothing of the kernel's source is kept in this repository. Every program whose type, helpers and map types this
@@ -14,10 +15,16 @@ while [ $# -gt 0 ]; do
   case $1 in
     --files) files=$2; shift 2 ;;
     --work) work=$2; shift 2 ;;
+    --object) object=$2; shift 2 ;;
     *) echo "usage: $0 [--files PATTERN] [--work DIR]" >&2; exit 2 ;;
   esac
 done
 repo=$(cd "$(dirname "$0")/.." && pwd)
+if [ -n "${object:-}" ]; then
+  mkdir -p "$work"
+  gcc -O2 -Wall -Werror -o "$work/kernel-verdicts" "$repo/tests/kernel-verdicts.c" -lbpf
+  exec "$work/kernel-verdicts" "$object"
+fi
 
 for tool in clang-19 llvm-objcopy-19 gcc bpftool python3 dpkg-deb; do
   command -v $tool >/dev/null || { echo "$tool is not installed (Debian packages clang-19, llvm-19, gcc, bpftool, python3, dpkg)" >&2; exit 2; }
