@@ -99,6 +99,17 @@ internal static class Attacks
             out: r0 = 0
             exit
             """) with { At = 9 },
+        Attack("index that may be far below zero", Rule.PointerOffset, 12, $"""
+            r6 = *(u32 *)(r1 + 0)
+            {LookUpHash}
+            if w6 s> 8 goto out
+            r6 <<= 32
+            r6 s>>= 32
+            r0 += r6
+            r0 = *(u64 *)(r0 + 0)
+            out: r0 = 0
+            exit
+            """) with { At = 11 },
         Attack("index checked, then changed in its upper half", Rule.PointerOffset, 12, $"""
             r6 = *(u64 *)(r1 + 0)
             {LookUpHash}

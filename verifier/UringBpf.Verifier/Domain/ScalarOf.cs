@@ -128,7 +128,11 @@ internal readonly struct ScalarOf<TFull, THalf> : IEquatable<ScalarOf<TFull, THa
         var low = operation is Operation.Add or Operation.Subtract or Operation.Multiply or Operation.And or Operation.Or or Operation.Xor
             ? ArcOperation(operation, dst.Low, src.Low)
             : Arc<THalf>.Full;
-        return Reduce(bits, ArcOperation(operation, dst.Wide, src.Wide), low);
+        var wide = ArcOperation(operation, dst.Wide, src.Wide);
+        // Shifted by so much, only the low half stays: compilers extend a sign by shifting to the left and back.
+        if (operation == Operation.ShiftLeft && src.Wide.IsConstant && (int)(src.Wide.First & (ulong)(TFull.Bits - 1)) is var count && count >= THalf.Bits)
+            wide = Arc<TFull>.Intersect(wide, new Arc<TFull>(dst.Low.First, dst.Low.Span).ShiftLeft(count, count)) ?? wide;
+        return Reduce(bits, wide, low);
     }
 
     /// <summary>Negation, sign extension from and byte operations on <paramref name="bits"/> bits.</summary>

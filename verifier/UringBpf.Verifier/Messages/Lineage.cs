@@ -54,6 +54,30 @@ internal sealed partial class Lineage(ProgramSpec spec, ProgramShape shape)
         return "";
     }
 
+    /// <summary>The rejection of a register that held something which a call released: what it held and where it went; else as it is.</summary>
+    public Rejection Released(Rejection rejection, TraceStep failing)
+    {
+        if (rejection.Code != "UB2101" || UnreadRegister().Match(rejection.Message) is not { Success: true } match) return rejection;
+        var register = int.Parse(match.Groups[1].Value, System.Globalization.CultureInfo.InvariantCulture);
+        for (var step = failing; step.Previous is { } previous; step = previous)
+        {
+            if (previous.Before.Depth != failing.Before.Depth || previous.Before.Register(register) is not { } held) continue;
+            var row = shape.Row(previous.Slot);
+            if (held.Reference == 0 || row.Operation is not (Operation.CallHelper or Operation.CallKfunc)) return rejection;
+            var at = spec.LineOf(previous.Slot);
+            return rejection with
+            {
+                Message = $"r{register} is read, but {held.Noun} that it held is gone since {NameOf(row, previous.Slot)}()",
+                Why = at is null ? $"instruction {previous.Slot} released it" : $"line {at.Line} released it: `{at.Text.Trim()}`",
+                Help = "use it before that call, and copy to a local variable what is needed after it",
+            };
+        }
+        return rejection;
+    }
+
+    [GeneratedRegex(@"^r(\d+) is read")]
+    private static partial Regex UnreadRegister();
+
     private void Start(Rejection rejection, TraceStep failing)
     {
         var row = shape.Row(failing.Slot);

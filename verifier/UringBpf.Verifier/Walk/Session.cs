@@ -221,14 +221,13 @@ internal sealed class Session
         {
             if (again.Rejection.Code != rejection.Code || again.Rejection.Instruction != rejection.Instruction || walker.Trace is not { } failing) return rejection;
             var lineage = new Lineage(_spec, _shape);
-            var taken = lineage.TakenAt(rejection, failing);
-            return rejection with
+            var explained = lineage.Released(rejection, failing) with
             {
-                Why = taken.Length > 0 ? taken : rejection.Why,
                 Path = lineage.Of(rejection, failing),
                 // A witness is an input of the program, and what a global function is handed is none.
                 Proposals = signature is null ? WitnessSearch.Of(_spec, _shape, failing) : [],
             };
+            return lineage.TakenAt(rejection, failing) is { Length: > 0 } taken ? explained with { Why = taken } : explained;
         }
         return rejection;
     }

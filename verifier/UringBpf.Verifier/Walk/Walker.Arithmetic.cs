@@ -131,7 +131,8 @@ internal sealed partial class Walker
         {
             _judge.Reject(Rule.PointerOffset, slot,
                 $"{(number.IsConstant ? "a number too large" : "a number without usable bounds")} is added to {pointer.Noun}: it is {Describe(number)}.",
-                $"offsets must be provably within -{limit}..{limit}", "check the index against the size before using it, as an unsigned number");
+                $"offsets must be provably within -{limit}..{limit}", number.SMax <= limit ? "make sure that the index can't be negative (use an unsigned type or check it)"
+                    : "check the index against the size before using it, as an unsigned number");
             number = Scalar.Constant(0);
         }
         var moved = row.Operation == Operation.Add

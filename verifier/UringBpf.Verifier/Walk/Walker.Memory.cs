@@ -257,7 +257,8 @@ internal sealed partial class Walker
         if (known < 0 || end > known)
         {
             _judge.Reject(Rule.BufferBounds, slot, $"{verb} of {size} bytes that may lie past data_end.",
-                known > 0 ? $"bytes up to {known} are known to exist from here, {end} are needed" : "the pointer was not compared with data_end on this path",
+                known > 0 ? $"bytes up to {known} are known to exist from here, {end} are needed"
+                    : $"the pointer was not compared with data_end on this path{(pointer.Id != 0 ? " since a number was added to it" : "")}",
                 $"add `if (p + {end} > data_end) return 0;` before this line, with p the pointer that is read through");
         }
         if (!writes) return;
