@@ -9,7 +9,7 @@ public sealed class CaseTests
     /// <inheritdoc/>
     public static TheoryData<string> Names => [.. All.Select(c => c.Name)];
 
-    private static IEnumerable<Case> All => Cases.All.Concat(Attacks.All).Concat(Meetings.All).Concat(Edges.All).Concat(Holes.All).Concat(Globals.All);
+    private static IEnumerable<Case> All => Cases.All.Concat(Attacks.All).Concat(Meetings.All).Concat(Edges.All).Concat(Holes.All).Concat(Globals.All).Concat(Parts.All);
 
     private static Case Named(string name) => All.Single(c => c.Name == name);
 

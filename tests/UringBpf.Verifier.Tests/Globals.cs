@@ -21,6 +21,8 @@ internal static class Globals
         ['c'] = ([ToContext], false, false),
         ['a'] = ([ToVoid], false, false),
         ['v'] = ([Number], false, true),
+        ['m'] = ([ToPair, Number], false, false),
+        ['b'] = ([ToPair, ToConstantPair], true, false),
     };
 
     private static Case Global(string name, Rule? code, string text, ProgramType? type = null)
@@ -66,7 +68,7 @@ internal static class Globals
             types.Add(new BtfPrototype(types.Count, signature.IsVoid ? 0 : Number, [.. signature.Parameters.Select((id, index) => new BtfParameter($"x{index}", id))]));
             types.Add(new BtfFunction(types.Count, name, BtfLinkage.Global, types.Count - 1));
             ids.Add(name, types.Count - 1);
-            if (signature.NonNull) types.Add(new BtfDeclarationTag(types.Count, "arg:nonnull", ids[name], 0));
+            for (var index = 0; signature.NonNull && index < signature.Parameters.Length; index++) types.Add(new BtfDeclarationTag(types.Count, "arg:nonnull", ids[name], index));
         }
         return (new BtfSpec([.. types]), ids);
     }
@@ -116,6 +118,39 @@ internal static class Globals
             r0 = *(u64 *)(r1 + 8)
             exit
             none: r0 = 0
+            exit
+            """),
+        Global("NULL passed to a pointer that may be", null, "r1 = 0\n call f_p\n r0 = 0\n exit\n f_p: r0 = 0\n exit"),
+        Global("NULL passed beside a number", null, "r1 = 0\n r2 = 5\n call f_m\n r0 = 0\n exit\n f_m: r0 = 0\n exit"),
+        Global("NULL passed to a pointer that is none", Rule.ArgumentKind, "r1 = 0\n !call f_q\n r0 = 0\n exit\n f_q: r0 = 0\n exit"),
+        Global("what a call left in an argument register", Rule.UninitializedRegister, "r1 = 0\n r2 = 0\n call f_n\n !r0 = r1\n exit\n f_n: r0 = 0\n exit"),
+        Global("no length beside what a global function takes", Rule.UninitializedRegister, "r1 = 0\n call f_v\n r0 = 0\n exit\n f_v: !r0 = r2\n exit"),
+        Global("memory that may be written met with memory that may not", Rule.BufferReadOnly, """
+            *(u64 *)(r10 - 16) = 0
+            *(u64 *)(r10 - 8) = 0
+            r1 = r10
+            r1 += -16
+            r2 = r1
+            call f_b
+            r0 = 0
+            exit
+            f_b: r6 = r1
+            r7 = r2
+            call bpf_get_prandom_u32
+            if r0 == 77 goto second
+            r8 = r6
+            r0 = 0
+            r0 = 0
+            r0 = 0
+            r0 = 0
+            goto meet
+            second: r8 = r7
+            r0 = 0
+            r0 = 0
+            r0 = 0
+            r0 = 0
+            meet: !*(u64 *)(r8 + 0) = 1
+            r0 = 0
             exit
             """),
         Global("an inner map passed for memory", Rule.MaybeNull, """

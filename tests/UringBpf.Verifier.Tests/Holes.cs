@@ -5,15 +5,17 @@ namespace UringBpf.Verifier.Tests;
 /// <summary>Programs that an earlier verifier accepted, found by reading it as an attacker would.</summary>
 internal static class Holes
 {
-    private static Case Hole(string name, Rule? code, string text, ProgramType? type = null)
+    internal static Case Hole(string name, Rule? code, string text, ProgramType? type = null)
     {
         // "!" stands before the instruction that is refused.
         var lines = text.Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
         var at = code is null ? -1 : 0;
-        foreach (var line in lines.TakeWhile(line => code is not null && !line.StartsWith('!'))) at += line.EndsWith(" ll", StringComparison.Ordinal) ? 2 : 1;
-        var clean = string.Join('\n', lines.Select(line => line.TrimStart('!')));
+        foreach (var line in lines.TakeWhile(line => code is not null && !IsMarked(line))) at += line.EndsWith(" ll", StringComparison.Ordinal) ? 2 : 1;
+        var clean = string.Join('\n', lines.Select(line => IsMarked(line) ? line.Replace("!", "", StringComparison.Ordinal) : line));
         return new(name, code, at, [[.. Assembler.Assemble(clean, Cases.Maps, Cases.Functions)]]) { Type = type ?? ProgramTypes.Raw, Options = new() { ContextSize = type is null ? 16 : 0 } };
     }
+
+    private static bool IsMarked(string line) => line.Contains('!') && !line.Contains("!=", StringComparison.Ordinal);
 
     // r7 = data + 40..1040, r8 = data_end of a completion in r6.
     private const string MovedData = """

@@ -23,7 +23,7 @@ public sealed partial class SiteTests(ITestOutputHelper output)
         var places = Directory.EnumerateFiles(Path.Combine(root, "verifier/UringBpf.Verifier"), "*.cs", SearchOption.AllDirectories)
             .Where(path => !path.Contains("/obj/", StringComparison.Ordinal)).Order(StringComparer.Ordinal).SelectMany(Places).ToList();
         Assert.True(places.Count > 100, "the checks are not found in the source");
-        var cases = Cases.All.Concat(Attacks.All).Concat(Meetings.All).Concat(Edges.All).Concat(Holes.All).Concat(Globals.All).Select(test => (Test: test, Verdict: ProgramVerifier.Verify(test.Spec, test.Options).Rejection))
+        var cases = Cases.All.Concat(Attacks.All).Concat(Meetings.All).Concat(Edges.All).Concat(Holes.All).Concat(Globals.All).Concat(Parts.All).Select(test => (Test: test, Verdict: ProgramVerifier.Verify(test.Spec, test.Options).Rejection))
             .Where(pair => pair.Verdict is not null).ToLookup(pair => pair.Verdict!.Site);
         var missing = new List<string>();
         var text = new StringBuilder("""

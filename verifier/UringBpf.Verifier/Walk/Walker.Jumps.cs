@@ -122,7 +122,8 @@ internal sealed partial class Walker
             return;
         }
         var alike = both && dst.Kind == src.Kind && dst.Kind is ValueKind.Buffer or ValueKind.BufferEnd;
-        if (!both || !equality && !alike && !SameObject(dst, src))
+        // The common bits of two addresses are bits of an address.
+        if (!both || row.Operation == Operation.JumpSet || !equality && !alike && !SameObject(dst, src))
         {
             _judge.Reject(Rule.PointerComparison, slot, $"{dst.Noun} is compared with {src.Noun}: that would show an address.",
                 help: "compare pointers with NULL, data with data_end, or pointers into one object with each other");
