@@ -25,6 +25,8 @@ public sealed class KernelBracket
         ("variable ctx access", "a variable offset in the context"),
         ("invalid bpf_context access", "an unaligned access of the context"),
         ("subtraction from stack pointer", "a subtraction from a stack pointer: here its result is what counts"),
+        ("pointer offset", FarOffset),
+        ("pointer be out of bounds", FarOffset),
         ("div by zero", "a division by an immediate 0, which gives 0 here"),
         ("R2 !read_ok", "r2 holds the context's length here"),
         ("pointer comparison prohibited", "pointers into one object may be compared here"),
@@ -43,12 +45,11 @@ public sealed class KernelBracket
         ("unbounded memory access", Wider),
         ("is outside of the allowed memory range", Wider),
         ("pointer arithmetic with", Wider),
-        ("pointer be out of bounds", Wider),
-        ("pointer offset", Wider),
         ("unbounded min value", Wider),
         ("min value is negative", Wider),
     ];
 
+    private const string FarOffset = "an offset of 512 MiB or more: here it matters where it is used";
     private const string Wider = "bounds: the kernel's ranges are wider";
 
     private readonly SortedDictionary<string, long> _explained = [];
