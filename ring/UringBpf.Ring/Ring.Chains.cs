@@ -64,6 +64,7 @@ public sealed unsafe partial class Ring
                 _links.Add(link);
             });
             done.AsTask().GetAwaiter().GetResult();
+            RingEvents.Log.HookAttached(Number, program.Name);
             return link!;
         }
         catch
@@ -302,6 +303,8 @@ public sealed unsafe partial class Ring
         chain->Marks &= ~ChainMarks.Links;
         if ((chain->Marks & ChainMarks.Provided) != 0) KeepOrRecycle(chain);
         if ((chain->Marks & ChainMarks.Cancels) != 0) CancelRequested(chain);
+        if (verdict < 0) _aborts++;
+        else if (verdict == Verdict.Pass) _passes++;
         if (verdict < 0) End(chain, verdict, verdict);
         else if (verdict == Verdict.Pass || chain->InFlight == 0) End(chain, result, Verdict.Pass);
         else if ((chain->Marks & ChainMarks.Waits) != 0) StartWaiting(chain);
@@ -352,6 +355,7 @@ public sealed unsafe partial class Ring
         context->DataEnd = context->Data + operation->Length;
         chain->Running = (ushort)index;
         _hookRuns++;
+        _programRuns++;
         var program = HookVersion.ProgramAt(chain->Hook, index);
         var result = _recorder == null ? RunHook<NotRecording>(chain, program, state) : RunHook<Recording>(chain, program, state);
         chain->Marks &= ~ChainMarks.Links;
@@ -576,7 +580,11 @@ public sealed unsafe partial class Ring
         link.LiveChains--;
         _recorder?.ChainEnded(chain);
         _chainsEnded++;
-        if (chain->Verdict < 0) _chainsFailed++;
+        if (chain->Verdict < 0)
+        {
+            _chainsFailed++;
+            RingEvents.Log.ChainFailed(Number, (long)chain->Id, -chain->Verdict);
+        }
         var result = new ChainResult(chain->Id, chain->Result, chain->Verdict, chain->Steps, chain->Bytes);
         var host = chain->Host;
         link.Release(chain->Hook);
@@ -629,6 +637,7 @@ public sealed unsafe partial class Ring
             FreeProvided(link.Grants);
             link.Free();
             if (_detaching.Remove(link, out var freed)) freed.SetResult();
+            RingEvents.Log.HookDetached(Number, link.Name);
         }
     }
 
@@ -645,7 +654,11 @@ public sealed unsafe partial class Ring
 /// <summary>Detaches a hook; done at once when the ring is shut down, which has freed it.</summary>
 internal sealed class DetachCommand(HookLink link, TaskCompletionSource freed) : IRingCommand
 {
-    public void Run(Ring ring) => ring.Detach(link, freed);
+    public void Run(Ring ring)
+    {
+        ring.Detach(link, freed);
+        ring.Settled();
+    }
 
     public void Refuse(Ring ring, int result) => freed.TrySetResult();
 }

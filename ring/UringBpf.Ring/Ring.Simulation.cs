@@ -1,17 +1,11 @@
 using Microsoft.Win32.SafeHandles;
 using UringBpf.Bytecode;
-using UringBpf.Runtime;
 
 namespace UringBpf.Ring;
 
-// Simulated rings that their maker drives turn by turn: no other thread, so nothing but the seed decides.
+// Simulated rings: no other thread than the driver, so nothing but the seed decides.
 public sealed unsafe partial class Ring
 {
-    // The owner calls Step itself, and hears of results at once.
-    private bool _stepped;
-
-    internal bool DeliversInline => _stepped;
-
     /// <summary>
     /// A simulated ring without a thread: the calling thread owns it and drives it with <see cref="Step"/>. What is started
     /// completes during a step, and awaiting something that has not completed gets nowhere; disposing steps to the end by itself.
@@ -21,24 +15,19 @@ public sealed unsafe partial class Ring
     /// <exception cref="BpfException">UB4511 when an option is out of range.</exception>
     public static Ring CreateSimulated(RingOptions options)
     {
-        Validate(options);
-        var backend = BackendChoice.Create(options with { Backend = RingBackendKind.Simulated });
-        var ring = new Ring(backend, options, Thread.CurrentThread) { _state = ExecutionSlot.Current, _stepped = true };
-        backend.EnterThread(ring._state);
-        ring.BeginOnOwner();
-        ring.Simulation.NeverWaits = true;
-        return ring;
+        return CreateDriven(options with { Backend = RingBackendKind.Simulated });
     }
 
     /// <summary>One turn of a ring that was made by <see cref="CreateSimulated"/>: takes what was started since the last one, lets the next thing
     /// happen, runs hooks.</summary>
     /// <returns>False when nothing is left that would happen without the host, or the ring has come to its end.</returns>
-    /// <exception cref="BpfException">UB4506 on another thread than the one that made the ring, and on a ring that has a thread of its own.</exception>
+    /// <exception cref="BpfException">UB4506 on another thread than the one that made the ring, on a ring that has a thread of its own or is not simulated, and inside a turn.</exception>
     public bool Step()
     {
-        if (!_stepped || Thread.CurrentThread != _thread)
-            throw new BpfException("UB4506", _stepped ? "a simulated ring is driven by the thread that made it." : "this ring has a thread of its own: only rings made by Ring.CreateSimulated are driven by hand.");
+        BeginTurn();
+        if (_backend is not SimulatedBackend) throw new BpfException("UB4506", $"the ring runs on its {_backend.Name} back end: drive it with RunOnce.");
         if (_closed) return false;
+        _inTurn = true;
         try
         {
             return Go();
@@ -47,6 +36,10 @@ public sealed unsafe partial class Ring
         {
             Shutdown(error);
             throw;
+        }
+        finally
+        {
+            _inTurn = false;
         }
     }
 

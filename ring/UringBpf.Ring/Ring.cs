@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Runtime.CompilerServices;
+using Microsoft.Extensions.Logging;
 using UringBpf.Bytecode;
 using UringBpf.Runtime;
 
@@ -43,11 +44,13 @@ public sealed unsafe partial class Ring : IAsyncDisposable
     private long _chainsEnded;
     private long _chainsFailed;
     private long _enters;
+    private readonly ILogger? _logger;
 
     private Ring(RingBackend backend, RingOptions options, Thread thread)
     {
         _backend = backend;
         _thread = thread;
+        _logger = options.Logger;
         HookOperations = OperationSet.Bit(IoUringOp.Program);
         for (var operation = 0; OperationSet.Has((IoUringOp)operation); operation++)
         {
@@ -84,6 +87,7 @@ public sealed unsafe partial class Ring : IAsyncDisposable
                 var backend = BackendChoice.Create(options);
                 ring = new Ring(backend, options, thread!) { _state = ExecutionSlot.Current };
                 backend.EnterThread(ring._state);
+                ring.Announce(options);
             }
             catch (Exception error)
             {
@@ -131,7 +135,7 @@ public sealed unsafe partial class Ring : IAsyncDisposable
     {
         RequestStop();
         // Its thread is the caller's: nobody else would take it to its end.
-        while (_stepped && !_stopped.Task.IsCompleted) Step();
+        Drive(_stopped.Task);
         return new ValueTask(_stopped.Task);
     }
 
@@ -164,8 +168,8 @@ public sealed unsafe partial class Ring : IAsyncDisposable
     {
         var done = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         var command = new DelegateCommand(_ => action(), done);
-        // Its own thread would wait for itself.
-        if (!_stepped) Post(command);
+        // The driver would wait for itself.
+        if (!IsDriver) Post(command);
         else if (_closed) command.Refuse(this, -Errno.Canceled);
         else command.Run(this);
         return new ValueTask(done.Task);
@@ -241,6 +245,7 @@ public sealed unsafe partial class Ring : IAsyncDisposable
         _enters++;
         var result = _backend.Enter(wait);
         if (result < 0) EnterFailed(result);
+        else _submissions += (uint)result;
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]
@@ -474,8 +479,10 @@ public sealed unsafe partial class Ring : IAsyncDisposable
         _state->Leave();
         FreePolicies();
         _state = null;
-        ExecutionSlot.Release();
+        // A driver's thread goes on, with other rings perhaps.
+        if (!_driven) ExecutionSlot.Release();
         RefuseInbox();
+        EndMetrics(error);
         if (error != null) _stopped.SetException(error);
         else if (FinishRecording() is { } failure) _stopped.SetException(failure);
         else _stopped.SetResult();
@@ -515,11 +522,13 @@ internal sealed class DelegateCommand(Action<Ring> action, TaskCompletionSource?
         try
         {
             action(ring);
+            ring.Settled();
             done?.SetResult();
         }
         catch (Exception error) when (done != null)
         {
             // The caller's mistake (a disposed program, a closed file) is the caller's to hear of, not the end of the ring.
+            ring.Settled();
             done.SetException(error);
         }
     }

@@ -1,3 +1,4 @@
+using System.Diagnostics.Metrics;
 using Microsoft.Extensions.Logging;
 
 namespace UringBpf.Ring;
@@ -29,6 +30,12 @@ public sealed record RingOptions
     /// <summary>The simulated machine; null for the defaults. Used by <see cref="RingBackendKind.Simulated"/> alone.</summary>
     public SimulationOptions? Simulation { get; init; }
 
-    /// <summary>Where the ring says what its user should know, such as that it fell back to another back end. Null: nowhere.</summary>
+    /// <summary>Where the ring says what its user should know: that it fell back to another back end, that it failed. Null: nowhere.</summary>
     public ILogger? Logger { get; init; }
+
+    /// <summary>
+    /// Makes the meter <c>UringBpf</c> that the ring's counters are read from (instruments <c>uringbpf.ring.*</c>, tags <c>ring</c> and <c>backend</c>), as
+    /// a host with dependency injection has one. Null: the ring makes its own, which ends with it.
+    /// </summary>
+    public IMeterFactory? MeterFactory { get; init; }
 }

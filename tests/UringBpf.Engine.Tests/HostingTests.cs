@@ -75,7 +75,7 @@ public sealed class HostingTests
         listener.Start();
         listener.RecordObservableInstruments();
         Assert.True(values["uringbpf.ring.completions"] >= 5);
-        Assert.Equal(["uringbpf.maps.bytes", "uringbpf.ring.chains_ended", "uringbpf.ring.chains_failed", "uringbpf.ring.completions", "uringbpf.ring.enters", "uringbpf.ring.hook_runs", "uringbpf.ring.host_wakeups", "uringbpf.ring.in_flight", "uringbpf.ring.late_completions"], values.Keys.Order());
+        Assert.Equal(["uringbpf.maps.bytes", "uringbpf.ring.chains_ended", "uringbpf.ring.chains_failed", "uringbpf.ring.completions", "uringbpf.ring.enters", "uringbpf.ring.hook_runs", "uringbpf.ring.host_wakeups", "uringbpf.ring.in_flight", "uringbpf.ring.late_completions", "uringbpf.ring.overflows", "uringbpf.ring.submissions", "uringbpf.ring.verdicts"], values.Keys.Order());
         Assert.True(values["uringbpf.ring.in_flight"] >= 1);
         await host.StopAsync(TestContext.Current.CancellationToken);
         Assert.Equal(-125, await timer);

@@ -17,13 +17,15 @@ public abstract class OnBackend(RingBackendKind backend)
     protected RingBackendKind Backend { get; } = backend;
 
     /// <summary>A ring on the back end under test; skips, with the reason, where the kernel refuses io_uring.</summary>
-    protected Ring CreateRing(RingOptions? options = null)
+    protected Ring CreateRing(RingOptions? options = null) => CreateRing(options, Ring.Create);
+
+    private protected Ring CreateRing(RingOptions? options, Func<RingOptions, Ring> create)
     {
         options = (options ?? new RingOptions()) with { Backend = Backend };
         if (Backend == RingBackendKind.Simulated) options = options with { Simulation = options.Simulation ?? s_machine };
         try
         {
-            return Ring.Create(options);
+            return create(options);
         }
         catch (BpfException refused) when (refused.Code == "UB4501" && Backend == RingBackendKind.Kernel)
         {

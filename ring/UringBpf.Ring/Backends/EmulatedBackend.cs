@@ -119,6 +119,7 @@ internal abstract unsafe class EmulatedBackend : RingBackend
         var refused = BeforeEnter();
         if (refused < 0) return refused;
         wait = Math.Min(wait, CqEntries);
+        if (HasOverflow) Overflows++;
         FlushOverflow();
         for (uint i = 0; i < submit; i++)
         {

@@ -109,11 +109,20 @@ internal sealed unsafe class KernelBackend : RingBackend
 
     protected override int EnterCore(uint submit, uint wait)
     {
+        if ((Volatile.Read(ref *_sqFlags) & IoUring.SqCqOverflow) != 0) Overflows++;
         // GETEVENTS even without waiting: with DEFER_TASKRUN what completes later is only posted when asked for.
         return submit == 0 || !_flagsWork ? EnterAndAsk(submit, wait) : EnterAtOnce(submit, wait);
     }
 
     private int EnterAndAsk(uint submit, uint wait) => IoUring.Enter(_enterFd, submit, wait, IoUring.EnterGetEvents | _enterFlags, null, 0);
+
+    protected override int EnterForCore(uint submit, uint wait, TimeSpan timeout)
+    {
+        // Since Linux 5.11.
+        var limit = new IoUring.Timespec { Seconds = timeout.Ticks / TimeSpan.TicksPerSecond, Nanoseconds = timeout.Ticks % TimeSpan.TicksPerSecond * 100 };
+        var argument = new IoUring.GetEventsArgument { Timespec = (ulong)&limit };
+        return IoUring.Enter(_enterFd, submit, wait, IoUring.EnterGetEvents | IoUring.EnterExtArg | _enterFlags, &argument, (nuint)sizeof(IoUring.GetEventsArgument));
+    }
 
     // What completes at once (a cached read, a NOP) is posted by submitting: asking for events besides costs a fifth of the
     // call. So while everything does, it is left out, unless there is work that the kernel has put off.
@@ -129,7 +138,7 @@ internal sealed unsafe class KernelBackend : RingBackend
         if (CompletionTail - before >= submit && CompletionTail - CompletionHead >= wait) return result;
         _turnsToAsk = 64;
         if (result < 0 || CompletionTail - CompletionHead >= wait) return result;
-        return EnterAndAsk(submit - (uint)result, wait);
+        return EnterAndAsk(submit - (uint)result, wait) is var more and >= 0 ? result + more : result;
     }
 
     public override void Wake()

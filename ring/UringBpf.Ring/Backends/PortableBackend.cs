@@ -15,6 +15,7 @@ internal sealed class PortableBackend : EmulatedBackend
     private PortableOperation? _done;
     private ulong _order;
     private int _woken;
+    private long _deadline = long.MaxValue;
 
     public PortableBackend(uint entries, uint completionEntries, string? fallbackReason)
         : this(entries, completionEntries, fallbackReason, OperatingSystem.IsLinux() ? new LinuxSystem() : new ManagedSystem())
@@ -100,10 +101,20 @@ internal sealed class PortableBackend : EmulatedBackend
         if (TakeDone() | ExpireTimers() | (!block && Poll(0))) return true;
         if (!block) return false;
         if (Interlocked.Exchange(ref _woken, 0) != 0) return false;
-        Poll(_timers.Count > 0 ? Math.Max(0, _timers.First.Due - Now) : -1);
+        var due = Math.Min(_deadline, _timers.Count > 0 ? _timers.First.Due : long.MaxValue);
+        if (_deadline <= Now) return false;
+        Poll(due == long.MaxValue ? -1 : Math.Max(0, due - Now));
         TakeDone();
         ExpireTimers();
         return Interlocked.Exchange(ref _woken, 0) == 0;
+    }
+
+    protected override int EnterForCore(uint submit, uint wait, TimeSpan timeout)
+    {
+        _deadline = Now + (long)Math.Min(timeout.TotalNanoseconds, long.MaxValue / 2);
+        var result = EnterCore(submit, wait);
+        _deadline = long.MaxValue;
+        return result;
     }
 
     /// <summary>Pool thread: carries the operation out, unless it was cancelled meanwhile, and hands it back.</summary>

@@ -27,6 +27,9 @@ internal abstract unsafe class RingBackend : IDisposable
     /// <summary>kernel, portable or simulated.</summary>
     public abstract string Name { get; }
 
+    /// <summary>Enters that found completions held back, as the completion queue was full.</summary>
+    public long Overflows { get; protected set; }
+
     /// <summary>Entries handed out and not yet submitted.</summary>
     public uint Unsubmitted => _tail - Volatile.Read(ref *SqHead);
 
@@ -83,7 +86,7 @@ internal abstract unsafe class RingBackend : IDisposable
     public bool IsInQueue(Sqe* entry) => (ulong)((byte*)entry - (byte*)Sqes) < SqEntries * (ulong)sizeof(Sqe);
 
     /// <summary>Submits what was handed out and waits until at least <paramref name="wait"/> completions are there.</summary>
-    /// <returns>0 or more, or -errno.</returns>
+    /// <returns>Entries submitted, or -errno.</returns>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public int Enter(uint wait)
     {
@@ -96,6 +99,19 @@ internal abstract unsafe class RingBackend : IDisposable
     }
 
     protected abstract int EnterCore(uint submit, uint wait);
+
+    /// <summary>As <see cref="Enter"/>, and waits no longer than this; -ETIME when nothing came and nothing was submitted.</summary>
+    public int EnterFor(uint wait, TimeSpan timeout)
+    {
+        if (_published != _tail)
+        {
+            Volatile.Write(ref *SqTail, _tail);
+            _published = _tail;
+        }
+        return EnterForCore(Unsubmitted, wait, timeout);
+    }
+
+    protected abstract int EnterForCore(uint submit, uint wait, TimeSpan timeout);
 
     /// <summary>Ends a wait in <see cref="Enter"/>; from any thread.</summary>
     public abstract void Wake();

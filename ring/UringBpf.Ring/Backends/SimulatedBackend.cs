@@ -50,6 +50,9 @@ internal sealed unsafe class SimulatedBackend : EmulatedBackend
         VirtualClock.Set(_now);
     }
 
+    // Its clock is its own.
+    protected override int EnterForCore(uint submit, uint wait, TimeSpan timeout) => EnterCore(submit, wait);
+
     public override void Wake()
     {
         lock (_gate)

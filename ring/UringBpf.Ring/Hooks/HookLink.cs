@@ -23,6 +23,9 @@ public sealed unsafe class HookLink : IAsyncDisposable
     internal Chain* FirstChain;
     internal int LiveChains;
     internal bool Detaching;
+
+    /// <summary>The name of the program in place.</summary>
+    internal string Name { get; private set; }
     internal PolicyLink[] Policies = [];
     /// <summary>Chains that messages started.</summary>
     internal int MessageChains;
@@ -34,6 +37,7 @@ public sealed unsafe class HookLink : IAsyncDisposable
     internal HookLink(Ring ring, BpfProgram program, GrantTable grants, ChainLimits limits, int emissionCapacity)
     {
         _ring = ring;
+        Name = program.Name;
         Grants = grants;
         Limits = limits;
         _emissions = new EmissionQueue(emissionCapacity);
@@ -98,6 +102,8 @@ public sealed unsafe class HookLink : IAsyncDisposable
             var old = Current;
             Current = NewVersion(program);
             Release(old);
+            Name = program.Name;
+            RingEvents.Log.HookReplaced(_ring.Number, Name);
         });
     }
 
@@ -117,7 +123,7 @@ public sealed unsafe class HookLink : IAsyncDisposable
     public ValueTask DisposeAsync()
     {
         var detached = RequestDetach();
-        while (_ring.DeliversInline && !detached.IsCompleted) _ring.Step();
+        _ring.Drive(detached);
         return new ValueTask(detached);
     }
 

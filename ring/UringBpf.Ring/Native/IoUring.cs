@@ -111,6 +111,14 @@ internal static unsafe partial class IoUring
         public fixed ulong Reserved[3];
     }
 
+    /// <summary>struct io_uring_getevents_arg.</summary>
+    public struct GetEventsArgument
+    {
+        public ulong SignalMask;
+        public uint SignalMaskBytes, MinWaitMicroseconds;
+        public ulong Timespec;
+    }
+
     /// <summary>struct __kernel_timespec.</summary>
     [StructLayout(LayoutKind.Sequential)]
     public struct Timespec

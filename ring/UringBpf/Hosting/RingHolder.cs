@@ -11,8 +11,9 @@ internal sealed class RingHolder(IOptions<UringBpfOptions> options, IServiceProv
 {
     private readonly Lazy<(UringBpf.Ring.Ring Ring, Meter Meter)> _ring = new(() =>
     {
-        var ring = UringBpf.Ring.Ring.Create(options.Value.Ring);
-        return (ring, Measure(ring, services.GetService<IMeterFactory>()));
+        var meters = services.GetService<IMeterFactory>();
+        var ring = UringBpf.Ring.Ring.Create(options.Value.Ring is { MeterFactory: null } plain ? plain with { MeterFactory = meters } : options.Value.Ring);
+        return (ring, MeasureMaps(meters));
     });
 
     public UringBpf.Ring.Ring Ring => _ring.Value.Ring;
@@ -35,18 +36,9 @@ internal sealed class RingHolder(IOptions<UringBpfOptions> options, IServiceProv
         _ring.Value.Meter.Dispose();
     }
 
-    // The ring counts anyway: reading costs it nothing.
-    private static Meter Measure(UringBpf.Ring.Ring ring, IMeterFactory? factory)
+    private static Meter MeasureMaps(IMeterFactory? factory)
     {
         var meter = factory?.Create("UringBpf") ?? new Meter("UringBpf");
-        meter.CreateObservableCounter("uringbpf.ring.completions", () => ring.Completions, description: "Completions taken from the completion queue.");
-        meter.CreateObservableCounter("uringbpf.ring.hook_runs", () => ring.HookRuns, description: "Runs of completion hooks.");
-        meter.CreateObservableCounter("uringbpf.ring.late_completions", () => ring.LateCompletions, description: "Completions that came after their chain had ended.");
-        meter.CreateObservableCounter("uringbpf.ring.host_wakeups", () => ring.HostWakeUps, description: "Results handed to the host.");
-        meter.CreateObservableGauge("uringbpf.ring.in_flight", () => (long)ring.OperationsInFlight, description: "Operations in flight.");
-        meter.CreateObservableCounter("uringbpf.ring.chains_ended", () => ring.ChainsEnded, description: "Chains that ended.");
-        meter.CreateObservableCounter("uringbpf.ring.chains_failed", () => ring.ChainsFailed, description: "Chains that ended with an errno.");
-        meter.CreateObservableCounter("uringbpf.ring.enters", () => ring.Enters, description: "System calls to submit and wait.");
         meter.CreateObservableGauge("uringbpf.maps.bytes", () => BpfMap.LiveBytes, "By", "Native memory that maps hold.");
         return meter;
     }

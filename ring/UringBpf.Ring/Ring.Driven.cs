@@ -1,0 +1,134 @@
+using UringBpf.Bytecode;
+using UringBpf.Runtime;
+
+namespace UringBpf.Ring;
+
+// Rings without a thread of their own: whoever made them drives them.
+public sealed unsafe partial class Ring
+{
+    // The owner makes the turns itself, and hears of results at once.
+    private bool _driven;
+    private bool _inTurn;
+    private long _settled;
+
+    internal bool DeliversInline => _driven;
+
+    // The calling thread may do the owner's work now.
+    private bool IsDriver => _driven && Thread.CurrentThread == _thread;
+
+    /// <summary>
+    /// Creates a ring without a thread: for hosts with a loop of their own. The calling thread owns it and drives it with
+    /// <see cref="RunOnce"/>; what awaits an operation or a chain goes on inside that call, on that thread, without a thread switch.
+    /// Operations and chains may be started from any thread, as on other rings; that ends a wait of the driver.
+    /// </summary>
+    /// <param name="options">null for the defaults; <see cref="RingOptions.ThreadName"/> means nothing here.</param>
+    /// <remarks>
+    /// Nothing happens between turns. Waiting for a result on the driver's thread, other than by driving, waits for ever. Where <see cref="RingOptions.Backend"/> is
+    /// simulated this is <see cref="CreateSimulated"/>.
+    /// </remarks>
+    /// <exception cref="BpfException">UB4501 when io_uring is refused or missing and was asked for; UB4511 when an option is out of range.</exception>
+    public static Ring CreateDriven(RingOptions? options = null)
+    {
+        options ??= new RingOptions();
+        Validate(options);
+        var backend = BackendChoice.Create(options);
+        var ring = new Ring(backend, options, Thread.CurrentThread) { _state = ExecutionSlot.Current, _driven = true };
+        backend.EnterThread(ring._state);
+        ring.BeginOnOwner();
+        if (backend is SimulatedBackend simulation) simulation.NeverWaits = true;
+        ring.Announce(options);
+        return ring;
+    }
+
+    /// <summary>
+    /// One turn of a ring that was made by <see cref="CreateDriven"/>: starts what was asked for since the last one, submits, waits until something has
+    /// completed or another thread asks for something, and runs hooks and continuations for what has completed.
+    /// </summary>
+    /// <param name="timeout">The longest wait, to the microsecond: zero for none, <see cref="Timeout.InfiniteTimeSpan"/> for no limit. A simulated ring never waits.</param>
+    /// <returns>False when the ring has come to its end: it was disposed, and nothing is in flight any more.</returns>
+    /// <exception cref="BpfException">UB4506 on another thread than the one that made the ring, on a ring that has a thread of its own, and inside
+    /// a turn; UB4505 when the ring fails, which is its end.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">The timeout is negative, and not the infinite one.</exception>
+    public bool RunOnce(TimeSpan timeout)
+    {
+        if (timeout < TimeSpan.Zero && timeout != Timeout.InfiniteTimeSpan) throw new ArgumentOutOfRangeException(nameof(timeout), timeout, "A wait takes no time, some, or Timeout.InfiniteTimeSpan.");
+        if (_backend is SimulatedBackend)
+        {
+            Step();
+            return !_closed;
+        }
+        BeginTurn();
+        if (_closed) return false;
+        _inTurn = true;
+        try
+        {
+            return Go(timeout);
+        }
+        catch (Exception error)
+        {
+            Shutdown(error);
+            throw;
+        }
+        finally
+        {
+            _inTurn = false;
+        }
+    }
+
+    private void BeginTurn()
+    {
+        if (!IsDriver)
+        {
+            throw new BpfException("UB4506", _driven ? "a ring without a thread is driven by the thread that made it."
+                : "this ring has a thread of its own: only rings made by Ring.CreateDriven or Ring.CreateSimulated are driven by hand.");
+        }
+        if (_inTurn) throw new BpfException("UB4506", "a turn of this ring is under way on this thread: what is called by it can't make another.");
+        // The thread may drive several.
+        if (!_closed) BeginOnOwner();
+    }
+
+    private bool Go(TimeSpan timeout)
+    {
+        _recorder?.Stamp();
+        var delivered = _hostWakeUps + _settled;
+        RunCommands();
+        FlushPending();
+        if (_stopping && Stop())
+        {
+            Shutdown(null);
+            return false;
+        }
+        // Its driver waits for that perhaps, and for nothing else.
+        if (_hostWakeUps + _settled != delivered) timeout = TimeSpan.Zero;
+        if (timeout == Timeout.InfiniteTimeSpan) Wait();
+        else WaitFor(timeout);
+        TakeCompletions();
+        return true;
+    }
+
+    /// <summary>A command did all that it was to do, without an operation.</summary>
+    internal void Settled() => _settled++;
+
+    private void WaitFor(TimeSpan timeout)
+    {
+        uint wait = 0;
+        if (_backend.ArmWake() && timeout > TimeSpan.Zero && !_backend.HasCompletion && _pendingFirst < 0)
+        {
+            Volatile.Write(ref _sleeping, 1);
+            Interlocked.MemoryBarrier();
+            if (_inbox.IsEmpty) wait = 1;
+        }
+        // Even without waiting: what the kernel has put off it posts when it is asked.
+        _enters++;
+        var result = wait == 0 ? _backend.Enter(0) : _backend.EnterFor(wait, timeout);
+        if (result >= 0) _submissions += (uint)result;
+        else if (result != -Errno.Time) EnterFailed(result);
+        Volatile.Write(ref _sleeping, 0);
+    }
+
+    /// <summary>Makes turns until something is done, where the calling thread is the driver; others wait for the driver.</summary>
+    internal void Drive(Task until)
+    {
+        while (IsDriver && !_inTurn && !until.IsCompleted) RunOnce(Timeout.InfiniteTimeSpan);
+    }
+}

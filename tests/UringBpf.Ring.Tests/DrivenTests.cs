@@ -1,0 +1,175 @@
+using System.Diagnostics;
+using UringBpf.Bytecode;
+using Xunit;
+using static UringBpf.Ring.Tests.Hooks;
+
+namespace UringBpf.Ring.Tests;
+
+/// <summary>Rings that a host's loop drives.</summary>
+public abstract class DrivenTests(RingBackendKind backend) : OnBackend(backend)
+{
+    private Ring Create(RingOptions? options = null) => CreateRing(options, Ring.CreateDriven);
+
+    // The host's loop.
+    private static T Drive<T>(Ring ring, ValueTask<T> until)
+    {
+        var started = Stopwatch.StartNew();
+        var task = until.AsTask();
+        while (!task.IsCompleted)
+        {
+            Assert.True(started.Elapsed < s_patience, "it does not end");
+            Assert.True(ring.RunOnce(TimeSpan.FromSeconds(1)));
+        }
+        return task.GetAwaiter().GetResult();
+    }
+
+    [Fact]
+    public void What_is_awaited_goes_on_in_a_turn_on_the_driver_s_thread()
+    {
+        using var folder = new TemporaryFolder();
+        var ring = Create();
+        using var file = File.OpenHandle(folder.File("data", [1, 2, 3]));
+        var threads = new HashSet<int>();
+        async ValueTask<int> ReadTwice()
+        {
+            var buffer = new byte[8];
+            var first = await ring.ReadAsync(file, buffer, 0);
+            threads.Add(Environment.CurrentManagedThreadId);
+            var second = await ring.ReadAsync(file, buffer, 1);
+            threads.Add(Environment.CurrentManagedThreadId);
+            return 10 * first + second;
+        }
+        var reading = ReadTwice();
+        Assert.False(reading.IsCompleted);
+        Assert.Equal(32, Drive(ring, reading));
+        Assert.Equal([Environment.CurrentManagedThreadId], threads);
+        Assert.True(ring.DisposeAsync().IsCompletedSuccessfully);
+    }
+
+    [Fact]
+    public void Chains_run_in_turns()
+    {
+        var ring = Create();
+        var hook = ring.Attach(Compile("rearm"), new Grants());
+        var result = Drive(ring, hook.StartAsync(UringOp.Nop(), BitConverter.GetBytes(100UL)));
+        Assert.Equal((Verdict.Pass, 101UL), (result.Verdict, result.Steps));
+        Assert.True(hook.DisposeAsync().IsCompletedSuccessfully);
+        Assert.True(ring.DisposeAsync().IsCompletedSuccessfully);
+        Assert.False(ring.RunOnce(Timeout.InfiniteTimeSpan));
+    }
+
+    [Fact]
+    public async Task Another_thread_s_submission_ends_the_wait()
+    {
+        Ring? ring = null;
+        var made = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var driver = Task.Factory.StartNew(() =>
+        {
+            ring = Create();
+            made.SetResult();
+            // A simulated ring does not wait: its driver looks again.
+            while (ring.RunOnce(Timeout.InfiniteTimeSpan)) Thread.Yield();
+        }, TestContext.Current.CancellationToken, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+        await await Task.WhenAny(made.Task, driver);
+        for (var i = 0; i < 200; i++)
+        {
+            Assert.Equal(i, await ring!.NopAsync(i).AsTask().WaitAsync(s_patience));
+            // Off the driver's thread: what awaits goes on there.
+            await Task.Yield();
+        }
+        var hook = await Task.Run(() => ring!.Attach(Compile("rearm"), new Grants()));
+        Assert.Equal(11UL, (await Task.Run(() => hook.StartAsync(UringOp.Nop(), BitConverter.GetBytes(10UL)).AsTask()).WaitAsync(s_patience)).Steps);
+        await Task.Run(async () => await hook.DisposeAsync()).WaitAsync(s_patience);
+        await Task.Run(async () => await ring!.DisposeAsync()).WaitAsync(s_patience);
+        await driver.WaitAsync(s_patience);
+    }
+
+    [Fact]
+    public void A_turn_in_which_something_was_settled_at_once_does_not_wait()
+    {
+        var ring = Create();
+        // For as long as it takes: nothing will complete.
+        var canceled = ring.TimeoutAsync(TimeSpan.FromHours(1), new CancellationToken(canceled: true)).AsTask();
+        Assert.True(ring.RunOnce(Timeout.InfiniteTimeSpan));
+        Assert.True(canceled.IsCompleted);
+        var hook = ring.Attach(Compile("rearm"), new Grants());
+        Assert.True(hook.DisposeAsync().IsCompletedSuccessfully);
+        Assert.True(ring.DisposeAsync().IsCompletedSuccessfully);
+    }
+
+    [Fact]
+    public void A_turn_takes_no_longer_than_it_may()
+    {
+        var ring = Create();
+        var timer = ring.TimeoutAsync(TimeSpan.FromHours(1)).AsTask();
+        // Without a limit these would wait an hour; a simulated ring does not wait.
+        Assert.True(ring.RunOnce(TimeSpan.Zero));
+        Assert.True(ring.RunOnce(TimeSpan.FromMilliseconds(1)));
+        if (Backend != RingBackendKind.Simulated) Assert.False(timer.IsCompleted);
+        Assert.True(ring.DisposeAsync().IsCompletedSuccessfully);
+        Assert.True(timer.IsCompletedSuccessfully);
+    }
+
+    [Fact]
+    public void Two_rings_take_turns_on_one_thread()
+    {
+        var recorded = Create(new RingOptions { Recorder = new RecorderOptions() });
+        var plain = Create();
+        var first = recorded.Attach(Compile("burst"), new Grants(), new ChainLimits { MaxInFlight = 128 });
+        var second = plain.Attach(Compile("burst"), new Grants(), new ChainLimits { MaxInFlight = 128 });
+        var (one, other) = (first.StartAsync(UringOp.Nop()).AsTask(), second.StartAsync(UringOp.Nop()).AsTask());
+        for (var turn = 0; turn < 1000 && !(one.IsCompleted && other.IsCompleted); turn++)
+        {
+            recorded.RunOnce(TimeSpan.Zero);
+            plain.RunOnce(TimeSpan.Zero);
+        }
+        var steps = Drive(recorded, new ValueTask<ChainResult>(one)).Steps;
+        Assert.Equal((129UL, 129UL), (steps, Drive(plain, new ValueTask<ChainResult>(other)).Steps));
+        var trace = Drive(recorded, new ValueTask<RingTrace>(recorded.TraceAsync().AsTask()));
+        Assert.Equal(129, Assert.Single(trace.Model.Lanes).Bars.Count);
+        Assert.True(recorded.DisposeAsync().IsCompletedSuccessfully);
+        // The thread's state is not the first one's to free.
+        Assert.Equal(steps, Drive(plain, second.StartAsync(UringOp.Nop())).Steps);
+        Assert.True(plain.DisposeAsync().IsCompletedSuccessfully);
+    }
+
+    [Fact]
+    public void Nobody_else_drives_it_and_no_turn_is_made_in_a_turn()
+    {
+        var ring = Create();
+        BpfException? refused = null;
+        var other = new Thread(() => refused = Assert.Throws<BpfException>(() => ring.RunOnce(TimeSpan.Zero)));
+        other.Start();
+        other.Join();
+        Assert.Equal("UB4506", refused!.Code);
+        Assert.Throws<ArgumentOutOfRangeException>(() => ring.RunOnce(TimeSpan.FromSeconds(-1)));
+        async ValueTask<string> Nested()
+        {
+            await ring.NopAsync();
+            return Assert.Throws<BpfException>(() => ring.RunOnce(TimeSpan.Zero)).Code;
+        }
+        Assert.Equal("UB4506", Drive(ring, Nested()));
+        async ValueTask<bool> DisposeInTurn()
+        {
+            await ring.NopAsync();
+            return ring.DisposeAsync().IsCompleted;
+        }
+        var completed = true;
+        async ValueTask Note() => completed = await DisposeInTurn();
+        _ = Note().AsTask();
+        while (ring.RunOnce(Timeout.InfiniteTimeSpan))
+        {
+        }
+        Assert.False(completed);
+        Assert.True(ring.DisposeAsync().IsCompletedSuccessfully);
+    }
+}
+
+/// <summary>On the kernel's io_uring.</summary>
+public sealed class KernelDrivenTests() : DrivenTests(RingBackendKind.Kernel);
+
+/// <summary>On the thread pool and ordinary system calls.</summary>
+public sealed class PortableDrivenTests() : DrivenTests(RingBackendKind.Portable);
+
+/// <summary>On the simulated machine.</summary>
+public sealed class SimulatedDrivenTests() : DrivenTests(RingBackendKind.Simulated);
