@@ -148,6 +148,14 @@ public sealed class KernelLogTests
         Assert.Equal(expected, KernelLog.EndOf(log, result.Program!.Facts, walked).ToString());
     }
 
+    [Fact]
+    public void Bounds_that_know_less_than_the_bits_are_wider()
+    {
+        var ours = new Value { Kind = ValueKind.Stack, Detail = 0, Offset = -15, Number = ScalarOf<Bits64, Bits32>.FromBits(new Tnum(0, 0xe)) };
+        Assert.True(KernelValue.Parse("fp(off=-15,smin=smin32=0,smax=umax=smax32=umax32=15,var_off=(0x0; 0xe))")!.IsWiderThan(ours, 0));
+        Assert.False(KernelValue.Parse("fp(off=-15,smin=smin32=0,smax=umax=smax32=umax32=14,var_off=(0x0; 0xe))")!.IsWiderThan(ours, 0));
+    }
+
     [Theory]
     [InlineData("5", null, 5UL, 5UL)]
     [InlineData("P-1", null, ulong.MaxValue, ulong.MaxValue)]

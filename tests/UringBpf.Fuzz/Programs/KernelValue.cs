@@ -14,29 +14,36 @@ namespace UringBpf.Fuzz;
 /// <param name="Frame">Of a stack pointer, its frame; null for the frame at hand.</param>
 /// <param name="Number">Members.</param>
 /// <param name="Variable">Of a pointer, the variable part of its offset.</param>
+/// <param name="Least">The least member as a signed number, as the kernel takes it: its bounds may know less than its bits.</param>
+/// <param name="Most">The greatest one.</param>
 /// <param name="Range">Of a data pointer, the bytes from its variable part on that are known to lie before data_end.</param>
-internal sealed partial record KernelValue(string? Pointer, int? Frame, Scalar Number, Scalar Variable, ulong Range)
+internal sealed partial record KernelValue(string? Pointer, int? Frame, Scalar Number, Scalar Variable, Int128 Least, Int128 Most, ulong Range)
 {
     /// <summary>Reads one; null where the text tells no number.</summary>
     public static KernelValue? Parse(string text)
     {
         if (text.StartsWith('P')) text = text[1..];
-        if (Integer(text) is { } constant) return new(null, null, Scalar.Constant(constant), default, 0);
+        if (Integer(text) is { } constant) return new(null, null, Scalar.Constant(constant), default, (long)constant, (long)constant, 0);
         if (Shape().Match(text) is not { Success: true } shape) return null;
         var name = shape.Groups["name"].Value;
         int? frame = shape.Groups["frame"].Value is { Length: > 0 } digits ? int.Parse(digits, CultureInfo.InvariantCulture) : null;
         ulong range = 0, offset = shape.Groups["offset"].Value is { Length: > 0 } fixedOffset && Integer(fixedOffset) is { } known ? known : 0;
         // Of a pointer, what is not printed is 0; of a number, it is any.
         var number = name == "scalar" ? Scalar.Unknown : Scalar.Constant(0);
+        Int128 least = number.SMin, most = number.SMax;
         if (shape.Groups["fields"].Value is { Length: > 0 } fields)
         {
             if (Field(fields, "off") is { } more) offset += more;
             range = Field(fields, "r") ?? 0;
             var members = Members(fields);
-            if (name == "scalar" || !members.IsUnknown) number = members;
+            if (name == "scalar" || !members.IsUnknown)
+            {
+                number = members;
+                (least, most) = ((long)(Field(fields, "smin") ?? 1UL << 63), (long)(Field(fields, "smax") ?? long.MaxValue));
+            }
         }
-        if (name == "scalar") return new(null, null, number, default, 0);
-        return new(name, frame, Scalar.Binary(Operation.Add, 64, number, Scalar.Constant(offset)), number, range);
+        if (name == "scalar") return new(null, null, number, default, least, most, 0);
+        return new(name, frame, Scalar.Binary(Operation.Add, 64, number, Scalar.Constant(offset)), number, least + (long)offset, most + (long)offset, range);
     }
 
     /// <summary>False when no register can hold a value of both.</summary>
@@ -46,7 +53,7 @@ internal sealed partial record KernelValue(string? Pointer, int? Frame, Scalar N
 
     /// <summary>True when the kernel takes more for possible than what is claimed here, or knows less of a data pointer's room.</summary>
     public bool IsWiderThan(Value ours, int frame) =>
-        Comparable(ours, frame) is { } numbers && !numbers.Includes(Number) || Pointer == "pkt" && ours.Kind == ValueKind.Buffer && ours.Range > (long)Range;
+        Comparable(ours, frame) is { } numbers && (numbers.SMin > Least || numbers.SMax < Most || !numbers.Includes(Number)) || Pointer == "pkt" && ours.Kind == ValueKind.Buffer && ours.Range > (long)Range;
 
     // Our members, where both are numbers or both point into the same object.
     private Scalar? Comparable(Value ours, int frame) => (Pointer, ours.Kind) switch
