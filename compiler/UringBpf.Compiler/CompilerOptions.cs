@@ -60,7 +60,7 @@ public sealed record CompilerOptions
     /// <summary>Leaves out division checks that the verifier's facts make redundant.</summary>
     public bool UseDivisorFacts { get; init; } = true;
 
-    /// <summary>Emits small subprograms in place of their calls.</summary>
+    /// <summary>Emits small subprograms without loops in place of their calls.</summary>
     public bool InlineSubprograms { get; init; } = true;
 
     /// <summary>Emits lookups in arrays as a comparison and an address.</summary>

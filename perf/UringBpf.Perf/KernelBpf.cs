@@ -6,7 +6,7 @@ namespace UringBpf.Perf;
 /// <summary>A program in the running kernel, verified and compiled by it, by bpf(2). Needs privileges.</summary>
 internal sealed unsafe partial class KernelBpf : IDisposable
 {
-    private const int BpfSyscall = 321, MapCreate = 0, MapUpdate = 2, ProgramLoad = 5, ProgramTestRun = 10, SocketFilter = 1;
+    private const int BpfSyscall = 321, MapCreate = 0, MapUpdate = 2, ProgramLoad = 5, ProgramTestRun = 10, BtfLoad = 18, SocketFilter = 1;
     private const int PseudoMapFd = 1, PseudoMapValue = 2;
     // Per-CPU maps take a value per possible processor: at most this many.
     private const int MaxProcessors = 8192;
@@ -22,7 +22,8 @@ internal sealed unsafe partial class KernelBpf : IDisposable
     /// <param name="maps">The maps it names.</param>
     /// <param name="keys">Keys 0..keys-1 exist in every map, as far as they fit.</param>
     /// <param name="value">The value of those keys; zeroes where it is empty.</param>
-    public static KernelBpf? TryLoad(ReadOnlySpan<Instruction> instructions, IReadOnlyList<MapSpec> maps, int keys, Func<MapSpec, byte[]>? value = null)
+    /// <param name="functions">Where its functions start, and which of them the kernel is to verify once, not at each call: it takes that from BTF.</param>
+    public static KernelBpf? TryLoad(ReadOnlySpan<Instruction> instructions, IReadOnlyList<MapSpec> maps, int keys, Func<MapSpec, byte[]>? value = null, IReadOnlyList<(int Start, bool IsGlobal)>? functions = null)
     {
         if (!OperatingSystem.IsLinux() || RuntimeInformation.ProcessArchitecture != Architecture.X64) return null;
         var program = new KernelBpf();
@@ -34,7 +35,7 @@ internal sealed unsafe partial class KernelBpf : IDisposable
                 return null;
             }
         }
-        if (program.Load(instructions)) return program;
+        if (program.Load(instructions, functions ?? [])) return program;
         program.Dispose();
         return null;
     }
@@ -86,7 +87,7 @@ internal sealed unsafe partial class KernelBpf : IDisposable
         return true;
     }
 
-    private bool Load(ReadOnlySpan<Instruction> instructions)
+    private bool Load(ReadOnlySpan<Instruction> instructions, IReadOnlyList<(int Start, bool IsGlobal)> functions)
     {
         var code = instructions.ToArray();
         for (var i = 0; i < code.Length; i++)
@@ -99,16 +100,51 @@ internal sealed unsafe partial class KernelBpf : IDisposable
         }
         var attributes = stackalloc uint[32];
         new Span<uint>(attributes, 32).Clear();
+        // struct bpf_func_info: where a function starts, and its type.
+        var places = functions.SelectMany(function => new[] { function.Start, function.IsGlobal ? GlobalFunction : StaticFunction }).ToArray();
+        var types = functions.Count > 0 ? LoadTypes() : -1;
         fixed (Instruction* first = code)
+        fixed (int* place = places)
         fixed (byte* license = "GPL\0"u8)
         {
+            if (functions.Count > 0)
+            {
+                attributes[18] = (uint)types;
+                attributes[19] = 2 * sizeof(int);
+                *(int**)(attributes + 20) = place;
+                attributes[22] = (uint)functions.Count;
+            }
             attributes[0] = SocketFilter;
             attributes[1] = (uint)code.Length;
             *(Instruction**)(attributes + 2) = first;
             *(byte**)(attributes + 4) = license;
             _program = (int)syscall(BpfSyscall, ProgramLoad, attributes, 128);
         }
+        if (types >= 0) close(types);
         return _program >= 0;
+    }
+
+    private const int StaticFunction = 3, GlobalFunction = 4;
+
+    // BTF with two functions, u64 f(void): [1] INT, [2] FUNC_PROTO, [3] and [4] FUNC.
+    private static int LoadTypes()
+    {
+        const int header = 24, integer = 1 << 24, function = 12 << 24, prototype = 13 << 24, global = 1;
+        int[] types = [1, integer, 8, 64, 0, prototype, 1, 5, function, 2, 5, function | global, 2];
+        byte[] strings = [.. "\0u64\0f\0"u8];
+        var blob = new byte[header + types.Length * sizeof(int) + strings.Length];
+        int[] head = [0x0001eb9f, header, 0, types.Length * sizeof(int), types.Length * sizeof(int), strings.Length];
+        Buffer.BlockCopy(head, 0, blob, 0, header);
+        Buffer.BlockCopy(types, 0, blob, header, types.Length * sizeof(int));
+        strings.CopyTo(blob, blob.Length - strings.Length);
+        var attributes = stackalloc uint[32];
+        new Span<uint>(attributes, 32).Clear();
+        fixed (byte* bytes = blob)
+        {
+            *(byte**)attributes = bytes;
+            attributes[4] = (uint)blob.Length;
+            return (int)syscall(BpfSyscall, BtfLoad, attributes, 128);
+        }
     }
 
     [LibraryImport("libc", SetLastError = true)]

@@ -64,20 +64,23 @@ internal sealed record Kernel(string Name, string Title)
         return (ProgramVerifier.VerifyOrThrow(spec.Programs.Single()), maps);
     }
 
-    /// <summary>Loads the object's program into the running kernel with the same input; null where bpf(2) refuses.</summary>
-    public KernelBpf? LoadIntoKernel()
+    /// <summary>Loads a program with the object's maps and the same input into the running kernel; null where bpf(2) refuses.</summary>
+    /// <param name="program">The program.</param>
+    /// <param name="functions">Where its functions start, and which of them are verified once.</param>
+    public KernelBpf? LoadIntoKernel(ProgramSpec program, IReadOnlyList<(int Start, bool IsGlobal)> functions)
     {
         var spec = ObjectSpec.Load(File.ReadAllBytes(ObjectFile), ObjectFile);
-        return KernelBpf.TryLoad(spec.Programs.Single().Instructions.AsSpan(), spec.Programs.Single().Maps, keys: 1, map =>
+        return KernelBpf.TryLoad(program.Instructions.AsSpan(), program.Maps, keys: 1, map =>
         {
             var value = new byte[map.ValueSize];
             map.InitialValue.AsSpan().CopyTo(value);
-            if (spec.Globals.FirstOrDefault(global => global.Name == "input" && global.Map == map) is { } input) Input().CopyTo(value.AsSpan(input.Offset));
+            if (spec.Globals.FirstOrDefault(global => global.Name == "input" && global.Map.Name == map.Name) is { } input) Input().CopyTo(value.AsSpan(input.Offset));
             return value;
-        });
+        }, functions);
     }
 
-    private unsafe void SetInput(ObjectSpec spec, MapSet maps)
+    /// <summary>Sets the input of an object's maps.</summary>
+    public unsafe void SetInput(ObjectSpec spec, MapSet maps)
     {
         if (spec.Globals.FirstOrDefault(global => global.Name == "input") is not { } input) return;
         Input().CopyTo(new Span<byte>(maps[input.Map].Header->Data + input.Offset, input.Size));

@@ -208,7 +208,7 @@ internal sealed unsafe class ManagedKernels : IDisposable
     {
         ulong sum = 0;
         for (uint i = 0; i < 100; i++) sum += HelperCall() != 0 ? i : 2 * i;
-        return sum != 0 ? 1UL : 0;
+        return sum >> 63;
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]

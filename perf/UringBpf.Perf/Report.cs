@@ -6,12 +6,14 @@ namespace UringBpf.Perf;
 /// <summary>Writes timings as Markdown (ratios first), CSV and a bar chart.</summary>
 internal static class Report
 {
-    public static void Write(string folder, IReadOnlyList<(Kernel Kernel, IReadOnlyList<Timing> Timings)> rows, string baseline)
+    public const string InLoop = "jit, in the loop", InLoopMetered = "jit, in the loop, metered", KernelInLoop = "kernel JIT, in the loop";
+
+    public static void Write(string folder, IReadOnlyList<(Kernel Kernel, IReadOnlyList<Timing> Timings)> rows, IReadOnlyList<(Kernel Kernel, IReadOnlyList<Timing> Timings)> besideKernel, string baseline)
     {
         Directory.CreateDirectory(folder);
         var engines = rows.SelectMany(row => row.Timings.Select(timing => timing.Name)).Distinct().ToList();
-        File.WriteAllText(Path.Combine(folder, "engines.md"), Markdown(rows, engines, baseline));
-        File.WriteAllText(Path.Combine(folder, "engines.csv"), Csv(rows));
+        File.WriteAllText(Path.Combine(folder, "engines.md"), Markdown(rows, engines, baseline) + BesideKernel(besideKernel));
+        File.WriteAllText(Path.Combine(folder, "engines.csv"), Csv([.. rows, .. besideKernel]));
         if (engines.Contains(baseline)) Chart(Path.Combine(folder, "engines.svg"), rows, engines, baseline);
         Console.WriteLine($"wrote {Path.Combine(folder, "engines.md")}, .csv, .svg");
     }
@@ -20,9 +22,9 @@ internal static class Report
     public static double GeometricMean(IReadOnlyList<(Kernel Kernel, IReadOnlyList<Timing> Timings)> rows, string engine, string baseline) =>
         Math.Exp(rows.Select(row => Ratio(row.Timings, engine, baseline)).OfType<double>().Average(Math.Log));
 
-    // Null where there is nothing to compare: the kernel refused the program, or nothing is left of an empty program.
+    // Null where an engine is not measured.
     private static double? Ratio(IReadOnlyList<Timing> timings, string engine, string baseline) =>
-        timings.FirstOrDefault(t => t.Name == engine) is { MedianNs: > 0.5 } timing ? timing.MedianNs / timings.Single(t => t.Name == baseline).MedianNs : null;
+        timings.FirstOrDefault(t => t.Name == engine) is { } timing ? timing.MedianNs / timings.Single(t => t.Name == baseline).MedianNs : null;
 
     private static string Markdown(IReadOnlyList<(Kernel Kernel, IReadOnlyList<Timing> Timings)> rows, List<string> engines, string baseline)
     {
@@ -37,9 +39,22 @@ internal static class Report
         text.Append(CultureInfo.InvariantCulture, $"Nanoseconds per run: median (minimum).\n\n| kernel | {string.Join(" | ", engines)} |\n|---|{string.Concat(engines.Select(_ => "---:|"))}\n");
         foreach (var (kernel, timings) in rows)
             text.Append(CultureInfo.InvariantCulture, $"| {kernel.Title} | {string.Join(" | ", engines.Select(engine => timings.FirstOrDefault(t => t.Name == engine) is { } t ? $"{Nanoseconds(t.MedianNs)} ({Nanoseconds(t.MinNs)})" : "–"))} |\n");
-        text.Append("\nkernel JIT: the running kernel's, through BPF_PROG_TEST_RUN. What an empty program takes in the same rounds (its loop, some 35 ns a run) is " +
-            "subtracted; a processor does part of a short program's work during that loop, so the rows of few nanoseconds show less than a run takes. " +
-            "A dash: the kernel's verifier refuses the program, or nothing is left.\n");
+        return text.ToString();
+    }
+
+    private static string BesideKernel(IReadOnlyList<(Kernel Kernel, IReadOnlyList<Timing> Timings)> rows)
+    {
+        if (!rows.Any(row => row.Timings.Count > 1)) return "";
+        var text = new StringBuilder("\n## Beside the running kernel's JIT\n\nThe same program for both compilers: a loop that calls the kernel's program as a function, up to 1,000 times in a run. " +
+            "Nanoseconds for one time, the loop's share and the call in them: the first row is what those are. Metered: with this loop around it the program is not proved to end, so the jit's code counts jumps back and leaves loops unvectorised. A dash: the running kernel's verifier gives up (1,000,000 steps).\n\n" +
+            "| kernel | jit | kernel JIT | jit relative to kernel JIT |\n|---|---:|---:|---:|\n");
+        foreach (var (kernel, timings) in rows)
+        {
+            var (own, other) = (timings[0], timings.ElementAtOrDefault(1));
+            text.Append(CultureInfo.InvariantCulture, $"| {kernel.Title}{(own.Name == InLoopMetered ? " (metered)" : "")} | {Nanoseconds(own.MedianNs)} ({Nanoseconds(own.MinNs)}) | {(other is null ? "–" : $"{Nanoseconds(other.MedianNs)} ({Nanoseconds(other.MinNs)})")} | {(other is null ? "–" : Number(own.MedianNs / other.MedianNs))} |\n");
+        }
+        var mean = Math.Exp(rows.Where(row => row.Timings.Count > 1).Average(row => Math.Log(row.Timings[0].MedianNs / row.Timings[1].MedianNs)));
+        text.Append(CultureInfo.InvariantCulture, $"| **geometric mean** | | | **{Number(mean)}** |\n");
         return text.ToString();
     }
 
