@@ -11,7 +11,7 @@ namespace UringBpf.Compiler.Tests;
 public sealed class LifetimeTests(ITestOutputHelper output)
 {
     // Set URINGBPF_SOAK=100000 for the long form.
-    private static readonly int s_rounds = int.TryParse(Environment.GetEnvironmentVariable("URINGBPF_SOAK"), out var rounds) ? rounds : 20_000;
+    private static readonly int s_rounds = int.TryParse(Environment.GetEnvironmentVariable("URINGBPF_SOAK"), out var rounds) ? rounds : 8_000;
 
     // A program that stays takes some 10 KiB: even after a quarter of the short form they would be 30 MiB.
     private const long MostBytes = 8 << 20;
