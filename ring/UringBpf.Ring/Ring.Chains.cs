@@ -177,6 +177,11 @@ public sealed unsafe partial class Ring
             waiter.Finish(new ChainResult(0, -Errno.Canceled, -Errno.Canceled, 0, 0));
             return;
         }
+        if (MustWait())
+        {
+            AwaitTurn(waiter);
+            return;
+        }
         var chain = NewChain(link);
         if (_chainWaitingFree.TryPop(out chain->Host))
         {
@@ -201,7 +206,7 @@ public sealed unsafe partial class Ring
     {
         if (waiter.Version != version) return;
         if (waiter.Chain != null) End(waiter.Chain, -Errno.Canceled, -Errno.Canceled);
-        else waiter.CancelRequested = true;
+        else if (!RefuseWaiting(one => one == waiter)) waiter.CancelRequested = true;
     }
 
     private Chain* NewChain(HookLink link)
@@ -290,6 +295,7 @@ public sealed unsafe partial class Ring
         long started = 0;
         if (typeof(TRecording) == typeof(Recording) && _recorder!.HookDurations) started = System.Diagnostics.Stopwatch.GetTimestamp();
         var verdict = (int)program->Entry(program->Self, (byte*)chain, (ulong)sizeof(UringCompletion), state);
+        if (program->Meter != 0) Charge(program->Meter - state->Budget);
         if (state->Fault != RunFault.None) verdict = -Errno.Time;
         if (typeof(TRecording) == typeof(Recording)) _recorder!.HookRan(chain, verdict, state, started);
         return verdict;
@@ -622,6 +628,7 @@ public sealed unsafe partial class Ring
         }
         _detaching[link] = freed;
         link.Detaching = true;
+        RefuseWaiting(one => one.Link == link);
         CancelChains(link);
         FinishDetached();
     }

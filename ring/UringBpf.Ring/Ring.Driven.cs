@@ -112,7 +112,7 @@ public sealed unsafe partial class Ring
     private void WaitFor(TimeSpan timeout)
     {
         uint wait = 0;
-        if (_backend.ArmWake() && timeout > TimeSpan.Zero && !_backend.HasCompletion && _pendingFirst < 0)
+        if (_backend.ArmWake() && timeout > TimeSpan.Zero && !HasCompletion && _pendingFirst < 0)
         {
             Volatile.Write(ref _sleeping, 1);
             Interlocked.MemoryBarrier();

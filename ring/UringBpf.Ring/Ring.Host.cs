@@ -82,7 +82,7 @@ public sealed unsafe partial class Ring
 
     internal void Submit(HostOperation host)
     {
-        if (!Refused(host)) Submit(host, _operations.Take(OperationOwner.Host));
+        if (!Refused(host)) Submit(host, _operations.TakeForHost());
     }
 
     // A ring that stops takes nothing new, or it might never come to an end.

@@ -8,9 +8,8 @@ public sealed unsafe partial class Ring
     {
         while (!_stopping && !link.Detaching && link.MessageChains < link.Limits.MaxMessageChains)
         {
-            if (_operations.Available == 0)
+            if (MustWait())
             {
-                // Its turn comes with the host's operations that wait for a slot.
                 link.AwaitTurn();
                 return;
             }
@@ -27,7 +26,7 @@ public sealed unsafe partial class Ring
 }
 
 /// <summary>Messages on their way to one hook, from any number of rings. Fixed size; sending allocates nothing.</summary>
-internal sealed class MessageQueue(HookLink link, int capacity) : IQueuedCommand
+internal sealed class MessageQueue(HookLink link, int capacity) : IRingCommand
 {
     private readonly Lock _gate = new();
     private readonly (ulong UserData, ulong Value)[] _items = new (ulong, ulong)[capacity];
@@ -71,17 +70,13 @@ internal sealed class MessageQueue(HookLink link, int capacity) : IQueuedCommand
             if (_posted || _count == 0) return;
             _posted = true;
         }
-        link.Ring.Admit(this);
+        link.Ring.AwaitTurn(this);
     }
 
     public void Close()
     {
         lock (_gate) _closed = true;
     }
-
-    int IQueuedCommand.Slots => 1;
-
-    bool IQueuedCommand.Drains => false;
 
     void IRingCommand.Run(Ring ring)
     {

@@ -53,10 +53,10 @@ public sealed unsafe partial class Ring
             Shutdown(null);
             return false;
         }
-        if (!_backend.HasCompletion || _backend.Unsubmitted > 0) Enter(_backend.HasCompletion ? 0u : 1);
+        if (!HasCompletion || _backend.Unsubmitted > 0) Enter(HasCompletion ? 0u : 1);
         TakeCompletions();
-        return !_inbox.IsEmpty || _pendingFirst >= 0 || _backend.HasCompletion || _backend.Unsubmitted > 0 || Simulation.HasEvents
-            || Simulation.HasOverflow || _backlog.TryPeek(out var first) && CanStart(first) || _continuing.Exists(CanContinue);
+        return !_inbox.IsEmpty || _pendingFirst >= 0 || HasCompletion || _backend.Unsubmitted > 0 || Simulation.HasEvents
+            || Simulation.HasOverflow || _waitingChains.Count > 0 && _operations.AvailableToChains > 0 || _backlog.TryPeek(out var first) && CanStart(first) || _continuing.Exists(CanContinue);
     }
 
     /// <summary>Time that has passed on the clock of a simulated ring since it was made; zero for others.</summary>

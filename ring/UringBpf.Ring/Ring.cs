@@ -64,7 +64,9 @@ public sealed unsafe partial class Ring : IAsyncDisposable
             };
             if (backend.Supports(sent)) HookOperations |= 1UL << operation;
         }
-        _operations = new OperationTable(options.MaxOperations);
+        _operations = new OperationTable(options.MaxOperations, HostReserve(options));
+        _turnLimit = (uint)options.TurnLimit;
+        _turnBudget = options.TurnBudget;
         if (options.Recorder != null) _recorder = new FlightRecorder(options.Recorder) { Features = backend.Features };
         for (var slot = options.FileSlots - 1; slot >= 0; slot--) _freeFileSlots.Push(slot);
     }
@@ -106,6 +108,8 @@ public sealed unsafe partial class Ring : IAsyncDisposable
     {
         if (options.QueueEntries is < 1 or > 32768 || options.CompletionEntries is < 1 or > 65536 || options.MaxOperations is < 1 or > 1 << 20 || options.FileSlots is < 1 or > 32768)
             throw new BpfException("UB4511", $"ring options out of range: {options}.");
+        if (options.HostReserve < 0 || options.HostReserve >= options.MaxOperations || options.TurnLimit is < 1 or > 65536 || options.TurnBudget < 1)
+            throw new BpfException("UB4511", $"ring options out of range: HostReserve {options.HostReserve}, TurnLimit {options.TurnLimit}, TurnBudget {options.TurnBudget}.");
     }
 
     /// <summary>Operations that hooks can submit on this back end: bit n for IORING_OP_ n.</summary>
@@ -206,7 +210,8 @@ public sealed unsafe partial class Ring : IAsyncDisposable
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private void TakeCompletions()
     {
-        while (_backend.HasCompletion)
+        BeginCompletions();
+        while (HasCompletion && _turnLeft > 0)
         {
             _recorder?.Stamp();
             CompleteAll();
@@ -218,14 +223,15 @@ public sealed unsafe partial class Ring : IAsyncDisposable
     private void Wait()
     {
         uint wait = 0;
-        if (_backend.ArmWake() && !_backend.HasCompletion && _pendingFirst < 0)
+        if (_backend.ArmWake() && !HasCompletion && _pendingFirst < 0)
         {
             Volatile.Write(ref _sleeping, 1);
             Interlocked.MemoryBarrier();
             if (_inbox.IsEmpty) wait = 1;
         }
-        // With completions at hand and nothing to send there is no reason for a system call.
-        if (wait != 0 || _backend.Unsubmitted > 0) Enter(wait);
+        // With completions at hand and nothing to send there is no reason for a system call. Where requests of the host follow each other without
+        // a pause, the kernel is asked for what it has put off.
+        if (wait != 0 || _backend.Unsubmitted > 0 || _moreCommands && !HasCompletion) Enter(wait);
         Volatile.Write(ref _sleeping, 0);
     }
 
@@ -235,6 +241,7 @@ public sealed unsafe partial class Ring : IAsyncDisposable
         FlushPending();
         Enter(wait);
         _recorder?.Stamp();
+        BeginCompletions();
         CompleteAll();
     }
 
@@ -259,9 +266,13 @@ public sealed unsafe partial class Ring : IAsyncDisposable
     private void RunCommands()
     {
         if (_continuing.Count > 0) ContinueLinked();
+        // Chains first: the host has slots of its own, which they can't take.
+        if (_waitingChains.Count > 0) StartWaitingChains();
         while (_backlog.TryPeek(out var first) && CanStart(first)) _backlog.Dequeue().Run(this);
-        while (_inbox.TryDequeue(out var command))
+        for (var left = _turnLimit; ; left--)
         {
+            _moreCommands = left == 0;
+            if (_moreCommands || !_inbox.TryDequeue(out var command)) break;
             if (command is IQueuedCommand queued) Admit(queued);
             else command.Run(this);
         }
@@ -370,7 +381,8 @@ public sealed unsafe partial class Ring : IAsyncDisposable
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private void CompleteAll()
     {
-        if (_recorder == null) CompleteAll<NotRecording>();
+        if (_behind) CompleteBehind();
+        else if (_recorder == null) CompleteAll<NotRecording>();
         else CompleteAll<Recording>();
     }
 
@@ -378,12 +390,15 @@ public sealed unsafe partial class Ring : IAsyncDisposable
     private void CompleteAll<TRecording>() where TRecording : struct
     {
         var head = _backend.CompletionHead;
-        var end = _backend.CompletionTail;
-        if (head == end) return;
+        var last = _backend.CompletionTail;
+        if (head == last) return;
+        var count = Math.Min(last - head, _turnLeft);
+        _turnLeft -= count;
+        _turnEnd = head + count;
         var state = _state;
         // One stay for the whole batch: what a run can reach is freed after it at the earliest.
         state->Enter();
-        _completions += end - head;
+        var first = head;
         do
         {
             var cqe = _backend.Completion(head);
@@ -403,7 +418,9 @@ public sealed unsafe partial class Ring : IAsyncDisposable
             else if (operation->Owner == OperationOwner.Host) CompleteHost(operation, result, flags);
             else CompleteClosing(operation);
         }
-        while (head != end);
+        while (head != _turnEnd);
+        _behind = head != last;
+        _completions += head - first;
         state->Leave();
     }
 
@@ -454,7 +471,7 @@ public sealed unsafe partial class Ring : IAsyncDisposable
         {
             if (host is { Operation: >= 0 }) CancelOperation(_operations[host.Operation]);
         }
-        while (_backlog.TryDequeue(out var command)) command.Refuse(this, -Errno.Canceled);
+        RefuseWaiting();
         FinishDetached();
         ContinueLinked();
         return _operations.InFlight == 0 && _links.Count == 0;
@@ -470,6 +487,7 @@ public sealed unsafe partial class Ring : IAsyncDisposable
             foreach (var host in _hostWaiting) host?.Fail(error);
             foreach (var link in _links) FailChains(link, error);
             foreach (var command in _linked) command.Fail(error);
+            RefuseWaiting();
         }
         else
         {

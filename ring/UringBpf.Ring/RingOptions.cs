@@ -15,6 +15,24 @@ public sealed record RingOptions
     /// <summary>Operations in flight at once, host's and hooks' together, 1..1048576. Default 4096.</summary>
     public int MaxOperations { get; init; } = 4096;
 
+    /// <summary>
+    /// How many of <see cref="MaxOperations"/> are kept for the host: chains, which may go on for ever, never hold them. A <see cref="RingBatch"/>
+    /// of more operations may have to wait for chains. 0..<see cref="MaxOperations"/> - 1. Default null: an eighth, at most 64, at least 1.
+    /// </summary>
+    public int? HostReserve { get; init; }
+
+    /// <summary>
+    /// Completions that are handled, and requests of the host that are taken, in one turn of the ring's loop: after so many the other have their turn,
+    /// and what was submitted meanwhile goes out. 1..65536. Default 1024.
+    /// </summary>
+    public int TurnLimit { get; init; } = 1024;
+
+    /// <summary>
+    /// BPF instructions that metered hooks may use up in one turn, above which the other completions wait for the next one. At least 1. Default
+    /// 4,194,304, what a single run may use. A hook that was proved to end is not counted: <see cref="TurnLimit"/> bounds those.
+    /// </summary>
+    public long TurnBudget { get; init; } = 4_194_304;
+
     /// <summary>Slots in the ring's file table, 1..32768: granted files and files that chains open. Default 1024.</summary>
     public int FileSlots { get; init; } = 1024;
 

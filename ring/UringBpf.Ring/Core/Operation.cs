@@ -116,13 +116,19 @@ internal sealed unsafe class OperationTable : IDisposable
     private readonly Operation* _slots;
     private readonly OperationExtra* _extra;
     // A stack, so that the slot used last, which is in the cache, is used next.
+    // Behind it, in the same memory, one of those that are kept for the host.
     private readonly int* _free;
     private readonly int _count;
+    private readonly int _shared;
     private int _available;
+    private int _hostAvailable;
 
-    public OperationTable(int count)
+    /// <param name="count">Slots.</param>
+    /// <param name="hostReserve">How many of them are the host's alone: chains that go on for ever never hold those.</param>
+    public OperationTable(int count, int hostReserve)
     {
         _count = count;
+        _shared = count - hostReserve;
         _slots = (Operation*)NativeMemory.AlignedAlloc((nuint)count * (nuint)sizeof(Operation), 64);
         _extra = (OperationExtra*)NativeMemory.AllocZeroed((nuint)count, (nuint)sizeof(OperationExtra));
         _free = (int*)NativeMemory.Alloc((nuint)count, sizeof(int));
@@ -130,19 +136,23 @@ internal sealed unsafe class OperationTable : IDisposable
         for (var i = 0; i < count; i++)
         {
             _slots[i].Tag = (uint)i;
-            _free[i] = count - 1 - i;
+            _free[i] = i < _shared ? _shared - 1 - i : i;
         }
-        _available = count;
+        _available = _shared;
+        _hostAvailable = hostReserve;
     }
 
     /// <summary>Slots.</summary>
     public int Count => _count;
 
-    /// <summary>Slots free.</summary>
-    public int Available => _available;
+    /// <summary>Slots free for the host.</summary>
+    public int Available => _available + _hostAvailable;
+
+    /// <summary>Slots free for chains.</summary>
+    public int AvailableToChains => _available;
 
     /// <summary>Slots taken.</summary>
-    public int InFlight => _count - _available;
+    public int InFlight => _count - Available;
 
     public Operation* this[int index] => _slots + (uint)index;
 
@@ -150,7 +160,7 @@ internal sealed unsafe class OperationTable : IDisposable
 
     public OperationExtra* Extra(Operation* operation) => _extra + (uint)operation->Tag;
 
-    /// <summary>A slot, or null when all are taken. Its fields are set to "nothing", <see cref="Operation.Opcode"/> to
+    /// <summary>A slot for a chain, or null when all that it may take are taken. Its fields are set to "nothing", <see cref="Operation.Opcode"/> to
     /// <see cref="IoUringOp.Nop"/>.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public Operation* Take(OperationOwner owner)
@@ -163,12 +173,23 @@ internal sealed unsafe class OperationTable : IDisposable
         return operation;
     }
 
+    /// <summary>A slot for the host, or null when all are taken: of its own first, so that the others are left to chains.</summary>
+    public Operation* TakeForHost()
+    {
+        if (_hostAvailable == 0) return Take(OperationOwner.Host);
+        var operation = _slots + (uint)_free[_shared + --_hostAvailable];
+        Operation.Clear(operation, OperationOwner.Host);
+        return operation;
+    }
+
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void Free(Operation* operation)
     {
         var tag = operation->Tag;
         operation->Tag = tag + (1UL << 32);
-        _free[(uint)_available++] = (int)(uint)tag;
+        var index = (int)(uint)tag;
+        if (index < _shared) _free[(uint)_available++] = index;
+        else _free[_shared + _hostAvailable++] = index;
     }
 
     /// <summary>Memory for what an operation's entry points to, freed with the slot. Once for each operation, which must be marked as one that settles.</summary>

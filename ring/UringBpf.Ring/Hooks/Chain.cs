@@ -152,6 +152,8 @@ internal unsafe struct HookProgram
     public Runtime.RunStart Start;
     /// <summary>Its number in the flight recorder.</summary>
     public ushort TraceProgram;
+    /// <summary>Instructions that a run may use up, where they are counted; 0 for a program that was proved to end.</summary>
+    public long Meter;
     /// <summary>GCHandle of the program, which must outlive its last chain.</summary>
     public nint Handle;
 }

@@ -224,6 +224,7 @@ public sealed unsafe class HookLink : IAsyncDisposable
         entry->Entry = program.EntryPoint;
         entry->Self = program.Self;
         entry->Start = new RunStart(program.InstructionBudget, (ulong)sizeof(UringCompletion));
+        entry->Meter = program.Verified.Termination == Termination.Metered ? program.InstructionBudget : 0;
         entry->TraceProgram = _ring.Recorder?.IndexOf(program.Verified.Spec) ?? 0;
     }
 }

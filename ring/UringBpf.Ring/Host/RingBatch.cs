@@ -191,7 +191,7 @@ public sealed unsafe partial class Ring
             if (items[i] is { CancelRequested: false } item)
             {
                 if (i == items.Length - 1) item.Entry.Flags &= ~linked;
-                Submit(item, _operations.Take(OperationOwner.Host));
+                Submit(item, _operations.TakeForHost());
                 continue;
             }
             // One that was cancelled before breaks its link as any cancelled one: a failing NOP stands for it, where it has links.
