@@ -53,7 +53,7 @@ public sealed unsafe partial class Ring
             Shutdown(null);
             return false;
         }
-        if (!HasCompletion || _backend.Unsubmitted > 0) Enter(HasCompletion ? 0u : 1);
+        if (!HasCompletion || _behind || _backend.Unsubmitted > 0) Enter(HasCompletion ? 0u : 1);
         TakeCompletions();
         return !_inbox.IsEmpty || _pendingFirst >= 0 || HasCompletion || _backend.Unsubmitted > 0 || Simulation.HasEvents
             || Simulation.HasOverflow || _waitingChains.Count > 0 && _operations.AvailableToChains > 0 || _backlog.TryPeek(out var first) && CanStart(first) || _continuing.Exists(CanContinue);

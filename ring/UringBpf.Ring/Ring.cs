@@ -229,9 +229,9 @@ public sealed unsafe partial class Ring : IAsyncDisposable
             Interlocked.MemoryBarrier();
             if (_inbox.IsEmpty) wait = 1;
         }
-        // With completions at hand and nothing to send there is no reason for a system call. Where requests of the host follow each other without
-        // a pause, the kernel is asked for what it has put off.
-        if (wait != 0 || _backend.Unsubmitted > 0 || _moreCommands && !HasCompletion) Enter(wait);
+        // With completions at hand and nothing to send there is no reason for a system call. Where a turn left requests of the host
+        // or completions for the next, the kernel is asked for what it has put off meanwhile.
+        if (wait != 0 || _backend.Unsubmitted > 0 || _behind || _moreCommands && !HasCompletion) Enter(wait);
         Volatile.Write(ref _sleeping, 0);
     }
 

@@ -23,6 +23,8 @@ public sealed class CreationTests
     {
         Assert.Equal("UB4511", Assert.Throws<BpfException>(() => Ring.Create(new RingOptions { QueueEntries = 0 })).Code);
         Assert.Equal("UB4511", Assert.Throws<BpfException>(() => Ring.Create(new RingOptions { MaxOperations = -1 })).Code);
+        foreach (var options in (RingOptions[])[new() { HostReserve = -1 }, new() { MaxOperations = 8, HostReserve = 8 }, new() { TurnLimit = 0 }, new() { TurnLimit = 65537 }, new() { TurnBudget = 0 }])
+            Assert.Equal("UB4511", Assert.Throws<BpfException>(() => Ring.Create(options)).Code);
     }
 
     [Theory]
