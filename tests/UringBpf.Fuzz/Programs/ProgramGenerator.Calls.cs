@@ -196,12 +196,28 @@ public sealed partial class ProgramGenerator
         var (a, b) = (PickNumber(), PickNumber());
         // r2 first: the others may lie in its way no more.
         if (pointer >= 0) Emit(s_move64, 2, pointer);
-        else StackAddress(2, -8 * (4 + _random.Below(5)));
+        else Handed(2);
         if (a < 0 || a == 2) Emit(s_moveImmediate64, 1, immediate: Constant());
         else Emit(s_move64, 1, a);
         if (b is < 0 or 1 or 2) Emit(s_moveImmediate64, 3, immediate: _random.Below(64));
         else Emit(s_move64, 3, b);
         CallSubprogram(callee);
+    }
+
+    // 32 bytes of stack for another function: numbers, or pointers that it may write over.
+    private void Handed(int register)
+    {
+        if (_forKernel || _loops > 0 || !_random.OneIn(6))
+        {
+            StackAddress(register, -8 * (4 + _random.Below(5)));
+            return;
+        }
+        for (var slot = 0; slot < Spills; slot++)
+        {
+            if (_spilled[slot].Kind == HeldKind.None) Emit(StoreImmediate(64), 10, 0, SpillTop - 8 * slot, _random.Below(64));
+            if (!_careless) _spilled[slot] = default;
+        }
+        StackAddress(register, SpillTop - 8 * (Spills - 1));
     }
 
     private void CallLoop(int callee)
@@ -219,7 +235,7 @@ public sealed partial class ProgramGenerator
         }
         _uses.Add((_code.Count, callee));
         EmitWide(WideKind.Function, 2, 0, 0);
-        StackAddress(3, -8 * (4 + _random.Below(5)));
+        Handed(3);
         Emit(s_moveImmediate64, 4, immediate: _careless && _random.OneIn(8) ? 1 : 0);
         Helper(HelperPrototypes.Loop);
     }
@@ -229,7 +245,7 @@ public sealed partial class ProgramGenerator
         _uses.Add((_code.Count, callee));
         EmitWide(WideKind.Function, 2, 0, 0);
         EmitWide(WideKind.MapIndex, 1, Scenery.Cells, 0);
-        StackAddress(3, -8 * (4 + _random.Below(5)));
+        Handed(3);
         Emit(s_moveImmediate64, 4);
         Helper(HelperPrototypes.ForEachMapElem);
     }
@@ -306,7 +322,9 @@ public sealed partial class ProgramGenerator
     // Reserves a record, writes all of it, gives it back.
     private void Record()
     {
-        if (_noExit) return;
+        // One inside another's time at times.
+        var inside = _noExit;
+        if (inside && (_forKernel || _loops > 0 || !HasKept(2))) return;
         var size = 8 * (1 + _random.Below(4));
         EmitWide(WideKind.MapIndex, 1, Scenery.Ring, 0);
         Emit(s_moveImmediate64, 2, immediate: size);
@@ -334,7 +352,7 @@ public sealed partial class ProgramGenerator
         _locked |= 1 << record;
         _noExit = true;
         Block(1 + _random.Below(3));
-        _noExit = false;
+        _noExit = inside;
         _locked = locked;
         Emit(s_move64, 1, record);
         Emit(s_moveImmediate64, 2);
@@ -342,7 +360,7 @@ public sealed partial class ProgramGenerator
         _held[record] = default;
         for (var register = 0; register < 10; register++)
         {
-            if (_held[register].Place == Place.Record && _held[register].Kind == HeldKind.Memory) _held[register] = default;
+            if (_held[register].Place == Place.Record && _held[register].Kind == HeldKind.Memory && (_locked >> register & 1) == 0) _held[register] = default;
         }
         if (_careless && _random.OneIn(4)) Emit(Load(8), 0, record);
         Land(jump);

@@ -373,6 +373,7 @@ public sealed partial class ProgramGenerator
         for (var register = 0; register < 6; register++) head.Registers[register] = default;
         var end = Emit(Immediate(Operation.JumpEqual, 64), 0);
         Emit(Load(32), number, 0);
+        if (_careless && _random.OneIn(8)) Emit(_random.Pick([Store(64), Store(8), Row(Operation.AtomicAdd, 64, 64, OperandSource.Register)]), 10, number, IteratorSlot);
         Block(1 + _random.Below(3));
         NextRound(head);
         JumpBack(Jump(), start);

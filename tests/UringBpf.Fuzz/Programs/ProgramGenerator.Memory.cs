@@ -302,6 +302,8 @@ public sealed partial class ProgramGenerator
         if (fields.Length == 0) return;
         var chosen = _random.Pick(fields);
         var bytes = chosen.ElementSize == 1 ? 1 : Math.Min(chosen.Size, _forKernel || chosen.Size < 8 ? 4 : 8);
+        // A part of it.
+        if (!_forKernel && _random.OneIn(3)) bytes = _random.Pick([1, 2, 4]) is var part && part < bytes ? part : bytes;
         var offset = (int)chosen.Offset + _random.Below(chosen.Size / bytes) * bytes;
         if (chosen.Access == FieldAccess.ReadWrite && _random.OneIn(2))
         {
