@@ -69,28 +69,34 @@ internal static class Report
         return text.ToString();
     }
 
+    private static readonly string[] s_colours = ["#1f77b4", "#9ecae1", "#2ca02c", "#ff7f0e", "#8c564b", "#7f7f7f"];
+
     private static void Chart(string file, IReadOnlyList<(Kernel Kernel, IReadOnlyList<Timing> Timings)> rows, List<string> engines, string baseline)
     {
         // Interpreters are off the scale of native code: one logarithmic axis shows all.
         using var plot = new ScottPlot.Plot();
-        var width = 0.8 / engines.Count;
-        for (var e = 0; e < engines.Count; e++)
+        // The baseline has no bar: it is the line at 1.
+        var shown = engines.Where(engine => engine != baseline).ToList();
+        var width = 0.84 / shown.Count;
+        for (var e = 0; e < shown.Count; e++)
         {
             var bars = rows.Select((row, k) => new ScottPlot.Bar
             {
-                Position = k + e * width,
+                Position = k + (e + 0.5) * width,
                 Size = width,
-                ValueBase = 0,
-                Value = Ratio(row.Timings, engines[e], baseline) is { } ratio ? Math.Log2(ratio) : 0,
+                Value = Ratio(row.Timings, shown[e], baseline) is { } ratio ? Math.Log2(ratio) : 0,
+                FillColor = ScottPlot.Color.FromHex(s_colours[e % s_colours.Length]),
+                LineWidth = 0,
             }).ToList();
-            plot.Add.Bars(bars).LegendText = engines[e];
+            plot.Add.Bars(bars).LegendText = shown[e];
         }
-        plot.Axes.Bottom.SetTicks([.. rows.Select((_, k) => k + 0.4)], [.. rows.Select(row => row.Kernel.Name)]);
+        plot.Add.HorizontalLine(0, 1, ScottPlot.Colors.Black);
+        plot.Axes.Bottom.SetTicks([.. rows.Select((_, k) => k + 0.42)], [.. rows.Select(row => row.Kernel.Name)]);
         var ticks = Enumerable.Range(-5, 16).ToArray();
         plot.Axes.Left.SetTicks([.. ticks.Select(t => (double)t)], [.. ticks.Select(t => t >= 0 ? $"{1 << t}×" : $"1/{1 << -t}×")]);
         plot.Title($"time per run relative to {baseline} (lower is better)");
         plot.ShowLegend(ScottPlot.Edge.Bottom);
-        plot.SaveSvg(file, 1200, 600);
+        plot.SaveSvg(file, 1200, 560);
     }
 
     private static string Number(double value) => value.ToString("0.00", CultureInfo.InvariantCulture);

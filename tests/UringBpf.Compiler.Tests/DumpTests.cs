@@ -44,6 +44,31 @@ public sealed class DumpTests
         Assert.Matches(@"r0 \*= 0xf4243\n +imul [^\n]*0xf4243", text);
     }
 
+    /// <summary>A host's function that is not inlined.</summary>
+    [System.Runtime.CompilerServices.MethodImpl(System.Runtime.CompilerServices.MethodImplOptions.NoInlining)]
+    public static ulong First() => 1;
+
+    /// <summary>Another.</summary>
+    [System.Runtime.CompilerServices.MethodImpl(System.Runtime.CompilerServices.MethodImplOptions.NoInlining)]
+    public static ulong Second() => 2;
+
+    [Fact]
+    public void CallsInMachineCodeHaveTheNamesOfWhatTheyCall()
+    {
+        if (System.Runtime.InteropServices.RuntimeInformation.ProcessArchitecture != System.Runtime.InteropServices.Architecture.X64)
+            Assert.Skip("machine code dumps are for x86-64");
+        var registry = FunctionRegistry.BuiltIn;
+        foreach (var (name, id) in new[] { (nameof(First), 0x10000), (nameof(Second), 0x10001) })
+            registry = registry.With(new FunctionPrototype { Name = name, Id = id, Kind = FunctionKind.Helper }, typeof(DumpTests).GetMethod(name)!);
+        // r6 = First(); r0 = Second(); r0 += r6.
+        var program = TestPrograms.Trusted([new(0x85, immediate: 0x10000), new(0xbf, 6, 0), new(0x85, immediate: 0x10001), new(0x0f, 0, 6), new(0x95)], null, functions: registry.Prototypes);
+        var text = ProgramDump.MachineCode(program, MapSet.Empty, CompilerOptions.Default with { Functions = registry });
+        // Each below its own BPF call.
+        Assert.Matches(@"# First\n( +[^:;\n]*\n)* +call [^\n]*DumpTests\.First", text);
+        Assert.Matches(@"# Second\n( +[^:;\n]*\n)* +call [^\n]*DumpTests\.Second", text);
+        Assert.DoesNotMatch(@"call [^\n]*rip[+-]0x", text);
+    }
+
     [Fact]
     public void ThePageHasFourColumnsAndIsSelfContained()
     {

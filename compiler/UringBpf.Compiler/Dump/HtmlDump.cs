@@ -35,7 +35,8 @@ internal static class HtmlDump
         foreach (var row in method.Rows)
         {
             if (row.Line is { } info) line = $"{info.File}:{info.Line}";
-            var source = row.Line is { } start ? $"<span class=\"n\">{start.Line}</span> {Escape(start.Text.TrimEnd())}" : "";
+            // A line of a header may come without its text: then where it is.
+            var source = row.Line is { } start ? $"<span class=\"n\">{start.Line}</span> {(start.Text.Trim().Length > 0 ? Escape(start.Text.TrimEnd()) : $"<small>{Escape(Path.GetFileName(start.File))}</small>")}" : "";
             var bpf = row.Slot >= 0 ? $"<span class=\"n\">{row.Slot}</span> {Escape(row.Bpf)}" : "";
             text.Append($"<tr data-line=\"{Escape(line)}\"><td>{source}</td><td>{bpf}</td><td>{Lines(row.Il)}</td><td>{Lines(row.Machine)}</td></tr>\n");
         }

@@ -19,10 +19,12 @@ internal static class MachineCodeMap
     /// <param name="slots">The rows' slots; -1 for what is not a BPF instruction.</param>
     /// <param name="program">The program.</param>
     /// <param name="code">The machine instructions.</param>
-    /// <param name="symbols">Names of constants.</param>
-    public static int[] Align(IReadOnlyList<int> slots, ProgramGraph program, IReadOnlyList<Instruction> code, SymbolTable symbols)
+    /// <param name="place">Where they lie: their own addresses count from 0.</param>
+    /// <param name="symbols">Names of constants and of what is called.</param>
+    public static int[] Align(IReadOnlyList<int> slots, ProgramGraph program, IReadOnlyList<Instruction> code, nint place, SymbolTable symbols)
     {
         var owners = new int[code.Count];
+        var callees = code.Select(instruction => Callee(instruction, (ulong)place, symbols)).ToArray();
         if ((long)slots.Count * code.Count > MaxCells) return owners;
 
         // Needleman and Wunsch: best[i, j] is the score of the first i rows and j machine instructions; a row may own several.
@@ -32,7 +34,7 @@ internal static class MachineCodeMap
         {
             for (var j = 1; j <= code.Count; j++)
             {
-                var score = Score(slots[i - 1], program, code[j - 1], symbols);
+                var score = Score(slots[i - 1], program, code[j - 1], callees[j - 1], symbols);
                 best[i, j] = Math.Max(best[i - 1, j], best[i, j - 1]);
                 if (score > 0 && best[i - 1, j - 1] + score > best[i, j])
                 {
@@ -62,7 +64,7 @@ internal static class MachineCodeMap
         return owners;
     }
 
-    private static int Score(int slot, ProgramGraph program, in Instruction machine, SymbolTable symbols)
+    private static int Score(int slot, ProgramGraph program, in Instruction machine, string? callee, SymbolTable symbols)
     {
         if (slot < 0) return 0;
         var row = program.Row(slot);
@@ -79,12 +81,24 @@ internal static class MachineCodeMap
         }
         if (row.IsConditionalJump) return machine.FlowControl == FlowControl.ConditionalBranch ? 3 : 0;
         if (operation == Operation.Jump) return machine.FlowControl == FlowControl.UnconditionalBranch ? 2 : 0;
-        if (row.IsCall) return machine.FlowControl is FlowControl.Call or FlowControl.IndirectCall ? 5 : 0;
+        if (row.IsCall)
+        {
+            if (machine.FlowControl is not (FlowControl.Call or FlowControl.IndirectCall)) return 0;
+            return callee is null || operation is not (Operation.CallHelper or Operation.CallKfunc) || program.IsTailCall(slot) ? 5
+                : callee == SymbolTable.Name(program.Implementation(slot).Method) ? 8 : 0;
+        }
         if (operation == Operation.Exit) return machine.FlowControl == FlowControl.Return ? 5 : 0;
         if (operation == Operation.LoadImmediate64) return HasConstant(machine, symbols) ? 4 : 0;
         if (memory || !Does(operation, machine.Mnemonic)) return 0;
         return row.Source == OperandSource.Immediate && HasImmediate(machine, bpf.Immediate) ? 3 : 1;
     }
+
+    // The name of what a call calls, where the instruction alone says it.
+    private static string? Callee(in Instruction machine, ulong place, SymbolTable symbols) =>
+        machine.FlowControl is not (FlowControl.Call or FlowControl.IndirectCall) ? null
+        : machine.Op0Kind == OpKind.NearBranch64 ? symbols.Find(machine.NearBranchTarget + place)
+        : machine.IsIPRelativeMemoryOperand ? symbols.Find(machine.IPRelativeMemoryAddress + place)
+        : null;
 
     private static bool HasMemoryOperand(in Instruction machine)
     {

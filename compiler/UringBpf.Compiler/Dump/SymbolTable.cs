@@ -1,4 +1,5 @@
 using System.Reflection;
+using System.Runtime.InteropServices;
 using UringBpf.Bytecode;
 using UringBpf.Runtime;
 
@@ -24,9 +25,22 @@ internal sealed unsafe class SymbolTable
             _exact[(ulong)code.Address(key)] = name;
             foreach (var item in generator.Instructions)
             {
-                if (item.Operand is MethodInfo method) _exact[(ulong)method.MethodHandle.GetFunctionPointer()] = $"{method.DeclaringType?.Name}.{method.Name}";
+                if (item.Operand is MethodInfo method) AddMethod((byte*)method.MethodHandle.GetFunctionPointer(), Name(method));
             }
         }
+    }
+
+    /// <summary>What a method is called in dumps.</summary>
+    public static string Name(MethodInfo method) => $"{method.DeclaringType?.Name}.{method.Name}";
+
+    // A method that may still be compiled anew is called through the cell that its stub jumps through: jmp [rip+n], after
+    // mov r10, [rip+n] in some.
+    private void AddMethod(byte* stub, string name)
+    {
+        _exact[(ulong)stub] = name;
+        if (RuntimeInformation.ProcessArchitecture != Architecture.X64) return;
+        var jump = stub[0] == 0x4c && stub[1] == 0x8b && stub[2] == 0x15 ? stub + 7 : stub;
+        if (jump[0] == 0xff && jump[1] == 0x25) _exact[(ulong)(jump + 6 + *(int*)(jump + 2))] = name;
     }
 
     /// <summary>The name of an address, or null.</summary>
