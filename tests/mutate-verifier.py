@@ -5,9 +5,15 @@
 
 A copy of the repository is made in DIR, in which every mutant is a switch: `a && b` becomes `(Mutant.Is(7) || a) && b`, `a || b`
 becomes `(!Mutant.Is(8) && a) || b`, and a call that checks or forgets something is skipped by `if (!Mutant.Is(9))`. The copy
-is built once. Then the programs of the tests' tables (Cases, Attacks) are verified with each mutant, and those whose
-verdicts are all the same are given COUNT random programs (default 2000) by the oracles of tests/UringBpf.Fuzz. What is left is printed:
-each one is either a test that is missing, or a condition that decides about speed or precision alone.
+is built once. Then the programs of the tests' tables (Cases, Attacks …) are verified with each mutant, and those whose
+verdicts are all the same are given COUNT random programs (default 2000) by the oracles of tests/UringBpf.Fuzz. What is left was either
+looked at before, and is in tests/mutants.tsv with the reason why no verdict can change, or it is printed: a test is missing. The exit
+code is 1 then.
+
+tests/mutants.tsv has one mutant a line: file, what was left out, the line of source, a class, why. The classes:
+    same   another check gives the same verdict, or the part can't be false where it stands
+    cost   less is known or compared: more is walked or refused, and nothing more is accepted
+    text   a message, the log or the explanation of a rejection
 """
 import argparse, os, re, shutil, subprocess, sys
 
@@ -184,15 +190,28 @@ def main():
                 killed[number] = "oracles"
                 survivors.remove(number)
         print(f"{sum(by == 'oracles' for by in killed.values())} more break an oracle on {arguments.fuzz} random programs", flush=True)
-    print(f"{len(survivors)} are noticed by neither:")
-    for number in survivors:
+    known = {}
+    with open(os.path.join(root, "tests/mutants.tsv")) as file:
+        for line in file:
+            if line.strip() and not line.startswith("#"): known[tuple(line.rstrip("\n").split("\t")[:3])] = line.rstrip("\n").split("\t")[3]
+    texts = {name: open(os.path.join(root, "verifier/UringBpf.Verifier", name)).read().split("\n") for name in FILES}
+
+    def key(number):
         name, line, what = mutants[number - 1]
-        print(f"  {number}\t{name}:{line}\t{what}")
+        return name, what, texts[name][line - 1].strip()
+
+    new = [number for number in survivors if key(number) not in known]
+    classes = [known[key(number)] for number in survivors if key(number) in known]
+    print(f"{len(classes)} change no verdict for a reason that is in tests/mutants.tsv ({', '.join(f'{classes.count(name)} {name}' for name in sorted(set(classes)))})")
+    stale = set(known) - {key(number) for number in survivors}
+    if stale: print(f"{len(stale)} lines of tests/mutants.tsv are of mutants that are noticed now, or gone")
+    print(f"{len(new)} are noticed by nothing:")
+    for number in new: print(f"  {number}\t" + "\t".join(key(number)))
     with open(os.path.join(arguments.work, "all.txt"), "w") as file:
         for number in alive:
             name, line, what = mutants[number - 1]
             file.write(f"{number}\t{name}:{line}\t{what}\t{killed.get(number, 'alive')}\n")
-    return 0
+    return 1 if new else 0
 
 
 sys.exit(main())

@@ -105,11 +105,10 @@ internal static class Parts
             call bpf_get_prandom_u32
             r0 &= 8
             r1 = r10
-            r1 += -16
             r1 += r0
-            r1 += 16
+            r1 += 8
             r3 = r1
-            !*(u8 *)(r3 - 8) = 0
+            !*(u8 *)(r3 - 16) = 0
             r0 = 0
             exit
             """),
@@ -175,6 +174,23 @@ internal static class Parts
             r0 = 0
             exit
             """) with { Options = s_proof },
+        Hole("a number set anew in every round, at a growing distance", Rule.ProofRequired, """
+            r6 = 1
+            r7 = 0
+            !loop: call bpf_get_prandom_u32
+            r0 &= 7
+            r6 = r0
+            if r7 > 1 goto further
+            r6 += 1
+            goto meet
+            further: r6 += 2
+            r7 = 1
+            meet: r7 += 1
+            if r6 != 8 goto loop
+            r0 = 0
+            exit
+            """) with { Options = s_proof },
+        Hole("a walk of many steps", null, "r6 = 0\n loop: r6 += 1\n if r6 != 600 goto loop\n r0 = 0\n exit") with { Options = new() { ContextSize = 16, Widening = false } },
         Hole("a counter set back on one of two ways", Rule.ProofRequired, """
             r6 = 1
             !loop: call bpf_get_prandom_u32
@@ -185,7 +201,7 @@ internal static class Parts
             r1 = 0
             r1 = 0
             goto meet
-            back: r6 = 2
+            back: r6 = 5
             r1 = 0
             r1 = 0
             r1 = 0
@@ -342,6 +358,8 @@ internal static class Parts
         Hole("the upper half beside a lower one that was stored twice", Rule.PointerOffset, Indexes($"{Written} *(u32 *)(r10 - 16) = 1\n *(u32 *)(r10 - 16) = 2\n r9 = *(u32 *)(r10 - 12)")),
         Hole("the lower half beside an upper one", Rule.PointerOffset, Indexes($"{Written} *(u32 *)(r10 - 12) = 1\n r9 = *(u32 *)(r10 - 16)")),
         Hole("more than was stored", Rule.PointerOffset, Indexes($"{Written} *(u32 *)(r10 - 16) = 1\n r9 = *(u64 *)(r10 - 16)")),
+        Hole("more than a zero that was stored", Rule.PointerOffset, Indexes($"{Written} *(u32 *)(r10 - 16) = 0\n r9 = *(u64 *)(r10 - 16)")),
+        Hole("more than two bytes that were stored", Rule.PointerOffset, Indexes($"{Written} *(u16 *)(r10 - 16) = 1\n r9 = *(u32 *)(r10 - 16)")),
         Hole("more than was stored in the upper half", Rule.PointerOffset, Indexes($"{Written} *(u16 *)(r10 - 12) = 1\n r9 = *(u32 *)(r10 - 12)")),
         Hole("a lower half with a hole before the upper one", Rule.PointerOffset, Indexes($"{Written} *(u16 *)(r10 - 16) = 1\n *(u32 *)(r10 - 12) = 0\n r9 = *(u64 *)(r10 - 16)")),
         Hole("an upper half with a hole", Rule.PointerOffset, Indexes($"{Written} *(u32 *)(r10 - 16) = 1\n *(u16 *)(r10 - 12) = 0\n r9 = *(u64 *)(r10 - 16)")),

@@ -163,7 +163,8 @@ internal sealed class Liveness
     {
         var relevant = reads;
         var prototype = _spec.Functions.Find(row, instruction);
-        if (prototype is not null && (prototype.Traits & FunctionTraits.CallsBack) == 0)
+        // Numbers that the host gets are checked for nothing, unless they say how often a loop goes round.
+        if (prototype is not null && (prototype.Traits & FunctionTraits.CallsBack) == 0 && !prototype.Arguments.Any(argument => argument.Kind == ArgumentKind.IteratorNew))
         {
             for (var index = 0; index < prototype.Arguments.Length; index++)
             {
