@@ -338,6 +338,21 @@ internal static class Parts
             exit
             """)}
             """, ProgramTypes.Completion),
+        Hole("a pointer met that hangs on no index", Rule.MapValueBounds, $"""
+            {LookUpHash}
+            r9 = r0
+            r6 = r0
+            r7 = 0
+            loop: {Meet("r8 = r6", "call bpf_get_prandom_u32\n r0 &= 12\n r8 = r9\n r8 += r0", """
+            if r7 > 1 goto next
+            !r0 = *(u32 *)(r8 + 8)
+            next: r6 += 4
+            r7 += 1
+            if r7 != 4 goto loop
+            out: r0 = 0
+            exit
+            """)}
+            """),
         Hole("a number met at another distance, of any size", Rule.MapValueBounds, $"""
             r7 = *(u64 *)(r1 + 0)
             r6 = r7
