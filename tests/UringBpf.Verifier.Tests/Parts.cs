@@ -177,15 +177,14 @@ internal static class Parts
         Hole("a number set anew in every round, at a growing distance", Rule.ProofRequired, """
             r6 = 1
             r7 = 0
-            !loop: call bpf_get_prandom_u32
+            loop: call bpf_get_prandom_u32
             r0 &= 7
             r6 = r0
-            if r7 > 1 goto further
+            if r7 > 0 goto further
             r6 += 1
             goto meet
             further: r6 += 2
-            r7 = 1
-            meet: r7 += 1
+            !meet: r7 = 1
             if r6 != 8 goto loop
             r0 = 0
             exit
@@ -338,18 +337,20 @@ internal static class Parts
             exit
             """)}
             """, ProgramTypes.Completion),
-        Hole("a pointer met that hangs on no index", Rule.MapValueBounds, $"""
-            {LookUpHash}
-            r9 = r0
-            r6 = r0
+        Hole("a pointer met that hangs on no index", Rule.StackBounds, $"""
+            {string.Join('\n', Enumerable.Range(1, 8).Select(index => $"*(u64 *)(r10 - {8 * index}) = 0"))}
+            r6 = r10
+            r6 += -64
             r7 = 0
-            loop: {Meet("r8 = r6", "call bpf_get_prandom_u32\n r0 &= 12\n r8 = r9\n r8 += r0", """
-            if r7 > 1 goto next
-            !r0 = *(u32 *)(r8 + 8)
+            loop: r8 = r6
+            if r7 < 2 goto meet
+            {Meet("r8 = r6", "call bpf_get_prandom_u32\n r0 &= 52\n r0 += 8\n r8 = r10\n r8 += -64\n r8 += r0", """
+            if r7 > 8 goto next
+            !r0 = *(u32 *)(r8 + 24)
             next: r6 += 4
             r7 += 1
-            if r7 != 4 goto loop
-            out: r0 = 0
+            if r7 != 16 goto loop
+            r0 = 0
             exit
             """)}
             """),
