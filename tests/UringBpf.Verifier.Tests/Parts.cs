@@ -177,16 +177,17 @@ internal static class Parts
         Hole("a number set anew in every round, at a growing distance", Rule.ProofRequired, """
             r6 = 1
             r7 = 0
-            loop: call bpf_get_prandom_u32
+            !loop: if r6 == 77 goto out
+            call bpf_get_prandom_u32
             r0 &= 7
             r6 = r0
             if r7 > 0 goto further
             r6 += 1
             goto meet
             further: r6 += 2
-            !meet: r7 = 1
+            meet: r7 = 1
             if r6 != 8 goto loop
-            r0 = 0
+            out: r0 = 0
             exit
             """) with { Options = s_proof },
         Hole("a walk of many steps", null, "r6 = 0\n loop: r6 += 1\n if r6 != 600 goto loop\n r0 = 0\n exit") with { Options = new() { ContextSize = 16, Widening = false } },
