@@ -206,7 +206,13 @@ public sealed unsafe partial class Ring
     {
         if (waiter.Version != version) return;
         if (waiter.Chain != null) End(waiter.Chain, -Errno.Canceled, -Errno.Canceled);
-        else if (!RefuseWaiting(one => one == waiter)) waiter.CancelRequested = true;
+        else CancelUnstarted(waiter);
+    }
+
+    // A method of its own: what it captures is allocated.
+    private void CancelUnstarted(ChainWaiter waiter)
+    {
+        if (_waitingChains.Count == 0 || !RefuseWaiting(one => one == waiter)) waiter.CancelRequested = true;
     }
 
     private Chain* NewChain(HookLink link)
@@ -677,6 +683,7 @@ internal sealed unsafe class ChainWaiter(Ring ring) : Waiter<ChainResult>, IRing
 
     private readonly byte[] _scratch = new byte[64];
     private CancellationTokenRegistration _registration;
+    private CancelCommand? _cancel;
 
     public HookLink? Link { get; private set; }
     public UringOp First { get; private set; }
@@ -718,7 +725,6 @@ internal sealed unsafe class ChainWaiter(Ring ring) : Waiter<ChainResult>, IRing
 
     private void RequestCancel()
     {
-        var version = Version;
-        ring.Post(new DelegateCommand(owner => owner.Cancel(this, version), null));
+        (_cancel ??= new CancelCommand((owner, version) => owner.Cancel(this, version))).Post(ring, Version);
     }
 }

@@ -155,7 +155,13 @@ public sealed unsafe partial class Ring
     {
         if (host.Version != version) return;
         if (host.Operation >= 0) CancelOperation(_operations[host.Operation]);
-        else if (!CancelWaiting(one => one == host)) host.CancelRequested = true;
+        else CancelUnsent(host);
+    }
+
+    // A method of its own: what it captures is allocated.
+    private void CancelUnsent(HostOperation host)
+    {
+        if (_backlog.Count == 0 || !CancelWaiting(one => one == host)) host.CancelRequested = true;
     }
 
     // Answers those that wait for their turn at once. False when there was none.
@@ -271,6 +277,7 @@ internal sealed unsafe class HostOperation(Ring ring) : Waiter<int>, IQueuedComm
     private MemoryHandle _secondPin;
     private byte* _native;
     private CancellationTokenRegistration _registration;
+    private CancelCommand? _cancel;
 
     public void Begin(in Sqe entry, in HostMemory memory, CancellationToken cancellationToken)
     {
@@ -345,7 +352,31 @@ internal sealed unsafe class HostOperation(Ring ring) : Waiter<int>, IQueuedComm
     /// <summary>Asks the owner to cancel it, unless it is over by then.</summary>
     public void RequestCancel()
     {
-        var version = Version;
-        ring.Post(new DelegateCommand(owner => owner.Cancel(this, version), null));
+        (_cancel ??= new CancelCommand((owner, version) => owner.Cancel(this, version))).Post(ring, Version);
     }
+}
+
+/// <summary>Asks to cancel what one pooled object stands for; goes back and forth with it, so that asking again allocates nothing.</summary>
+internal sealed class CancelCommand(Action<Ring, short> cancel) : IRingCommand
+{
+    private int _posted;
+    private int _version;
+
+    /// <summary>Any thread. Where a request is under way already, it becomes this one: what it was for is over.</summary>
+    /// <param name="ring">The ring.</param>
+    /// <param name="version">The object's use that is meant.</param>
+    public void Post(Ring ring, short version)
+    {
+        Volatile.Write(ref _version, version);
+        if (Interlocked.Exchange(ref _posted, 1) == 0) ring.Post(this);
+    }
+
+    public void Run(Ring ring)
+    {
+        // First: a request that comes from here on is posted again.
+        Interlocked.Exchange(ref _posted, 0);
+        cancel(ring, (short)Volatile.Read(ref _version));
+    }
+
+    public void Refuse(Ring ring, int result) => Interlocked.Exchange(ref _posted, 0);
 }

@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using System.Net;
 using System.Net.Sockets;
 using System.Runtime.InteropServices;
@@ -150,6 +151,13 @@ public sealed unsafe partial class Ring
     // struct sockaddr: .NET lays socket addresses out as the system does.
     private static byte* Address(EndPoint address, out uint length)
     {
+        if (address is IPEndPoint internet && OperatingSystem.IsLinux())
+        {
+            length = InternetAddressBytes(internet);
+            var plain = (byte*)NativeMemory.AllocZeroed(length);
+            WriteAddress(internet, plain, length);
+            return plain;
+        }
         var serialized = address.Serialize();
         length = (uint)serialized.Size;
         var native = (byte*)NativeMemory.Alloc(length);
@@ -160,25 +168,44 @@ public sealed unsafe partial class Ring
     // A struct msghdr with its vectors and address behind it.
     private static HostMemory Message(ReadOnlyMemory<byte> first, ReadOnlyMemory<byte> second, EndPoint? address)
     {
-        var serialized = address?.Serialize();
+        var internet = OperatingSystem.IsLinux() ? address as IPEndPoint : null;
+        var serialized = internet == null ? address?.Serialize() : null;
+        var addressBytes = internet != null ? InternetAddressBytes(internet) : (uint)(serialized?.Size ?? 0);
         var (pin, secondPin) = (first.Pin(), second.Pin());
-        var native = (byte*)NativeMemory.AllocZeroed((nuint)(sizeof(MessageHeader) + 2 * sizeof(IoVector) + (serialized?.Size ?? 0)));
+        var native = (byte*)NativeMemory.AllocZeroed((nuint)(sizeof(MessageHeader) + 2 * sizeof(IoVector) + addressBytes));
         var header = (MessageHeader*)native;
         var vectors = (IoVector*)(header + 1);
         vectors[0] = new IoVector((nint)pin.Pointer, (nuint)first.Length);
         vectors[1] = new IoVector((nint)secondPin.Pointer, (nuint)second.Length);
         header->Vectors = vectors;
         header->VectorCount = 2;
-        if (serialized != null)
+        if (addressBytes > 0)
         {
             header->Name = (byte*)(vectors + 2);
-            header->NameLength = (uint)serialized.Size;
-            serialized.Buffer.Span[..serialized.Size].CopyTo(new Span<byte>(header->Name, serialized.Size));
+            header->NameLength = addressBytes;
+            if (internet != null) WriteAddress(internet, header->Name, addressBytes);
+            else serialized!.Buffer.Span[..serialized.Size].CopyTo(new Span<byte>(header->Name, serialized.Size));
         }
         return new HostMemory { Pin = pin, SecondPin = secondPin, Native = native };
     }
 
     /// <summary>struct msghdr of 64-bit Linux.</summary>
+    // struct sockaddr_in and sockaddr_in6 of Linux, without the managed object that the general way goes by.
+    private const uint InternetBytes = 16, Internet6Bytes = 28;
+
+    private static uint InternetAddressBytes(IPEndPoint address) => address.AddressFamily == AddressFamily.InterNetworkV6 ? Internet6Bytes : InternetBytes;
+
+    private static void WriteAddress(IPEndPoint address, byte* native, uint length)
+    {
+        const ushort internet = 2, internet6 = 10;
+        var bytes = new Span<byte>(native, (int)length);
+        var sixth = length == Internet6Bytes;
+        MemoryMarshal.Write(bytes, sixth ? internet6 : internet);
+        BinaryPrimitives.WriteUInt16BigEndian(bytes[2..], (ushort)address.Port);
+        address.Address.TryWriteBytes(sixth ? bytes[8..] : bytes[4..], out _);
+        if (sixth) MemoryMarshal.Write(bytes[24..], (uint)address.Address.ScopeId);
+    }
+
     [StructLayout(LayoutKind.Sequential)]
     private struct MessageHeader
     {
