@@ -200,6 +200,12 @@ public sealed unsafe partial class Ring
             // What a zero-copy send moved: its notification, which frees the memory, says nothing of it.
             host.Early = result;
             host.HasEarly = true;
+            if ((operation->Marks & OperationMarks.Cancelling) != 0)
+            {
+                // The request came while it was between two completions, where the kernel does not find it: once more.
+                operation->Marks &= ~OperationMarks.Cancelling;
+                CancelOperation(operation);
+            }
             return;
         }
         if (host.HasEarly && (flags & CqeFlags.Notification) != 0) result = host.Early;

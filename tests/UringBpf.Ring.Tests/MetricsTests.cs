@@ -61,8 +61,12 @@ public abstract class MetricsTests(RingBackendKind backend) : OnBackend(backend)
     {
         await using var ring = CreateRing(new RingOptions { QueueEntries = 64, CompletionEntries = 64, MaxOperations = 1024 });
         await using var burst = ring.Attach(Compile("burst"), new Grants(), new ChainLimits { MaxInFlight = 128 });
-        // 128 operations at once for each of seven chains: more completions than the queue has room for.
+        // 128 operations at once for each of seven chains, which start together as the owner is held up: more completions than the queue has
+        // room for.
+        using var gate = new ManualResetEventSlim();
+        ring.Post(new DelegateCommand(_ => gate.Wait(s_patience), null));
         var chains = Enumerable.Range(0, 7).Select(_ => burst.StartAsync(UringOp.Nop()).AsTask()).ToArray();
+        gate.Set();
         var results = await Task.WhenAll(chains).WaitAsync(s_patience);
         Assert.All(results, result => Assert.Equal((Verdict.Pass, 129UL), (result.Verdict, result.Steps)));
         Assert.Equal((0, 0L), (ring.OperationsInFlight, ring.LateCompletions));
