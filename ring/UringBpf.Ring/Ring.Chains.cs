@@ -150,9 +150,10 @@ public sealed unsafe partial class Ring
         _freeFileSlots.Push(slot);
     }
 
-    internal ValueTask<ChainResult> StartChain(HookLink link, in UringOp first, ReadOnlySpan<byte> scratch, CancellationToken cancellationToken)
+    internal ValueTask<ChainResult> StartChain(HookLink link, in UringOp first, ReadOnlySpan<byte> scratch, CancellationToken cancellationToken, PolicyLink? policy = null)
     {
         var waiter = PreparedChain(link, first, scratch, cancellationToken);
+        waiter.Policy = policy;
         var task = new ValueTask<ChainResult>(waiter, waiter.Version);
         Post(waiter);
         return task;
@@ -693,11 +694,14 @@ internal sealed unsafe class ChainWaiter(Ring ring) : Waiter<ChainResult>, IRing
     public bool CancelRequested;
     /// <summary>What starts when it has ended, or null.</summary>
     public LinkedCommand? Sequence;
+    /// <summary>What judges the chain's operations besides the policies of ring and attachment, or null.</summary>
+    public PolicyLink? Policy;
 
     public void Begin(HookLink link, in UringOp first, ReadOnlySpan<byte> scratch, CancellationToken cancellationToken)
     {
         Link = link;
         First = first;
+        Policy = null;
         CancelRequested = false;
         scratch.CopyTo(_scratch);
         _scratch.AsSpan(scratch.Length).Clear();
@@ -715,6 +719,7 @@ internal sealed unsafe class ChainWaiter(Ring ring) : Waiter<ChainResult>, IRing
         _registration.Dispose();
         _registration = default;
         Link = null;
+        Policy = null;
         var sequence = Sequence;
         Sequence = null;
         Complete(result);

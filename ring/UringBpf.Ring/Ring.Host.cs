@@ -32,6 +32,29 @@ public sealed unsafe partial class Ring
         return Start(entry, default, cancellationToken);
     }
 
+    /// <summary>As <see cref="SubmitAsync(in Sqe, CancellationToken)"/>, judged by a policy of its own besides those that are attached.</summary>
+    /// <param name="entry">The entry.</param>
+    /// <param name="policy">From <see cref="CreatePolicy"/> of this ring. Once it is disposed, the result is -ECANCELED.</param>
+    /// <param name="cancellationToken">Asks the kernel to cancel.</param>
+    /// <returns>The result, or -errno; the policy's where it refuses.</returns>
+    /// <exception cref="ArgumentException">As for the other; or the policy is another ring's.</exception>
+    public ValueTask<int> SubmitAsync(in Sqe entry, PolicyLink policy, CancellationToken cancellationToken = default)
+    {
+        if ((entry.Flags & (SqeFlags.Link | SqeFlags.HardLink)) != 0) throw new ArgumentException("An entry that is linked to the next belongs into a RingBatch.", nameof(entry));
+        RefuseSkipping(entry);
+        CheckGiven(policy);
+        var host = Prepared(entry, default, cancellationToken);
+        host.Policy = policy;
+        var task = new ValueTask<int>(host, host.Version);
+        Post(host);
+        return task;
+    }
+
+    internal void CheckGiven(PolicyLink policy)
+    {
+        if (!policy.IsGivenOn(this)) throw new ArgumentException("The policy was not made by CreatePolicy of this ring.", nameof(policy));
+    }
+
     internal static void RefuseSkipping(in Sqe entry)
     {
         if ((entry.Flags & SqeFlags.CqeSkipSuccess) != 0)
@@ -114,7 +137,7 @@ public sealed unsafe partial class Ring
             *time = host.Delay;
             entry->Address = (ulong)time;
         }
-        if (HasPolicies && Judge(entry) is var verdict and < 0)
+        if (HasPolicies && Judge(entry, host.Policy) is var verdict and < 0)
         {
             if (host.TakesSlot) _freeFileSlots.Push(host.Slot);
             // One that was not closed stays the host's.
@@ -275,6 +298,8 @@ internal sealed unsafe class HostOperation(Ring ring) : Waiter<int>, IQueuedComm
     /// <summary>Slot of the file table that it opens or closes, or -1.</summary>
     public int Slot = -1;
     public Multishot? Multishot;
+    /// <summary>What judges it besides the ring's policies, or null.</summary>
+    public PolicyLink? Policy;
     public int Slots => 1;
     public bool Drains => (Entry.Flags & SqeFlags.Drain) != 0;
     private SafeHandle? _file;
@@ -310,6 +335,7 @@ internal sealed unsafe class HostOperation(Ring ring) : Waiter<int>, IQueuedComm
         _secondPin = memory.SecondPin;
         _native = memory.Native;
         Multishot = memory.Multishot;
+        Policy = null;
         TakesSlot = memory.TakesSlot;
         Slot = memory.ClosesSlot - 1;
         HasDelay = memory.Delay != null;

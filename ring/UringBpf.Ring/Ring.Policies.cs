@@ -11,6 +11,9 @@ public sealed unsafe partial class Ring
 {
     private PolicyLink[] _policies = [];
     private int _policyCount;
+    // Those that judge what they are given with. Once there was one, an operation may name it, though it is gone.
+    private readonly HashSet<PolicyLink> _givenPolicies = [];
+    private bool _givesPolicies;
     // Policies run while a hook is inside uring_submit: on a stack of their own.
     private ExecutionState* _policyState;
     private UringSubmission* _submission;
@@ -27,6 +30,37 @@ public sealed unsafe partial class Ring
     /// <exception cref="ObjectDisposedException">The program was disposed.</exception>
     public PolicyLink AttachPolicy(BpfProgram program, ImmutableArray<IoUringOp> operations = default) => AttachPolicy(null, program, operations);
 
+    /// <summary>
+    /// Makes a policy that judges nothing by itself: it is given with single operations (<see cref="SubmitAsync(in Sqe, PolicyLink, CancellationToken)"/>)
+    /// and chains (<see cref="HookLink.StartAsync(UringOp, ReadOnlySpan{byte}, PolicyLink, CancellationToken)"/>), and judges those, after all others. Once it is
+    /// disposed, they are refused with -ECANCELED.
+    /// </summary>
+    /// <param name="program">A program of type submission (<c>SEC("uring/submit")</c>): 0 allows, -errno refuses. The link keeps it alive.</param>
+    /// <param name="operations">Operations to judge, of those it is given with; default: all.</param>
+    /// <exception cref="BpfException">UB4502 when the program is of another type; UB4503 when the ring is shut down; UB4511 when there is no such operation.</exception>
+    /// <exception cref="ObjectDisposedException">The program was disposed.</exception>
+    public PolicyLink CreatePolicy(BpfProgram program, ImmutableArray<IoUringOp> operations = default)
+    {
+        PolicyProgram.Check(program);
+        var link = new PolicyLink(this, null, operations, given: true);
+        RunOnOwner(() =>
+        {
+            if (_stopping) throw new BpfException("UB4503", "the ring is shut down.");
+            link.Current = new PolicyProgram(program, _recorder);
+            PreparePolicies();
+            _givenPolicies.Add(link);
+            _givesPolicies = true;
+        }).AsTask().GetAwaiter().GetResult();
+        return link;
+    }
+
+    private void PreparePolicies()
+    {
+        if (_policyState != null) return;
+        _policyState = ExecutionSlot.Allocate();
+        _submission = (UringSubmission*)NativeMemory.AllocZeroed((nuint)sizeof(UringSubmission));
+    }
+
     internal PolicyLink AttachPolicy(HookLink? hook, BpfProgram program, ImmutableArray<IoUringOp> operations)
     {
         PolicyProgram.Check(program);
@@ -35,11 +69,7 @@ public sealed unsafe partial class Ring
         {
             if (_stopping || hook is { Detaching: true }) throw new BpfException("UB4503", hook == null ? "the ring is shut down." : "the hook is detached.");
             link.Current = new PolicyProgram(program, _recorder);
-            if (_policyState == null)
-            {
-                _policyState = ExecutionSlot.Allocate();
-                _submission = (UringSubmission*)NativeMemory.AllocZeroed((nuint)sizeof(UringSubmission));
-            }
+            PreparePolicies();
             if (hook != null) hook.Policies = [.. hook.Policies, link];
             else _policies = [.. _policies, link];
             _policyCount++;
@@ -50,6 +80,11 @@ public sealed unsafe partial class Ring
     internal void Detach(PolicyLink policy, HookLink? hook)
     {
         if (policy.Current == null) return;
+        if (_givenPolicies.Remove(policy))
+        {
+            policy.Release();
+            return;
+        }
         if (hook != null) hook.Policies = [.. hook.Policies.Where(other => other != policy)];
         else _policies = [.. _policies.Where(other => other != policy)];
         policy.Release();
@@ -67,8 +102,10 @@ public sealed unsafe partial class Ring
     private void FreePolicies()
     {
         foreach (var policy in _policies) policy.Release();
+        foreach (var policy in _givenPolicies) policy.Release();
         _policyCount -= _policies.Length;
         _policies = [];
+        _givenPolicies.Clear();
         NativeMemory.AlignedFree(_policyState);
         NativeMemory.Free(_submission);
         _policyState = null;
@@ -76,20 +113,22 @@ public sealed unsafe partial class Ring
     }
 
     /// <summary>Policies that are attached, to the ring and to hooks.</summary>
-    internal int Policies => _policyCount;
+    internal int Policies => _policyCount + _givenPolicies.Count;
 
     /// <summary>True when an operation must be judged before it goes out.</summary>
     internal bool HasPolicies
     {
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        get => _policyCount > 0;
+        get => _policyCount > 0 || _givesPolicies;
     }
 
     /// <summary>Judges an operation of a chain whose entry is filled in: 0 or -errno.</summary>
     [MethodImpl(MethodImplOptions.NoInlining)]
     internal int Judge(Chain* chain, HookLink link, in UringOp op, UringVector* vectors, Sqe* entry)
     {
-        if (_policies.Length == 0 && link.Policies.Length == 0) return 0;
+        // That of the chain goes with whoever waits for it.
+        var given = chain->Host >= 0 ? _chainWaiting[chain->Host]?.Policy : null;
+        if (_policies.Length == 0 && link.Policies.Length == 0 && given == null) return 0;
         var submission = _submission;
         submission->Opcode = (uint)op.Opcode;
         submission->Flags = op.OpFlags;
@@ -107,14 +146,14 @@ public sealed unsafe partial class Ring
         submission->Buffer = op.Buffer;
         submission->Origin = UringSubmission.ByHook;
         submission->Chain = chain->Id;
-        if (vectors != null) return JudgeVectors(chain, link, op, vectors);
+        if (vectors != null) return JudgeVectors(chain, link.Policies, given, op, vectors);
         var path = named ? (byte*)entry->Address : null;
-        var result = Judge(chain, link.Policies, op.Opcode, path, null);
-        return result < 0 || !two ? result : Judge(chain, link.Policies, op.Opcode, (byte*)entry->Offset, path);
+        var result = Judge(chain, link.Policies, given, op.Opcode, path, null);
+        return result < 0 || !two ? result : Judge(chain, link.Policies, given, op.Opcode, (byte*)entry->Offset, path);
     }
 
     // Each piece must be allowed; the length is that of all.
-    private int JudgeVectors(Chain* chain, HookLink link, in UringOp op, UringVector* vectors)
+    private int JudgeVectors(Chain* chain, PolicyLink[] own, PolicyLink? given, in UringOp op, UringVector* vectors)
     {
         uint total = 0;
         for (uint i = 0; i < op.Length; i++) total += vectors[i].Length;
@@ -122,17 +161,17 @@ public sealed unsafe partial class Ring
         for (uint i = 0; i < op.Length; i++)
         {
             _submission->Buffer = vectors[i].Buffer;
-            var result = Judge(chain, link.Policies, op.Opcode, null, null);
+            var result = Judge(chain, own, given, op.Opcode, null, null);
             if (result < 0) return result;
         }
         return 0;
     }
 
-    /// <summary>Judges an operation of the host: 0 or -errno.</summary>
+    /// <summary>Judges an operation of the host, by the ring's policies and the one it was given with: 0 or -errno.</summary>
     [MethodImpl(MethodImplOptions.NoInlining)]
-    private int Judge(Sqe* entry)
+    private int Judge(Sqe* entry, PolicyLink? given)
     {
-        if (_policies.Length == 0) return 0;
+        if (_policies.Length == 0 && given == null) return 0;
         var submission = _submission;
         submission->Opcode = (uint)entry->Opcode;
         submission->Flags = entry->OpFlags;
@@ -193,12 +232,14 @@ public sealed unsafe partial class Ring
             submission->Directory = (uint)entry->Fd;
             submission->File = -1;
         }
-        var result = Judge(null, [], entry->Opcode, path, null);
-        return result < 0 || second == null ? result : Judge(null, [], entry->Opcode, second, path);
+        var result = Judge(null, [], given, entry->Opcode, path, null);
+        return result < 0 || second == null ? result : Judge(null, [], given, entry->Opcode, second, path);
     }
 
-    private int Judge(Chain* chain, PolicyLink[] own, IoUringOp opcode, byte* path, byte* first)
+    private int Judge(Chain* chain, PolicyLink[] own, PolicyLink? given, IoUringOp opcode, byte* path, byte* first)
     {
+        // Whoever gave it wants it asked: without it nothing goes out.
+        if (given is { Current: null }) return -Errno.Canceled;
         // A second path may be in another directory, which is in the entry's length.
         if (first != null) _submission->Directory = _submission->Length;
         if (!ShowPath(path)) return -Errno.NameTooLong;
@@ -211,6 +252,7 @@ public sealed unsafe partial class Ring
         state->RandomState = outer->RandomState;
         var result = Judge(chain, _policies, opcode, state);
         if (result == 0) result = Judge(chain, own, opcode, state);
+        if (result == 0 && given != null) result = Judge(chain, given, opcode, state);
         outer->RandomState = state->RandomState;
         if (enters) outer->Leave();
         return result;
@@ -220,14 +262,19 @@ public sealed unsafe partial class Ring
     {
         foreach (var policy in policies)
         {
-            if (!policy.Judges(opcode)) continue;
-            var program = policy.Current!;
-            var verdict = program.Run(_submission, state);
-            policy.Count(refused: verdict < 0);
-            _recorder?.Judged(chain, program.TraceProgram, _submission, verdict, _state->Site);
-            if (verdict < 0) return verdict;
+            if (Judge(chain, policy, opcode, state) is var verdict and < 0) return verdict;
         }
         return 0;
+    }
+
+    private int Judge(Chain* chain, PolicyLink policy, IoUringOp opcode, ExecutionState* state)
+    {
+        if (!policy.Judges(opcode)) return 0;
+        var program = policy.Current!;
+        var verdict = program.Run(_submission, state);
+        policy.Count(refused: verdict < 0);
+        _recorder?.Judged(chain, program.TraceProgram, _submission, verdict, _state->Site);
+        return verdict;
     }
 
     // Copies a path into what policies are shown; false when it is longer than that. What an earlier one left behind it is cleared.

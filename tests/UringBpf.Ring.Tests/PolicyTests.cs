@@ -113,6 +113,59 @@ public abstract class PolicyTests(RingBackendKind backend) : OnBackend(backend)
     }
 
     [Fact]
+    public async Task A_policy_is_given_with_single_operations_and_chains()
+    {
+        using var maps = MapSet.Create(s_policies.Maps);
+        await using var ring = CreateRing();
+        await using var other = CreateRing();
+        await using var link = ring.Attach(Compile("probe"), new Grants());
+        await using var denies = ring.CreatePolicy(CompilePolicy("deny", maps), [IoUringOp.Nop]);
+        await using var picks = ring.CreatePolicy(CompilePolicy("by_user_data"));
+        // Of the host's: this one, not the next.
+        Assert.Equal(-EAccess, await ring.SubmitAsync(Prepare.Nop(4), denies).AsTask().WaitAsync(s_patience));
+        Assert.Equal(4, await ring.SubmitAsync(Prepare.Nop(4)).AsTask().WaitAsync(s_patience));
+        Assert.Equal(4, await ring.SubmitAsync(Prepare.Nop(4), picks).AsTask().WaitAsync(s_patience));
+        Assert.Equal(4, await ring.NopAsync(4).AsTask().WaitAsync(s_patience));
+        // A chain, its first operation and what it submits: and no other chain.
+        var refused = await link.StartAsync(UringOp.Nop(ERange), [], picks).AsTask().WaitAsync(s_patience);
+        Assert.Equal((-ERange, -ERange, 0u), (refused.Result, refused.Verdict, refused.Steps));
+        await link.StartAsync(UringOp.Nop(), Bytes(UringOp.Nop(7, EPerm)), picks).AsTask().WaitAsync(s_patience);
+        Assert.Equal(-EPerm, (int)Emissions(link)[^1].Value);
+        Assert.Equal(7, await Probe(link, UringOp.Nop(7, EPerm)));
+        Assert.Equal((1L, 1L), (denies.Runs, denies.Refusals));
+        // After those that are attached, each of which must allow.
+        await using (ring.AttachPolicy(CompilePolicy("deny", maps)))
+        {
+            var runs = picks.Runs;
+            Assert.Equal(-EAccess, await ring.SubmitAsync(Prepare.Nop(4), picks).AsTask().WaitAsync(s_patience));
+            Assert.Equal(runs, picks.Runs);
+        }
+        // One for other operations than this.
+        Assert.Equal(-ETime, await ring.TimeoutAsync(TimeSpan.FromMilliseconds(1)).AsTask().WaitAsync(s_patience));
+        await denies.UpdateAsync(CompilePolicy("allow", maps));
+        Assert.Equal(5, await ring.SubmitAsync(Prepare.Nop(5), denies).AsTask().WaitAsync(s_patience));
+        Assert.Throws<ArgumentException>(() => { _ = other.SubmitAsync(Prepare.Nop(), denies); });
+        await using var attached = ring.AttachPolicy(CompilePolicy("allow", maps));
+        Assert.Throws<ArgumentException>(() => { _ = ring.SubmitAsync(Prepare.Nop(), attached); });
+    }
+
+    [Fact]
+    public async Task What_was_given_with_a_policy_that_is_gone_is_refused()
+    {
+        await using var ring = CreateRing();
+        await using var link = ring.Attach(Compile("rearm"), new Grants { Operations = [IoUringOp.Nop, IoUringOp.Timeout] });
+        var policy = ring.CreatePolicy(CompilePolicy("allow"));
+        var chain = link.StartAsync(UringOp.Nop(), BitConverter.GetBytes(1_000_000_000UL), policy).AsTask();
+        while (policy.Runs < 10) await Task.Delay(1);
+        await policy.DisposeAsync();
+        // It hears it from its next submit, and ends with it.
+        Assert.Equal(-ECanceled, (await chain.WaitAsync(s_patience)).Verdict);
+        Assert.Equal(-ECanceled, await ring.SubmitAsync(Prepare.Nop(1), policy).AsTask().WaitAsync(s_patience));
+        Assert.Equal(-ECanceled, (await link.StartAsync(UringOp.Nop(), [], policy).AsTask().WaitAsync(s_patience)).Verdict);
+        Assert.Equal(0, ring.Policies);
+    }
+
+    [Fact]
     public async Task A_policy_sees_the_operation_as_its_submitter_named_it()
     {
         using var folder = new TemporaryFolder();

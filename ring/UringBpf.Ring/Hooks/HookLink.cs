@@ -85,6 +85,21 @@ public sealed unsafe class HookLink : IAsyncDisposable
     public ValueTask<ChainResult> StartAsync(UringOp first, ReadOnlySpan<byte> scratch, CancellationToken cancellationToken = default) =>
         _ring.StartChain(this, first, scratch, cancellationToken);
 
+    /// <summary>As <see cref="StartAsync(UringOp, ReadOnlySpan{byte}, CancellationToken)"/>, with a policy that judges this chain's operations, the first one included,
+    /// besides those of the ring and the attachment.</summary>
+    /// <param name="first">The operation.</param>
+    /// <param name="scratch">At most 64 bytes; the rest is zero.</param>
+    /// <param name="policy">From <see cref="Ring.CreatePolicy"/> of the same ring. Once it is disposed, what the chain submits is refused with -ECANCELED.</param>
+    /// <param name="cancellationToken">Ends the chain with -ECANCELED.</param>
+    /// <returns>How the chain ended.</returns>
+    /// <remarks>Chains that this one starts by messages are not judged by it.</remarks>
+    /// <exception cref="ArgumentException">More than 64 bytes of scratch; or the policy is another ring's.</exception>
+    public ValueTask<ChainResult> StartAsync(UringOp first, ReadOnlySpan<byte> scratch, PolicyLink policy, CancellationToken cancellationToken = default)
+    {
+        _ring.CheckGiven(policy);
+        return _ring.StartChain(this, first, scratch, cancellationToken, policy);
+    }
+
     /// <summary>
     /// Puts another program in place. Chains that run finish on the program they started with; new ones use this one. The
     /// old program may be disposed after its last chain.

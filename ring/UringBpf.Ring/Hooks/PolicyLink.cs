@@ -7,13 +7,15 @@ namespace UringBpf.Ring;
 
 /// <summary>
 /// A policy hook in place: a program of type submission that judges each operation before it is submitted. From
-/// <see cref="Ring.AttachPolicy(BpfProgram, ImmutableArray{IoUringOp})"/> it judges the whole ring's, from <see cref="HookLink.AttachPolicy"/> the chains' of one attachment.
+/// <see cref="Ring.AttachPolicy(BpfProgram, ImmutableArray{IoUringOp})"/> it judges the whole ring's, from <see cref="HookLink.AttachPolicy"/> the chains' of one attachment,
+/// from <see cref="Ring.CreatePolicy"/> the operations and chains that are given with it.
 /// Thread-safe. Disposing detaches it: no operation submitted afterwards is judged by it.
 /// </summary>
 public sealed class PolicyLink : IAsyncDisposable
 {
     private readonly Ring _ring;
     private readonly HookLink? _hook;
+    private readonly bool _given;
     private readonly ulong _operations;
     private long _runs;
     private long _refusals;
@@ -21,8 +23,9 @@ public sealed class PolicyLink : IAsyncDisposable
     // Ring's thread.
     internal PolicyProgram? Current;
 
-    internal PolicyLink(Ring ring, HookLink? hook, ImmutableArray<IoUringOp> operations)
+    internal PolicyLink(Ring ring, HookLink? hook, ImmutableArray<IoUringOp> operations, bool given = false)
     {
+        _given = given;
         _ring = ring;
         _hook = hook;
         if (operations.IsDefaultOrEmpty)
@@ -71,6 +74,9 @@ public sealed class PolicyLink : IAsyncDisposable
             // The ring is shut down, and has released it.
         }
     }
+
+    /// <summary>True when operations of this ring can be given with it.</summary>
+    internal bool IsGivenOn(Ring ring) => _given && _ring == ring;
 
     internal bool Judges(IoUringOp operation) => (_operations & OperationSet.Bit(operation)) != 0;
 
