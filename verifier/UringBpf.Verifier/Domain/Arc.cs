@@ -114,21 +114,22 @@ internal readonly record struct Arc<TWidth> where TWidth : struct, IWidth
     public static Arc<TWidth> operator *(Arc<TWidth> a, Arc<TWidth> b)
     {
         if (a.CrossesSign && a.CrossesZero || b.CrossesSign && b.CrossesZero) return Full;
+        var unsigned = Full;
         if (!a.CrossesZero && !b.CrossesZero)
         {
             var low = (UInt128)a.First * b.First;
-            var result = Make((ulong)low, (UInt128)a.Last * b.Last - low);
-            if (!result.IsFull) return result;
+            unsigned = Make((ulong)low, (UInt128)a.Last * b.Last - low);
         }
         // Read as signed where that does not tear the arc, else as unsigned: |product| < 2^127 unless both are unsigned,
-        // and both unsigned was tried above.
-        if (a.CrossesSign && b.CrossesSign) return Full;
+        // and both unsigned was tried above. The shorter of the two counts: 0xfffff000 times 1..2 is -8192..-4096.
+        if (a.CrossesSign && b.CrossesSign) return unsigned;
         var (aLow, aHigh) = a.Integers();
         var (bLow, bHigh) = b.Integers();
         Int128 p = aLow * bLow, q = aLow * bHigh, r = aHigh * bLow, s = aHigh * bHigh;
         var least = Int128.Min(Int128.Min(p, q), Int128.Min(r, s));
         var most = Int128.Max(Int128.Max(p, q), Int128.Max(r, s));
-        return Make((ulong)least, (UInt128)(most - least));
+        var signed = Make((ulong)least, (UInt128)(most - least));
+        return signed.Span < unsigned.Span ? signed : unsigned;
     }
 
     public Arc<TWidth> ShiftLeft(int least, int most)
