@@ -89,6 +89,8 @@ public sealed class Campaign
             QueueEntries = 1 << Below(6),
             CompletionEntries = 1 << Below(7),
             MaxOperations = 1 + Below(100),
+            // Turns that end early put completions off.
+            TurnLimit = Below(4) == 0 ? 1 + Below(8) : 1024,
             FileSlots = 1 + Below(40),
             Simulation = new SimulationOptions
             {
