@@ -209,6 +209,21 @@ public abstract class ReachTests(RingBackendKind backend) : OnBackend(backend)
         Assert.Equal(4, ring.FreeFileSlots);
     }
 
+    [Fact]
+    public async Task A_slot_that_is_being_opened_into_is_not_handed_over()
+    {
+        const int busy = 16;
+        using var folder = new TemporaryFolder();
+        await using var ring = CreateRing(new RingOptions { FileSlots = 4 });
+        await using (var link = ring.Attach(Compile(s_reach, "give_busy"), new Grants { Paths = [folder.File("data", [7, 8, 9])] }, new ChainLimits { OwnFiles = 1 }))
+        {
+            Assert.Equal(Verdict.Pass, (await Start(link)).Verdict);
+            var emission = Assert.Single(Emissions(link));
+            Assert.Equal((8UL, (long)-busy, -1), (emission.UserData, (long)emission.Value, emission.File));
+        }
+        Assert.Equal((4, 0), (ring.FreeFileSlots, ring.HostFileSlots));
+    }
+
     private static async ValueTask<int> Read(Ring ring, int slot, byte[] buffer)
     {
         using var pin = buffer.AsMemory().Pin();

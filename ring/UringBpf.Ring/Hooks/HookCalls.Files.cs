@@ -258,6 +258,8 @@ internal static unsafe partial class HookCalls
         var link = HookLink.Of(chain);
         var own = (long)slot - link.Grants.FileCount;
         if (own < 0 || own >= link.Limits.OwnFiles || (chain->OpenFiles >> (int)own & 1) == 0) return -Errno.BadF;
+        // Something is being opened into it: that would end up in a slot that is the host's.
+        if ((chain->BusyFiles >> (int)own & 1) != 0) return -Errno.Busy;
         var file = chain->Files[own];
         if (!link.Emit(new Emission(chain->Id, chain->Context.Step, slot, (ulong)chain->Context.Result) { File = file })) return -Errno.NoSpc;
         chain->OpenFiles &= ~(1u << (int)own);

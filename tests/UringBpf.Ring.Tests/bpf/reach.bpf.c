@@ -479,4 +479,21 @@ int sends_all(struct uring_completion *ctx)
     return URING_CONTINUE;
 }
 
+/* Opens path 0 into slot 0, opens it there again, and tries to give it away meanwhile. */
+SEC("uring/complete")
+int give_busy(struct uring_completion *ctx)
+{
+    struct uring_op op;
+
+    if (ctx->step == 2)
+        return ctx->res < 0 ? uring_err(ctx->res) : URING_PASS;
+    uring_prep_openat(&op, URING_NO_DIR, 0, O_RDONLY, 0, 0);
+    int err = submit(ctx, &op, 0);
+    if (err)
+        return err;
+    if (ctx->step == 1)
+        uring_emit(ctx, 8, (__s64)uring_handover(ctx, 0));
+    return URING_CONTINUE;
+}
+
 char _license[] SEC("license") = "MIT";
