@@ -270,9 +270,11 @@ public sealed class SampleTests
             new Random(size).NextBytes(sent);
             using var socket = new Socket(SocketType.Stream, ProtocolType.Tcp);
             await socket.ConnectAsync(address);
+            // Before anything is shut down: a stream is made of a connected socket only.
+            await using var stream = new NetworkStream(socket);
             var sending = Task.Run(() => { socket.Send(sent); socket.Shutdown(SocketShutdown.Send); }, TestContext.Current.CancellationToken);
             using var received = new MemoryStream();
-            await new NetworkStream(socket).CopyToAsync(received, TestContext.Current.CancellationToken);
+            await stream.CopyToAsync(received, TestContext.Current.CancellationToken);
             await sending;
             Assert.Equal(sent, received.ToArray());
         }
