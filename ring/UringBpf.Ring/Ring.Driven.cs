@@ -52,13 +52,22 @@ public sealed unsafe partial class Ring
     public bool RunOnce(TimeSpan timeout)
     {
         if (timeout < TimeSpan.Zero && timeout != Timeout.InfiniteTimeSpan) throw new ArgumentOutOfRangeException(nameof(timeout), timeout, "A wait takes no time, some, or Timeout.InfiniteTimeSpan.");
-        if (_backend is SimulatedBackend)
+        MakeTurn(timeout);
+        return !_closed;
+    }
+
+    // False when nothing is left that a simulated ring would do without the host; for others, when the ring has come to its end.
+    private bool MakeTurn(TimeSpan timeout)
+    {
+        if (!IsDriver)
         {
-            Step();
-            return !_closed;
+            throw new BpfException("UB4506", _driven ? "a ring without a thread is driven by the thread that made it."
+                : "this ring has a thread of its own: only rings made by Ring.CreateDriven or Ring.CreateSimulated are driven by hand.");
         }
-        BeginTurn();
+        if (_inTurn) throw new BpfException("UB4506", "a turn of this ring is under way on this thread: what is called by it can't make another.");
         if (_closed) return false;
+        // The thread may drive several.
+        BeginOnOwner();
         _inTurn = true;
         try
         {
@@ -75,18 +84,6 @@ public sealed unsafe partial class Ring
         }
     }
 
-    private void BeginTurn()
-    {
-        if (!IsDriver)
-        {
-            throw new BpfException("UB4506", _driven ? "a ring without a thread is driven by the thread that made it."
-                : "this ring has a thread of its own: only rings made by Ring.CreateDriven or Ring.CreateSimulated are driven by hand.");
-        }
-        if (_inTurn) throw new BpfException("UB4506", "a turn of this ring is under way on this thread: what is called by it can't make another.");
-        // The thread may drive several.
-        if (!_closed) BeginOnOwner();
-    }
-
     private bool Go(TimeSpan timeout)
     {
         _recorder?.Stamp();
@@ -98,6 +95,7 @@ public sealed unsafe partial class Ring
             Shutdown(null);
             return false;
         }
+        if (_backend is SimulatedBackend) return GoSimulated();
         // Its driver waits for that perhaps, and for nothing else.
         if (_hostWakeUps + _settled != delivered) timeout = TimeSpan.Zero;
         if (timeout == Timeout.InfiniteTimeSpan) Wait();
@@ -111,13 +109,7 @@ public sealed unsafe partial class Ring
 
     private void WaitFor(TimeSpan timeout)
     {
-        uint wait = 0;
-        if (_backend.ArmWake() && timeout > TimeSpan.Zero && !HasCompletion && _pendingFirst < 0)
-        {
-            Volatile.Write(ref _sleeping, 1);
-            Interlocked.MemoryBarrier();
-            if (_inbox.IsEmpty) wait = 1;
-        }
+        var wait = timeout > TimeSpan.Zero ? CompletionsToWaitFor() : 0;
         // Even without waiting: what the kernel has put off it posts when it is asked.
         _enters++;
         var result = wait == 0 ? _backend.Enter(0) : _backend.EnterFor(wait, timeout);

@@ -24,35 +24,12 @@ public sealed unsafe partial class Ring
     /// <exception cref="BpfException">UB4506 on another thread than the one that made the ring, on a ring that has a thread of its own or is not simulated, and inside a turn.</exception>
     public bool Step()
     {
-        BeginTurn();
-        if (_backend is not SimulatedBackend) throw new BpfException("UB4506", $"the ring runs on its {_backend.Name} back end: drive it with RunOnce.");
-        if (_closed) return false;
-        _inTurn = true;
-        try
-        {
-            return Go();
-        }
-        catch (Exception error)
-        {
-            Shutdown(error);
-            throw;
-        }
-        finally
-        {
-            _inTurn = false;
-        }
+        if (IsDriver && _backend is not SimulatedBackend) throw new BpfException("UB4506", $"the ring runs on its {_backend.Name} back end: drive it with RunOnce.");
+        return MakeTurn(TimeSpan.Zero);
     }
 
-    private bool Go()
+    private bool GoSimulated()
     {
-        _recorder?.Stamp();
-        RunCommands();
-        FlushPending();
-        if (_stopping && Stop())
-        {
-            Shutdown(null);
-            return false;
-        }
         if (!HasCompletion || _behind || _backend.Unsubmitted > 0) Enter(HasCompletion ? 0u : 1);
         TakeCompletions();
         return !_inbox.IsEmpty || _pendingFirst >= 0 || HasCompletion || _backend.Unsubmitted > 0 || Simulation.HasEvents

@@ -220,15 +220,19 @@ public sealed unsafe partial class Ring : IAsyncDisposable
         }
     }
 
+    // One, where there is nothing else to do; whoever asks for something from here on wakes the ring.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private uint CompletionsToWaitFor()
+    {
+        if (!_backend.ArmWake() || HasCompletion || _pendingFirst >= 0) return 0;
+        Volatile.Write(ref _sleeping, 1);
+        Interlocked.MemoryBarrier();
+        return _inbox.IsEmpty ? 1u : 0;
+    }
+
     private void Wait()
     {
-        uint wait = 0;
-        if (_backend.ArmWake() && !HasCompletion && _pendingFirst < 0)
-        {
-            Volatile.Write(ref _sleeping, 1);
-            Interlocked.MemoryBarrier();
-            if (_inbox.IsEmpty) wait = 1;
-        }
+        var wait = CompletionsToWaitFor();
         // With completions at hand and nothing to send there is no reason for a system call. Where a turn left requests of the host
         // or completions for the next, the kernel is asked for what it has put off meanwhile.
         if (wait != 0 || _backend.Unsubmitted > 0 || _behind || _moreCommands && !HasCompletion) Enter(wait);

@@ -90,11 +90,7 @@ internal abstract unsafe class RingBackend : IDisposable
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public int Enter(uint wait)
     {
-        if (_published != _tail)
-        {
-            Volatile.Write(ref *SqTail, _tail);
-            _published = _tail;
-        }
+        Publish();
         return EnterCore(Unsubmitted, wait);
     }
 
@@ -103,12 +99,17 @@ internal abstract unsafe class RingBackend : IDisposable
     /// <summary>As <see cref="Enter"/>, and waits no longer than this; -ETIME when nothing came and nothing was submitted.</summary>
     public int EnterFor(uint wait, TimeSpan timeout)
     {
-        if (_published != _tail)
-        {
-            Volatile.Write(ref *SqTail, _tail);
-            _published = _tail;
-        }
+        Publish();
         return EnterForCore(Unsubmitted, wait, timeout);
+    }
+
+    // The consumer sees what was handed out.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private void Publish()
+    {
+        if (_published == _tail) return;
+        Volatile.Write(ref *SqTail, _tail);
+        _published = _tail;
     }
 
     protected abstract int EnterForCore(uint submit, uint wait, TimeSpan timeout);

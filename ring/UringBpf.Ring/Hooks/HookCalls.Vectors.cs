@@ -14,20 +14,6 @@ internal readonly struct UringVector
     public readonly uint Reserved1;
 }
 
-/// <summary>struct msghdr.</summary>
-[StructLayout(LayoutKind.Sequential)]
-internal unsafe struct MessageHeader
-{
-    public byte* Name;
-    public uint NameLength;
-    private readonly uint _padding;
-    public IoVector* Vectors;
-    public nuint VectorCount;
-    public void* Control;
-    public nuint ControlLength;
-    public int Flags;
-}
-
 // Transfers between a file and several buffers at once, whose pieces follow the struct of the operation.
 internal static unsafe partial class HookCalls
 {

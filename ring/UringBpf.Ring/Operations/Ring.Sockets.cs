@@ -189,7 +189,6 @@ public sealed unsafe partial class Ring
         return new HostMemory { Pin = pin, SecondPin = secondPin, Native = native };
     }
 
-    /// <summary>struct msghdr of 64-bit Linux.</summary>
     // struct sockaddr_in and sockaddr_in6 of Linux, without the managed object that the general way goes by.
     private const uint InternetBytes = 16, Internet6Bytes = 28;
 
@@ -204,19 +203,5 @@ public sealed unsafe partial class Ring
         BinaryPrimitives.WriteUInt16BigEndian(bytes[2..], (ushort)address.Port);
         address.Address.TryWriteBytes(sixth ? bytes[8..] : bytes[4..], out _);
         if (sixth) MemoryMarshal.Write(bytes[24..], (uint)address.Address.ScopeId);
-    }
-
-    [StructLayout(LayoutKind.Sequential)]
-    private struct MessageHeader
-    {
-        public byte* Name;
-        public uint NameLength;
-        private readonly uint _padding;
-        public IoVector* Vectors;
-        public nuint VectorCount;
-        public void* Control;
-        public nuint ControlLength;
-        public int Flags;
-        private readonly int _end;
     }
 }
