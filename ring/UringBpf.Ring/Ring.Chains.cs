@@ -27,7 +27,7 @@ public sealed unsafe partial class Ring
     internal ChainWaiter PreparedChain(HookLink link, in UringOp first, ReadOnlySpan<byte> scratch, CancellationToken cancellationToken)
     {
         if (scratch.Length > 64) throw new ArgumentException("A chain's scratch is 64 bytes.", nameof(scratch));
-        if (!_chainPool.TryDequeue(out var waiter)) waiter = new ChainWaiter(this) { Inline = DeliversInline };
+        if (!_chainPool.TryDequeue(out var waiter)) waiter = new ChainWaiter(this);
         waiter.Begin(link, first, scratch, cancellationToken);
         return waiter;
     }
@@ -495,7 +495,7 @@ public sealed unsafe partial class Ring
 }
 
 /// <summary>Whoever waits for a chain: pooled, one result.</summary>
-internal sealed unsafe class ChainWaiter(Ring ring) : Waiter<ChainResult>, IRingCommand
+internal sealed unsafe class ChainWaiter(Ring ring) : Waiter<ChainResult>(ring), IRingCommand
 {
     private static readonly Action<object?, CancellationToken> s_cancel = static (state, _) => ((ChainWaiter)state!).RequestCancel();
 
@@ -540,13 +540,13 @@ internal sealed unsafe class ChainWaiter(Ring ring) : Waiter<ChainResult>, IRing
         var sequence = Sequence;
         Sequence = null;
         Complete(result);
-        sequence?.Completed(ring, result.Result, failed: result.Verdict < 0 || result.Result < 0);
+        sequence?.Completed(Ring, result.Result, failed: result.Verdict < 0 || result.Result < 0);
     }
 
-    protected override void Recycle() => ring.Recycle(this);
+    protected override void Recycle() => Ring.Recycle(this);
 
     private void RequestCancel()
     {
-        (_cancel ??= new CancelCommand((owner, version) => owner.Cancel(this, version))).Post(ring, Version);
+        (_cancel ??= new CancelCommand((owner, version) => owner.Cancel(this, version))).Post(Ring, Version);
     }
 }

@@ -6,12 +6,11 @@ namespace UringBpf.Ring;
 // Rings without a thread of their own: whoever made them drives them.
 public sealed unsafe partial class Ring
 {
-    // The owner makes the turns itself, and hears of results at once.
+    // The owner makes the turns itself, and hears of results in them.
     private bool _driven;
     private bool _inTurn;
     private long _settled;
-
-    internal bool DeliversInline => _driven;
+    private readonly Queue<IThreadPoolWorkItem> _handedOver = new();
 
     // The calling thread may do the owner's work now.
     private bool IsDriver => _driven && Thread.CurrentThread == _thread;
@@ -34,7 +33,6 @@ public sealed unsafe partial class Ring
         var backend = BackendChoice.Create(options);
         var ring = new Ring(backend, options, Thread.CurrentThread) { _state = ExecutionSlot.Current, _driven = true };
         backend.EnterThread(ring._state);
-        ring.BeginOnOwner();
         if (backend is SimulatedBackend simulation) simulation.NeverWaits = true;
         ring.Announce(options);
         return ring;
@@ -47,7 +45,7 @@ public sealed unsafe partial class Ring
     /// <param name="timeout">The longest wait, to the microsecond: zero for none, <see cref="Timeout.InfiniteTimeSpan"/> for no limit. A simulated ring never waits.</param>
     /// <returns>False when the ring has come to its end: it was disposed, and nothing is in flight any more.</returns>
     /// <exception cref="BpfException">UB4506 on another thread than the one that made the ring, on a ring that has a thread of its own, and inside
-    /// a turn; UB4505 when the ring fails, which is its end.</exception>
+    /// a turn; UB4007 inside a function that a program on this thread calls; UB4505 when the ring fails, which is its end.</exception>
     /// <exception cref="ArgumentOutOfRangeException">The timeout is negative, and not the infinite one.</exception>
     public bool RunOnce(TimeSpan timeout)
     {
@@ -66,8 +64,10 @@ public sealed unsafe partial class Ring
         }
         if (_inTurn) throw new BpfException("UB4506", "a turn of this ring is under way on this thread: what is called by it can't make another.");
         if (_closed) return false;
-        // The thread may drive several.
-        BeginOnOwner();
+        FindState();
+        if (_state->Activity.IsActive) throw new BpfException("UB4007", "a program runs on this thread: what it calls can't make a turn of a ring here.");
+        // Programs that ran here since have left their own.
+        _state->Site = -1;
         _inTurn = true;
         try
         {
@@ -76,6 +76,7 @@ public sealed unsafe partial class Ring
         catch (Exception error)
         {
             Shutdown(error);
+            DeliverHandedOver();
             throw;
         }
         finally
@@ -87,21 +88,49 @@ public sealed unsafe partial class Ring
     private bool Go(TimeSpan timeout)
     {
         _recorder?.Stamp();
-        var delivered = _hostWakeUps + _settled;
+        var settled = _settled;
         RunCommands();
         FlushPending();
         if (_stopping && Stop())
         {
             Shutdown(null);
+            DeliverHandedOver();
             return false;
         }
-        if (_backend is SimulatedBackend) return GoSimulated();
         // Its driver waits for that perhaps, and for nothing else.
-        if (_hostWakeUps + _settled != delivered) timeout = TimeSpan.Zero;
+        if (DeliverHandedOver() || _settled != settled) timeout = TimeSpan.Zero;
+        if (_backend is SimulatedBackend) return GoSimulated();
         if (timeout == Timeout.InfiniteTimeSpan) Wait();
         else WaitFor(timeout);
         TakeCompletions();
+        DeliverHandedOver();
         return true;
+    }
+
+    /// <summary>Delivers what a host awaits: on the thread pool, so that a ring's own thread never runs the host's code; for a driven ring on the
+    /// driver's thread in a turn, after the batch of completions, when no hook's run is open. Any thread.</summary>
+    internal void HandOver(IThreadPoolWorkItem item)
+    {
+        // Without another turn nobody would deliver it.
+        if (IsDriver && (_inTurn || !_closed)) _handedOver.Enqueue(item);
+        else ThreadPool.UnsafeQueueUserWorkItem(item, preferLocal: false);
+    }
+
+    // False when there was nothing.
+    private bool DeliverHandedOver()
+    {
+        if (_handedOver.Count == 0) return false;
+        while (_handedOver.TryDequeue(out var item)) item.Execute();
+        return true;
+    }
+
+    // The host may have released its thread's state since the last turn.
+    private void FindState()
+    {
+        var current = ExecutionSlot.Current;
+        if (current == _state) return;
+        _state = current;
+        _backend.EnterThread(current);
     }
 
     /// <summary>A command did all that it was to do, without an operation.</summary>

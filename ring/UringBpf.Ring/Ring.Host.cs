@@ -73,7 +73,7 @@ public sealed unsafe partial class Ring
     /// <exception cref="ObjectDisposedException">A file is closed: nothing was started, and all that was pinned or allocated is released.</exception>
     internal HostOperation Prepared(in Sqe entry, in HostMemory memory, CancellationToken cancellationToken)
     {
-        if (!_hostPool.TryDequeue(out var host)) host = new HostOperation(this) { Inline = DeliversInline };
+        if (!_hostPool.TryDequeue(out var host)) host = new HostOperation(this);
         try
         {
             host.Begin(entry, memory, cancellationToken);
@@ -277,7 +277,7 @@ internal unsafe struct HostMemory
 }
 
 /// <summary>A host's operation on its way: pooled, one result.</summary>
-internal sealed unsafe class HostOperation(Ring ring) : Waiter<int>, IQueuedCommand
+internal sealed unsafe class HostOperation(Ring ring) : Waiter<int>(ring), IQueuedCommand
 {
     private static readonly Action<object?, CancellationToken> s_cancel = static (state, _) => ((HostOperation)state!).RequestCancel();
 
@@ -372,19 +372,19 @@ internal sealed unsafe class HostOperation(Ring ring) : Waiter<int>, IQueuedComm
         var (sequence, failed) = (Sequence, Fails(result));
         Sequence = null;
         Complete(result);
-        sequence?.Completed(ring, result, failed);
+        sequence?.Completed(Ring, result, failed);
     }
 
     // As io_uring sees it for links: a read or write that moves less than was asked for fails.
     private bool Fails(int result) => result < 0
         || Entry.Opcode is IoUringOp.Read or IoUringOp.Write or IoUringOp.ReadFixed or IoUringOp.WriteFixed && (uint)result != Entry.Length;
 
-    protected override void Recycle() => ring.Recycle(this);
+    protected override void Recycle() => Ring.Recycle(this);
 
     /// <summary>Asks the owner to cancel it, unless it is over by then.</summary>
     public void RequestCancel()
     {
-        (_cancel ??= new CancelCommand((owner, version) => owner.Cancel(this, version))).Post(ring, Version);
+        (_cancel ??= new CancelCommand((owner, version) => owner.Cancel(this, version))).Post(Ring, Version);
     }
 }
 

@@ -32,6 +32,7 @@ public sealed unsafe partial class Ring
     {
         if (!HasCompletion || _behind || _backend.Unsubmitted > 0) Enter(HasCompletion ? 0u : 1);
         TakeCompletions();
+        DeliverHandedOver();
         return !_inbox.IsEmpty || _pendingFirst >= 0 || HasCompletion || _backend.Unsubmitted > 0 || Simulation.HasEvents
             || Simulation.HasOverflow || _waitingChains.Count > 0 && _operations.AvailableToChains > 0 || _backlog.TryPeek(out var first) && CanStart(first) || _continuing.Exists(CanContinue);
     }

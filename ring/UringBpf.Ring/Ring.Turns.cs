@@ -50,8 +50,7 @@ public sealed unsafe partial class Ring
     private void CompleteBehind<TRecording>() where TRecording : struct
     {
         if (_deferred.Length == 0) _deferred = new Cqe[_backend.CompletionEntries];
-        var state = _state;
-        state->Enter();
+        var state = EnterHooks();
         for (var left = _turnLimit; left > 0 && _deferredCount < _deferred.Length && _backend.HasCompletion; left--)
         {
             var cqe = *_backend.Completion(_backend.CompletionHead);
@@ -85,7 +84,7 @@ public sealed unsafe partial class Ring
             else CompleteClosing(operation);
         }
         _behind = HasCompletion;
-        state->Leave();
+        LeaveHooks(state);
     }
 
     /// <summary>True when a chain can't start now: there is no slot for its first operation, or others came before it.</summary>

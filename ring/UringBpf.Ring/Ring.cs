@@ -175,19 +175,33 @@ public sealed unsafe partial class Ring : IAsyncDisposable
         // The driver would wait for itself.
         if (!IsDriver) Post(command);
         else if (_closed) command.Refuse(this, -Errno.Canceled);
-        else command.Run(this);
+        else
+        {
+            FindState();
+            command.Run(this);
+        }
         return new ValueTask(done.Task);
     }
 
-    private void BeginOnOwner()
+    // From here to LeaveHooks hooks may run: for no longer than that, as the thread's state serves other runs too, which have no chain.
+    private ExecutionState* EnterHooks()
     {
-        _state->Host = _recorder == null ? HookCalls.Table : RecordedCalls.Table;
-        _state->Site = -1;
+        var state = _state;
+        // One stay for the whole batch: what a run can reach is freed after it at the earliest.
+        state->Enter();
+        state->Host = _recorder == null ? HookCalls.Table : RecordedCalls.Table;
+        return state;
+    }
+
+    private static void LeaveHooks(ExecutionState* state)
+    {
+        state->Host = null;
+        state->Leave();
     }
 
     private void Run()
     {
-        BeginOnOwner();
+        _state->Site = -1;
         try
         {
             while (true)
@@ -399,9 +413,7 @@ public sealed unsafe partial class Ring : IAsyncDisposable
         var count = Math.Min(last - head, _turnLeft);
         _turnLeft -= count;
         _turnEnd = head + count;
-        var state = _state;
-        // One stay for the whole batch: what a run can reach is freed after it at the earliest.
-        state->Enter();
+        var state = EnterHooks();
         var first = head;
         do
         {
@@ -425,7 +437,7 @@ public sealed unsafe partial class Ring : IAsyncDisposable
         while (head != _turnEnd);
         _behind = head != last;
         _completions += head - first;
-        state->Leave();
+        LeaveHooks(state);
     }
 
     private readonly struct Recording;
@@ -498,7 +510,7 @@ public sealed unsafe partial class Ring : IAsyncDisposable
             _operations.Dispose();
         }
         // A function of the host that threw left the run open.
-        _state->Leave();
+        LeaveHooks(_state);
         FreePolicies();
         _state = null;
         // A driver's thread goes on, with other rings perhaps.

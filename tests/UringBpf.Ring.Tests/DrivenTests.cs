@@ -1,5 +1,9 @@
 using System.Diagnostics;
+using System.IO.Pipes;
 using UringBpf.Bytecode;
+using UringBpf.Compiler;
+using UringBpf.Runtime;
+using UringBpf.Verifier;
 using Xunit;
 using static UringBpf.Ring.Tests.Hooks;
 
@@ -8,10 +12,10 @@ namespace UringBpf.Ring.Tests;
 /// <summary>Rings that a host's loop drives.</summary>
 public abstract class DrivenTests(RingBackendKind backend) : OnBackend(backend)
 {
-    private Ring Create(RingOptions? options = null) => CreateRing(options, Ring.CreateDriven);
+    private protected Ring Create(RingOptions? options = null) => CreateRing(options, Ring.CreateDriven);
 
     // The host's loop.
-    private static T Drive<T>(Ring ring, ValueTask<T> until)
+    private protected static T Drive<T>(Ring ring, ValueTask<T> until)
     {
         var started = Stopwatch.StartNew();
         var task = until.AsTask();
@@ -56,6 +60,84 @@ public abstract class DrivenTests(RingBackendKind backend) : OnBackend(backend)
         Assert.True(hook.DisposeAsync().IsCompletedSuccessfully);
         Assert.True(ring.DisposeAsync().IsCompletedSuccessfully);
         Assert.False(ring.RunOnce(Timeout.InfiniteTimeSpan));
+    }
+
+    [Fact]
+    public void The_driver_s_own_runs_have_no_ring()
+    {
+        var ring = Create();
+        var hook = ring.Attach(Compile("rearm"), new Grants());
+        Assert.Equal(3UL, Drive(ring, hook.StartAsync(UringOp.Nop(), BitConverter.GetBytes(2UL))).Steps);
+        // Between turns, and in what goes on in one: a chain is there neither time, nor memory of the last one.
+        using var submits = Compile("wrong_size");
+        Assert.Equal(-Errno.OpNotSupp, RunByHand(submits));
+        async ValueTask<int> RunInTurn()
+        {
+            await hook.StartAsync(UringOp.Nop(), BitConverter.GetBytes(2UL));
+            return RunByHand(submits);
+        }
+        Assert.Equal(-Errno.OpNotSupp, Drive(ring, RunInTurn()));
+        async ValueTask<int> RunInTurnOfHost()
+        {
+            await ring.NopAsync();
+            return RunByHand(submits);
+        }
+        Assert.Equal(-Errno.OpNotSupp, Drive(ring, RunInTurnOfHost()));
+        Assert.True(ring.DisposeAsync().IsCompletedSuccessfully);
+        Assert.Equal(-Errno.OpNotSupp, RunByHand(submits));
+    }
+
+    private static int RunByHand(BpfProgram program) => (int)program.Run(new byte[ProgramTypes.Completion.Context.HostSize]);
+
+    [Fact]
+    public void The_driver_s_thread_may_release_its_state_between_turns()
+    {
+        var ring = Create();
+        var hook = ring.Attach(Compile("rearm"), new Grants());
+        for (var round = 0; round < 10; round++)
+        {
+            Assert.Equal(3UL, Drive(ring, hook.StartAsync(UringOp.Nop(), BitConverter.GetBytes(2UL))).Steps);
+            ExecutionSlot.Release();
+        }
+        var link = hook.DisposeAsync();
+        Assert.True(link.IsCompletedSuccessfully);
+        ExecutionSlot.Release();
+        Assert.True(ring.DisposeAsync().IsCompletedSuccessfully);
+    }
+
+    [Fact]
+    public void What_a_program_calls_makes_no_turn()
+    {
+        var ring = Create();
+        var nop = ring.NopAsync(3);
+        s_driven = ring;
+        var code = Assembler.Assemble("call 0x10000\nexit");
+        var registry = FunctionRegistry.BuiltIn.With(typeof(Turning));
+        var spec = new ProgramSpec { Name = "turns", Type = ProgramTypes.Raw, Instructions = [.. code], Functions = registry.Prototypes };
+        using var program = ProgramCompiler.Compile(ProgramVerifier.VerifyOrThrow(spec), MapSet.Empty, CompilerOptions.Default with { Functions = registry });
+        Assert.Equal(4007UL, program.Run([]));
+        Assert.Equal(3, Drive(ring, nop));
+        Assert.True(ring.DisposeAsync().IsCompletedSuccessfully);
+    }
+
+    [ThreadStatic]
+    private static Ring? s_driven;
+
+    /// <summary>What the program calls.</summary>
+    public static class Turning
+    {
+        [BpfHelper(0x10000)]
+        public static long turn()
+        {
+            try
+            {
+                return s_driven!.RunOnce(TimeSpan.Zero) ? 1 : 0;
+            }
+            catch (BpfException refused)
+            {
+                return long.Parse(refused.Code.AsSpan(2), System.Globalization.CultureInfo.InvariantCulture);
+            }
+        }
     }
 
     [Fact]
@@ -166,7 +248,29 @@ public abstract class DrivenTests(RingBackendKind backend) : OnBackend(backend)
 }
 
 /// <summary>On the kernel's io_uring.</summary>
-public sealed class KernelDrivenTests() : DrivenTests(RingBackendKind.Kernel);
+public sealed class KernelDrivenTests() : DrivenTests(RingBackendKind.Kernel)
+{
+    [Fact]
+    public void Multishot_completions_are_taken_in_a_turn_on_the_driver_s_thread()
+    {
+        var ring = Create();
+        using var pipe = new AnonymousPipeServerStream(PipeDirection.Out);
+        var threads = new HashSet<int>();
+        async ValueTask<int> Poll()
+        {
+            await using var poll = ring.PollMultishot(pipe.ClientSafePipeHandle, 1);
+            var shot = await poll.NextAsync();
+            threads.Add(Environment.CurrentManagedThreadId);
+            return shot!.Value.Result & 1;
+        }
+        var polling = Poll();
+        Assert.True(ring.RunOnce(TimeSpan.Zero));
+        pipe.Write([1]);
+        Assert.Equal(1, Drive(ring, polling));
+        Assert.Equal([Environment.CurrentManagedThreadId], threads);
+        Assert.True(ring.DisposeAsync().IsCompletedSuccessfully);
+    }
+}
 
 /// <summary>On the thread pool and ordinary system calls.</summary>
 public sealed class PortableDrivenTests() : DrivenTests(RingBackendKind.Portable);

@@ -3,10 +3,10 @@ using System.Threading.Tasks.Sources;
 namespace UringBpf.Ring;
 
 /// <summary>
-/// What a host awaits: pooled, one result, delivered on the thread pool so that the ring's thread never runs the host's
-/// code. The item is its own work item: completing allocates nothing.
+/// What a host awaits: pooled, one result, delivered as <see cref="Ring.HandOver"/> says. The item is its own work item: completing
+/// allocates nothing.
 /// </summary>
-internal abstract class Waiter<TResult> : IValueTaskSource<TResult>, IThreadPoolWorkItem
+internal abstract class Waiter<TResult>(Ring ring) : IValueTaskSource<TResult>, IThreadPoolWorkItem
 {
     private ManualResetValueTaskSourceCore<TResult> _core;
     private TResult _result = default!;
@@ -14,15 +14,13 @@ internal abstract class Waiter<TResult> : IValueTaskSource<TResult>, IThreadPool
 
     public short Version => _core.Version;
 
-    /// <summary>True: results are there at once, on the ring's thread, which is the host's own.</summary>
-    public bool Inline;
+    protected Ring Ring => ring;
 
     /// <summary>Ring's thread: hands the result over.</summary>
     public void Complete(TResult result)
     {
         _result = result;
-        if (Inline) _core.SetResult(result);
-        else ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
+        ring.HandOver(this);
     }
 
     /// <summary>Ring's thread: the ring itself failed.</summary>

@@ -23,13 +23,18 @@ public sealed class Multishot : IAsyncDisposable, IValueTaskSource<Shot?>, IThre
     private readonly Queue<Shot> _shots = new();
     private readonly bool _closesDropped;
     private ManualResetValueTaskSourceCore<Shot?> _core = new() { RunContinuationsAsynchronously = false };
+    private readonly Ring _ring;
     private HostOperation? _operation;
     private ValueTask<int> _whole;
     private bool _waiting;
     private bool _ended;
     private Shot? _handed;
 
-    internal Multishot(bool closesDropped) => _closesDropped = closesDropped;
+    internal Multishot(Ring ring, bool closesDropped)
+    {
+        _ring = ring;
+        _closesDropped = closesDropped;
+    }
 
     internal void Started(HostOperation operation, ValueTask<int> whole)
     {
@@ -82,7 +87,7 @@ public sealed class Multishot : IAsyncDisposable, IValueTaskSource<Shot?>, IThre
     {
         _waiting = false;
         _handed = shot;
-        ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
+        _ring.HandOver(this);
     }
 
     /// <summary>Cancels the operation and waits for its end.</summary>
@@ -122,7 +127,7 @@ public sealed unsafe partial class Ring
     {
         if ((entry.Flags & (SqeFlags.Link | SqeFlags.HardLink)) != 0) throw new ArgumentException("A multishot operation can't be linked.", nameof(entry));
         RefuseSkipping(entry);
-        var multishot = new Multishot(entry.Opcode == IoUringOp.Accept && entry.FileIndex == 0);
+        var multishot = new Multishot(this, entry.Opcode == IoUringOp.Accept && entry.FileIndex == 0);
         var host = Prepared(entry, new HostMemory { File = file, Multishot = multishot }, default);
         multishot.Started(host, new ValueTask<int>(host, host.Version));
         Post(host);
