@@ -35,6 +35,8 @@ public sealed record CompilerOptions
         DirectMapCalls = false,
         VectorizeLoops = false,
         AvoidBranches = false,
+        ThreadJumps = false,
+        RepeatLoops = false,
         MoveBlocks = false,
         ReassociateSums = false,
     };
@@ -74,6 +76,12 @@ public sealed record CompilerOptions
 
     /// <summary>Writes a jump over a few register operations without a jump, where the condition as a number does it as well.</summary>
     public bool AvoidBranches { get; init; } = true;
+
+    /// <summary>Tests a condition once where a program tests it twice in succession.</summary>
+    public bool ThreadJumps { get; init; } = true;
+
+    /// <summary>Writes small loops with branches in them twice, so that every other round goes on without a jump.</summary>
+    public bool RepeatLoops { get; init; } = true;
 
     /// <summary>Writes runs of stores of zero, and of loads that are stored again, as block operations.</summary>
     public bool MoveBlocks { get; init; } = true;

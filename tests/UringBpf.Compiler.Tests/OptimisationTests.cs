@@ -28,7 +28,7 @@ public sealed class OptimisationTests
     [Fact]
     public void EverySwitchIsOnByDefaultAndOffInTheStraightTranslation()
     {
-        Assert.True(Switches.Count() >= 12);
+        Assert.True(Switches.Count() >= 14);
         Assert.All(Switches, property =>
         {
             Assert.True((bool)property.GetValue(CompilerOptions.Default)!, property.Name);
@@ -46,6 +46,10 @@ public sealed class OptimisationTests
         { nameof(CompilerOptions.StackSlotsInLocals), "r2 = 1\n*(u64 *)(r10 - 8) = r2\nr0 = *(u64 *)(r10 - 8)\nexit" },
         { nameof(CompilerOptions.VectorizeLoops), "r0 = 0\nr2 = 0\nloop: r3 = r1\nr3 += r2\nr4 = *(u8 *)(r3 + 0)\nr0 += r4\nr2 += 1\nif r2 != 64 goto loop\nexit" },
         { nameof(CompilerOptions.AvoidBranches), "r0 = 0\nr2 = *(u64 *)(r1 + 0)\nif r2 == 0 goto end\nr0 = r2\nend: r0 += 1\nexit" },
+        // Two choices by one condition, in two forms.
+        { nameof(CompilerOptions.ThreadJumps), "r2 = *(u64 *)(r1 + 0)\nr0 = *(u64 *)(r1 + 8)\nif r2 > 9 goto join\n*(u64 *)(r1 + 16) = r0\njoin: r0 ^= 5\nif r2 <= 9 goto end\n*(u64 *)(r1 + 24) = r0\nend: r0 += 1\nexit" },
+        // The larger of each two neighbours, with a way out in the middle.
+        { nameof(CompilerOptions.RepeatLoops), "r0 = 0\nr2 = 0\nloop: r3 = r1\nr3 += r2\nr4 = *(u8 *)(r3 + 0)\nr5 = *(u8 *)(r3 + 1)\nif r4 > r5 goto other\nr4 = r5\n*(u8 *)(r3 + 1) = r2\nother: r0 += r4\nif r0 > 9000 goto end\nr2 += 1\nif r2 != 61 goto loop\nend: exit" },
         { nameof(CompilerOptions.MoveBlocks), "r0 = 0\n*(u64 *)(r1 + 0) = 0\n*(u64 *)(r1 + 8) = 0\n*(u64 *)(r1 + 16) = 0\n*(u64 *)(r1 + 24) = 0\nexit" },
         { nameof(CompilerOptions.ReassociateSums), "r0 = *(u64 *)(r1 + 0)\nr2 = *(u64 *)(r1 + 8)\nr0 *= 31\nr0 += r2\nexit" },
     };

@@ -6,6 +6,42 @@ namespace UringBpf.Compiler;
 /// <summary>Conditional jumps over a few register operations, written without a jump (<see cref="BranchPlan"/>).</summary>
 internal sealed partial class FunctionEmitter
 {
+    // Writes the end of a block when there is something better than its jump.
+    private bool TryEmitBranch(BasicBlock block)
+    {
+        if (!_decided.TryGetValue(block, out var jumps)) return TryEmitBranchPlan(block) || TryEmitThreads(block);
+        EmitDecided(jumps);
+        return true;
+    }
+
+    // Writes what follows both ways of a jump, as long as the same is not tested again, for each of them.
+    private bool TryEmitThreads(BasicBlock block)
+    {
+        if (!_options.ThreadJumps || ThreadPlan.Find(_program, _function, block, IsHere) is not { } plan) return false;
+        var row = _program.Row(block.Last);
+        ref readonly var instruction = ref _program.Instructions.ItemRef(block.Last);
+        var stays = _il.DefineLabel();
+        EmitOperands(row, instruction);
+        _il.Emit(Branch(row.Operation, inverted: true), stays);
+        _decided[plan.Join] = plan.Same;
+        EmitBody(plan.Join);
+        _decided[plan.Join] = !plan.Same;
+        _slot = block.Last;
+        _block = block;
+        _target.BeginInstruction(_slot);
+        _il.MarkLabel(stays);
+        GoTo(Target(block, block.End));
+        return true;
+    }
+
+    // A jump whose test has been made.
+    private void EmitDecided(bool jumps)
+    {
+        var from = _block;
+        if (jumps) EmitChargedBranch(Target(from, _program.JumpTarget(_slot)));
+        else GoTo(Target(from, from.End));
+    }
+
     // Writes the jump that ends a block, and what it skips, when there is a plan for it.
     private bool TryEmitBranchPlan(BasicBlock block)
     {
@@ -25,11 +61,7 @@ internal sealed partial class FunctionEmitter
         }
         _slot = block.Last;
         _absorbed.Add(plan.Skipped);
-        var target = Target(block, plan.Target.Start);
-        // A region's blocks are consecutive ones of its function.
-        var following = plan.Skipped.Index + 1 - _blocks[0].Index;
-        var fallsThrough = following < _blocks.Count && _blocks[following] == plan.Target && target == OwnLabel(plan.Target);
-        if (!fallsThrough) _il.Emit(OpCodes.Br, target);
+        GoTo(Target(block, plan.Target.Start));
         return true;
     }
 

@@ -27,13 +27,7 @@ internal sealed partial class FunctionEmitter
             return;
         }
 
-        Load(instruction.Destination, row.Width);
-        LoadOperand(row, instruction, row.Width);
-        if (row.Operation == Operation.JumpSet)
-        {
-            _il.Emit(OpCodes.And);
-            LoadConstant(0, row.Width);
-        }
+        EmitOperands(row, instruction);
         if (_metered && _program.IsBackEdge(_slot))
         {
             var stay = _il.DefineLabel();
@@ -45,6 +39,16 @@ internal sealed partial class FunctionEmitter
         {
             _il.Emit(Branch(row.Operation, inverted: false), target);
         }
+    }
+
+    // Pushes what a conditional jump compares.
+    private void EmitOperands(OpcodeRow row, in Instruction instruction)
+    {
+        Load(instruction.Destination, row.Width);
+        LoadOperand(row, instruction, row.Width);
+        if (row.Operation != Operation.JumpSet) return;
+        _il.Emit(OpCodes.And);
+        LoadConstant(0, row.Width);
     }
 
     // Pays for a round when the jump goes backwards in a metered program.

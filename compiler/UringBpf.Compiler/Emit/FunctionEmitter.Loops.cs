@@ -17,6 +17,40 @@ internal sealed partial class FunctionEmitter
 
     private sealed record VectorLoop(LoopPlan Plan, Label Before);
 
+    // Loops written twice, by header; the one whose second copy is being written.
+    private readonly Dictionary<BasicBlock, LoopCopy> _repeated = [];
+    private LoopCopy? _copy;
+
+    private sealed record LoopCopy(RepeatedLoop Loop, Dictionary<BasicBlock, Label> Labels);
+
+    // What is long is cut into regions, where loops stay as they are.
+    private void FindRepeatedLoops()
+    {
+        if (!_options.RepeatLoops || _blocks.Count != _function.Blocks.Count) return;
+        foreach (var loop in RepeatedLoop.Find(_program, _function))
+        {
+            if (!loop.Blocks.Any(_loops.ContainsKey)) _repeated.Add(loop.Header, new LoopCopy(loop, loop.Blocks.ToDictionary(block => block, _ => _il.DefineLabel())));
+        }
+    }
+
+    private void EmitSecondCopies()
+    {
+        foreach (var copy in _repeated.Values)
+        {
+            _copy = copy;
+            EmitBlocks(copy.Loop.Blocks);
+        }
+        _copy = null;
+    }
+
+    // Where a loop that is written twice goes on in its other copy: at its header.
+    private Label? OtherCopy(BasicBlock from, BasicBlock to) =>
+        !_repeated.TryGetValue(to, out var loop) || !loop.Labels.ContainsKey(from) ? null
+        : _copy is null ? loop.Labels[to] : _labels[to.Index - _blocks[0].Index];
+
+    // The label of a block that is written next.
+    private Label LabelHere(BasicBlock block) => _copy is null ? LabelOf(block) : OwnLabel(block);
+
     // A metered loop pays round by round, so it stays as it is.
     private void FindLoops()
     {

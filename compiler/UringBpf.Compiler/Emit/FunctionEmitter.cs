@@ -27,6 +27,11 @@ internal sealed partial class FunctionEmitter
     private readonly Dictionary<int, LocalBuilder> _stackLocals = [];
     // Blocks that branch plans emit in their predecessor's place.
     private readonly HashSet<BasicBlock> _absorbed = [];
+    // Blocks whose last jump needs no test any more, and whether it jumps.
+    private readonly Dictionary<BasicBlock, bool> _decided = [];
+    // What is being written, and where in it.
+    private IReadOnlyList<BasicBlock> _order = [];
+    private int _place;
     private readonly FunctionFrame _frame;
     private readonly bool _metered;
     private BasicBlock _block;
@@ -55,8 +60,10 @@ internal sealed partial class FunctionEmitter
     {
         for (var i = 0; i < _labels.Length; i++) _labels[i] = _il.DefineLabel();
         FindLoops();
+        FindRepeatedLoops();
         _frame.EmitEntry(this);
-        foreach (var block in _blocks) EmitBlock(block);
+        EmitBlocks(_blocks);
+        EmitSecondCopies();
         _frame.EmitEnd(this);
     }
 
@@ -67,7 +74,7 @@ internal sealed partial class FunctionEmitter
     public Label LabelOf(BasicBlock block) => _loops.TryGetValue(block, out var loop) ? loop.Before : OwnLabel(block);
 
     // Where the block itself is, behind what runs on vectors before it.
-    private Label OwnLabel(BasicBlock block) => _labels[block.Index - _blocks[0].Index];
+    private Label OwnLabel(BasicBlock block) => _copy is not null && _copy.Labels.TryGetValue(block, out var label) ? label : _labels[block.Index - _blocks[0].Index];
 
     private bool IsHere(BasicBlock block) => (uint)(block.Index - _blocks[0].Index) < (uint)_blocks.Count;
 
@@ -104,6 +111,12 @@ internal sealed partial class FunctionEmitter
         _il.Emit(OpCodes.Stloc, Local(web));
     }
 
+    private void EmitBlocks(IReadOnlyList<BasicBlock> blocks)
+    {
+        _order = blocks;
+        for (_place = 0; _place < blocks.Count; _place++) EmitBlock(blocks[_place]);
+    }
+
     private void EmitBlock(BasicBlock block)
     {
         if (_absorbed.Contains(block)) return;
@@ -114,6 +127,16 @@ internal sealed partial class FunctionEmitter
             EmitVectorRounds(loop.Plan);
         }
         _il.MarkLabel(OwnLabel(block));
+        if (!EmitBody(block)) return;
+        if (!_program.FallsThrough(block.Last)) return;
+        // A function's last instruction that falls through would leave it: the verifier refuses that.
+        if (block.End >= _function.Function.End) EmitReturnZero();
+        else GoTo(Target(block, block.End));
+    }
+
+    // Writes a block's instructions; false when what comes after them is written too.
+    private bool EmitBody(BasicBlock block)
+    {
         for (var slot = block.Start; slot < block.End; slot += _program.Slots(slot))
         {
             _slot = slot;
@@ -123,10 +146,10 @@ internal sealed partial class FunctionEmitter
             {
                 // No path leads here, but IL that falls through to the next label must still be well formed.
                 EmitReturnZero();
-                return;
+                return false;
             }
             if (_options.RecordSites) EmitSite(block);
-            if (slot == block.Last && TryEmitBranchPlan(block)) return;
+            if (slot == block.Last && TryEmitBranch(block)) return false;
             if (TryEmitSequence(block, slot) is > 0 and var end)
             {
                 // On from its last instruction: none of them takes two slots.
@@ -136,10 +159,15 @@ internal sealed partial class FunctionEmitter
             _slot = slot;
             EmitInstruction(_program.Row(slot), _program.Instructions[slot]);
         }
-        if (!_program.FallsThrough(block.Last)) return;
-        // A function's last instruction that falls through would leave it: the verifier refuses that.
-        if (block.End >= _function.Function.End) EmitReturnZero();
-        else if (block == _blocks[^1]) _il.Emit(OpCodes.Br, Target(block, block.End));
+        return true;
+    }
+
+    // Jumps to a label unless it is what is written next.
+    private void GoTo(Label target)
+    {
+        var next = _place + 1;
+        while (next < _order.Count && _absorbed.Contains(_order[next])) next++;
+        if (next == _order.Count || LabelHere(_order[next]) != target) _il.Emit(OpCodes.Br, target);
     }
 
     // Calls, and where a block ends. An end that several paths share says nothing about which was taken: they have said it.
@@ -158,6 +186,7 @@ internal sealed partial class FunctionEmitter
     {
         var to = _function.BlockAt(slot);
         if (!IsHere(to)) return _frame.ExitTo(this, from, to);
+        if (OtherCopy(from, to) is { } copy) return copy;
         var entersLoop = _loops.TryGetValue(to, out var loop) && from != loop.Plan.Header && from != loop.Plan.Latch;
         return entersLoop ? loop!.Before : OwnLabel(to);
     }
