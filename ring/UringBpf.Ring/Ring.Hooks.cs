@@ -29,7 +29,7 @@ public sealed unsafe partial class Ring
             if (table.Programs.Length > ushort.MaxValue) throw new BpfException("UB4511", $"{table.Programs.Length} programs are granted: at most {ushort.MaxValue}.");
             if (grants.ReadOnlyBuffers && table.Programs.Prepend(program).FirstOrDefault(one => one.Verified.WritesBuffers) is { } writer)
                 throw new BpfException("UB4502", $"{writer.Name} writes to its buffers, which are granted read-only.");
-            var done = RunOnOwner(() =>
+            DoOnOwner(() =>
             {
                 if (_stopping) throw new BpfException("UB4503", "the ring is shut down.");
                 if (grants.ProvidedBuffers != 0) Provide(grants, table);
@@ -54,7 +54,6 @@ public sealed unsafe partial class Ring
                 }
                 _links.Add(link);
             });
-            done.AsTask().GetAwaiter().GetResult();
             RingEvents.Log.HookAttached(Number, program.Name);
             return link!;
         }

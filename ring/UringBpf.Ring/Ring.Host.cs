@@ -15,6 +15,10 @@ public sealed unsafe partial class Ring
     // Operations of the host that are in flight, and those among them that drain.
     private int _hostInFlight;
     private int _draining;
+    /// <summary>Stands in an entry for the descriptor of a handle that is given with it. Without one the operation is refused: no number
+    /// of a descriptor, least of all 0, which is a good one.</summary>
+    internal const int FileToCome = int.MinValue;
+
     // Slots of the file table that operations of the host opened.
     private readonly HashSet<int> _hostSlots = [];
 
@@ -71,6 +75,7 @@ public sealed unsafe partial class Ring
 
     /// <summary>An operation that is ready to be posted.</summary>
     /// <exception cref="ObjectDisposedException">A file is closed: nothing was started, and all that was pinned or allocated is released.</exception>
+    /// <exception cref="ArgumentNullException">A file is missing: as above.</exception>
     internal HostOperation Prepared(in Sqe entry, in HostMemory memory, CancellationToken cancellationToken)
     {
         if (!_hostPool.TryDequeue(out var host)) host = new HostOperation(this);
@@ -79,7 +84,7 @@ public sealed unsafe partial class Ring
             host.Begin(entry, memory, cancellationToken);
             return host;
         }
-        catch (ObjectDisposedException)
+        catch (Exception error) when (error is ObjectDisposedException or ArgumentNullException)
         {
             memory.Pin.Dispose();
             memory.SecondPin.Dispose();
@@ -116,6 +121,7 @@ public sealed unsafe partial class Ring
         return true;
     }
 
+    /// <exception cref="Exception">A policy's function threw, which is the ring's end; the operation has failed with it.</exception>
     internal void Submit(HostOperation host, Operation* operation)
     {
         var entry = Reserve(operation);
@@ -137,7 +143,7 @@ public sealed unsafe partial class Ring
             *time = host.Delay;
             entry->Address = (ulong)time;
         }
-        if (HasPolicies && Judge(entry, host.Policy) is var verdict and < 0)
+        if (HasPolicies && Judge(host, entry) is var verdict and < 0)
         {
             if (host.TakesSlot) _freeFileSlots.Push(host.Slot);
             // One that was not closed stays the host's.
@@ -158,6 +164,20 @@ public sealed unsafe partial class Ring
         _hostInFlight++;
         if (host.Drains) _draining++;
         Send(operation, entry);
+    }
+
+    // What a policy calls may throw: that ends the ring, which does not know of this operation yet.
+    private int Judge(HostOperation host, Sqe* entry)
+    {
+        try
+        {
+            return Judge(entry, host.Policy);
+        }
+        catch (Exception error)
+        {
+            host.Fail(error);
+            throw;
+        }
     }
 
     private int TakeSlot(HostOperation host, Sqe* entry)
@@ -315,6 +335,8 @@ internal sealed unsafe class HostOperation(Ring ring) : Waiter<int>(ring), IQueu
         Entry = entry;
         CancelRequested = HasEarly = InBatch = false;
         // First, as it is what can throw.
+        if (memory.File == null && entry.Fd == Ring.FileToCome) throw new ArgumentNullException("file");
+        if (memory.Input == null && entry is { Opcode: IoUringOp.Splice or IoUringOp.Tee, FileIndex: unchecked((uint)Ring.FileToCome) }) throw new ArgumentNullException("input");
         if (memory.File != null) Entry.Fd = Hold(memory.File);
         _file = memory.File;
         if (memory.Input != null)

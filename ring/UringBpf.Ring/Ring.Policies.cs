@@ -43,14 +43,14 @@ public sealed unsafe partial class Ring
     {
         PolicyProgram.Check(program);
         var link = new PolicyLink(this, null, operations, given: true);
-        RunOnOwner(() =>
+        DoOnOwner(() =>
         {
             if (_stopping) throw new BpfException("UB4503", "the ring is shut down.");
             link.Current = new PolicyProgram(program, _recorder);
             PreparePolicies();
             _givenPolicies.Add(link);
             _givesPolicies = true;
-        }).AsTask().GetAwaiter().GetResult();
+        });
         return link;
     }
 
@@ -65,7 +65,7 @@ public sealed unsafe partial class Ring
     {
         PolicyProgram.Check(program);
         var link = new PolicyLink(this, hook, operations);
-        RunOnOwner(() =>
+        DoOnOwner(() =>
         {
             if (_stopping || hook is { Detaching: true }) throw new BpfException("UB4503", hook == null ? "the ring is shut down." : "the hook is detached.");
             link.Current = new PolicyProgram(program, _recorder);
@@ -73,7 +73,7 @@ public sealed unsafe partial class Ring
             if (hook != null) hook.Policies = [.. hook.Policies, link];
             else _policies = [.. _policies, link];
             _policyCount++;
-        }).AsTask().GetAwaiter().GetResult();
+        });
         return link;
     }
 

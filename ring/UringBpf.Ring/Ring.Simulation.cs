@@ -61,7 +61,7 @@ public sealed unsafe partial class Ring
     {
         if (_backend is not SimulatedBackend simulation) throw new BpfException("UB4506", $"the ring runs on its {_backend.Name} back end: only a simulated one has connections in memory.");
         (int First, int Second) pair = default;
-        RunOnOwner(() => pair = simulation.CreateSocketPair()).AsTask().GetAwaiter().GetResult();
+        DoOnOwner(() => pair = simulation.CreateSocketPair());
         return (new SafeFileHandle(pair.First, ownsHandle: false), new SafeFileHandle(pair.Second, ownsHandle: false));
     }
 }

@@ -33,6 +33,7 @@ public sealed unsafe partial class Ring : IAsyncDisposable
     private int _sleeping;
     private bool _stopping;
     private volatile bool _closed;
+    private volatile bool _failed;
     private int _pendingFirst = -1;
     private int _pendingLast = -1;
     // The entry that was reserved last is in its operation's slot, not in the queue.
@@ -152,6 +153,9 @@ public sealed unsafe partial class Ring : IAsyncDisposable
     /// <summary>Operations in flight now, the host's and chains' together, of at most <see cref="Capacity"/>.</summary>
     public int OperationsInFlight => _operations.InFlight;
 
+    /// <summary>The ring came to its end by an error: operations may be in flight that it does not wait for. Known before it is closed.</summary>
+    internal bool Failed => _failed;
+
     /// <summary>Chains that have ended so far.</summary>
     public long ChainsEnded => Volatile.Read(ref _chainsEnded);
 
@@ -172,8 +176,9 @@ public sealed unsafe partial class Ring : IAsyncDisposable
     {
         var done = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         var command = new DelegateCommand(_ => action(), done);
-        // The driver would wait for itself.
-        if (!IsDriver) Post(command);
+        // The driver would wait for itself. A function of the host that a program calls there comes in between two steps of an operation: what it asks
+        // for waits for the next turn.
+        if (!IsDriver || ProgramRuns) Post(command);
         else if (_closed) command.Refuse(this, -Errno.Canceled);
         else
         {
@@ -182,6 +187,18 @@ public sealed unsafe partial class Ring : IAsyncDisposable
         }
         return new ValueTask(done.Task);
     }
+
+    /// <summary>As <see cref="RunOnOwner"/>, and waits for it.</summary>
+    /// <exception cref="BpfException">UB4007 where the owner would wait for itself: in what a program calls on its thread.</exception>
+    private void DoOnOwner(Action action)
+    {
+        if (Thread.CurrentThread == _thread && (!_driven || ProgramRuns))
+            throw new BpfException("UB4007", "a program runs on this thread, the ring's: what it calls can't wait for the ring here.");
+        RunOnOwner(action).AsTask().GetAwaiter().GetResult();
+    }
+
+    // A program's run is open on the calling thread.
+    private static bool ProgramRuns => ExecutionSlot.Current->Activity.IsActive;
 
     // From here to LeaveHooks hooks may run: for no longer than that, as the thread's state serves other runs too, which have no chain.
     private ExecutionState* EnterHooks()
@@ -495,6 +512,13 @@ public sealed unsafe partial class Ring : IAsyncDisposable
 
     private void Shutdown(Exception? error)
     {
+        // What is called at the very end may throw, too: nothing is freed twice.
+        if (_closed)
+        {
+            if (error != null) _stopped.TrySetException(error);
+            return;
+        }
+        _failed = error != null;
         _closed = true;
         _backend.Dispose();
         if (error != null)

@@ -215,7 +215,7 @@ internal abstract unsafe class EmulatedBackend : RingBackend
     protected void Finish(EmulatedOperation operation, int result)
     {
         ref var entry = ref operation.Entry;
-        var flags = result > 0 && (entry.Flags & SqeFlags.BufferSelect) != 0 ? _groups[entry.BufferIndex].Take() : CqeFlags.None;
+        var flags = result > 0 && (entry.Flags & SqeFlags.BufferSelect) != 0 && _groups.TryGetValue(entry.BufferIndex, out var group) ? group.Take() : CqeFlags.None;
         if (!operation.Lost && GoesOn(entry, result))
         {
             Post(entry, result, flags | CqeFlags.More);

@@ -215,6 +215,12 @@ internal sealed unsafe class KernelBackend : RingBackend
             IoUring.Unmap((nint)Sqes, _sqeBytes);
             IoUring.Unmap(_ring, _ringBytes);
         }
+        // The thread's registration keeps the ring, and all that is in its file table, as the descriptor does.
+        if (_enterFlags != 0)
+        {
+            var update = new IoUring.ResourceUpdate { Offset = (uint)_enterFd };
+            IoUring.Register(_fd, IoUring.UnregisterRingFds, &update, 1);
+        }
         IoUring.Close(_fd);
         lock (_wakeGate)
         {

@@ -68,8 +68,10 @@ public sealed class BufferRing : IAsyncDisposable
     /// </summary>
     /// <param name="shot">A completion with <see cref="CqeFlags.Buffer"/>.</param>
     /// <exception cref="ArgumentException">It has no buffer.</exception>
+    /// <exception cref="ObjectDisposedException">The group was disposed.</exception>
     public unsafe Span<byte> Take(in Shot shot)
     {
+        ObjectDisposedException.ThrowIf(_disposed != 0, this);
         if (shot.BufferId < 0 || shot.BufferId >= Count || shot.Result < 0) throw new ArgumentException("The completion has no buffer.", nameof(shot));
         return new Span<byte>(Locate(shot.BufferId, (uint)shot.Result, shot.Flags), Math.Min(shot.Result, BufferBytes));
     }
@@ -90,16 +92,27 @@ public sealed class BufferRing : IAsyncDisposable
     }
 
     /// <summary>Ends the group and frees its memory. Operations that use it must have ended.</summary>
+    /// <exception cref="BpfException">UB4515 when an operation of the host that uses it is in flight: it stays as it is.</exception>
     public async ValueTask DisposeAsync()
     {
         if (Interlocked.Exchange(ref _disposed, 1) != 0) return;
         try
         {
-            await _ring.RunOnOwner(() => _ring.Unregister(this)).ConfigureAwait(false);
+            await _ring.RunOnOwner(() =>
+            {
+                if (_ring.Uses(this)) throw new BpfException("UB4515", "an operation that receives into these buffers is in flight: dispose them after it.");
+                _ring.Unregister(this);
+            }).ConfigureAwait(false);
         }
         catch (BpfException shutDown) when (shutDown.Code == "UB4503")
         {
-            // The ring is gone, and with it what could still write to the memory.
+            // The ring is gone, and with it what could still write to the memory; one that failed may have left operations behind it.
+            if (_ring.Failed) return;
+        }
+        catch (BpfException)
+        {
+            Volatile.Write(ref _disposed, 0);
+            throw;
         }
         lock (_gate) Free();
     }
@@ -114,8 +127,12 @@ public sealed class BufferRing : IAsyncDisposable
 
     internal unsafe byte* Memory(int id) => _memory + (nuint)id * (nuint)BufferBytes;
 
+    /// <summary>Its memory is given back.</summary>
+    internal bool Freed { get; private set; }
+
     internal unsafe void Free()
     {
+        Freed = true;
         NativeMemory.AlignedFree(_entries);
         NativeMemory.AlignedFree(_memory);
     }
@@ -164,6 +181,10 @@ public sealed partial class Ring
         _bufferGroups[group] = true;
         return buffers;
     }
+
+    /// <summary>True when an operation of the host picks from these buffers.</summary>
+    internal bool Uses(BufferRing buffers) =>
+        _hostWaiting.Exists(host => host != null && (host.Entry.Flags & SqeFlags.BufferSelect) != 0 && host.Entry.BufferIndex == buffers.Group);
 
     internal void Unregister(BufferRing buffers)
     {

@@ -135,16 +135,16 @@ public sealed unsafe partial class Ring
     }
 
     /// <summary>IORING_OP_ACCEPT, multishot (Linux 5.19): a descriptor, close-on-exec, for each connection. The taker owns it.</summary>
-    public Multishot AcceptMultishot(SafeHandle socket) => StartMultishot(Prepare.AcceptMultishot(0, CloseOnExec), socket);
+    public Multishot AcceptMultishot(SafeHandle socket) => StartMultishot(Prepare.AcceptMultishot(FileToCome, CloseOnExec), socket);
 
     /// <summary>IORING_OP_RECV, multishot (Linux 6.0), into the buffers of a ring; return each with <see cref="BufferRing.Return"/>.
     /// Ends with -ENOBUFS when there is none left: start it again after returning some.</summary>
     public Multishot ReceiveMultishot(SafeHandle socket, BufferRing buffers, uint flags = 0) =>
-        StartMultishot(Prepare.ReceiveMultishot(0, buffers.Group, flags), socket);
+        StartMultishot(Prepare.ReceiveMultishot(FileToCome, buffers.Group, flags), socket);
 
     /// <summary>IORING_OP_READ_MULTISHOT (Linux 6.7), of a pipe or other stream; as <see cref="ReceiveMultishot"/>.</summary>
-    public Multishot ReadMultishot(SafeHandle file, BufferRing buffers) => StartMultishot(Prepare.ReadMultishot(0, buffers.Group), file);
+    public Multishot ReadMultishot(SafeHandle file, BufferRing buffers) => StartMultishot(Prepare.ReadMultishot(FileToCome, buffers.Group), file);
 
     /// <summary>IORING_OP_POLL_ADD, multishot: each result is the POLL* events that are there.</summary>
-    public Multishot PollMultishot(SafeHandle file, uint events) => StartMultishot(Prepare.PollMultishot(0, events), file);
+    public Multishot PollMultishot(SafeHandle file, uint events) => StartMultishot(Prepare.PollMultishot(FileToCome, events), file);
 }

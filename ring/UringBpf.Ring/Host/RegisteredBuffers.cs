@@ -43,13 +43,14 @@ public sealed class RegisteredBuffers : IAsyncDisposable
     /// <param name="cancellationToken">As for <see cref="Ring.ReadAsync"/>.</param>
     /// <exception cref="ArgumentOutOfRangeException">Not within the buffer.</exception>
     public unsafe ValueTask<int> ReadAsync(SafeHandle file, int buffer, int start, int length, long offset, CancellationToken cancellationToken = default) =>
-        _ring.StartFixed(Prepare.ReadFixed(0, Address(buffer, start, length), (uint)length, (ulong)offset, (ushort)buffer), file, cancellationToken);
+        _ring.StartFixed(Prepare.ReadFixed(Ring.FileToCome, Address(buffer, start, length), (uint)length, (ulong)offset, (ushort)buffer), file, cancellationToken);
 
     /// <summary>IORING_OP_WRITE_FIXED: bytes written from a buffer; parameters as <see cref="ReadAsync"/>.</summary>
     public unsafe ValueTask<int> WriteAsync(SafeHandle file, int buffer, int start, int length, long offset, CancellationToken cancellationToken = default) =>
-        _ring.StartFixed(Prepare.WriteFixed(0, Address(buffer, start, length), (uint)length, (ulong)offset, (ushort)buffer), file, cancellationToken);
+        _ring.StartFixed(Prepare.WriteFixed(Ring.FileToCome, Address(buffer, start, length), (uint)length, (ulong)offset, (ushort)buffer), file, cancellationToken);
 
     /// <summary>Ends the registration and frees the memory. Operations that use it must have ended.</summary>
+    /// <exception cref="BpfException">UB4515 when an operation that uses it is in flight: it stays as it is.</exception>
     public async ValueTask DisposeAsync()
     {
         if (Interlocked.Exchange(ref _disposed, 1) != 0) return;
@@ -59,12 +60,25 @@ public sealed class RegisteredBuffers : IAsyncDisposable
         }
         catch (BpfException shutDown) when (shutDown.Code == "UB4503")
         {
-            // The ring is gone, and with it what could still write to the memory.
+            // The ring is gone, and with it what could still write to the memory; one that failed may have left operations behind it.
+            if (_ring.Failed) return;
+        }
+        catch (BpfException)
+        {
+            Volatile.Write(ref _disposed, 0);
+            throw;
         }
         Free();
     }
 
-    internal unsafe void Free() => NativeMemory.AlignedFree(_memory);
+    /// <summary>Its memory is given back.</summary>
+    internal bool Freed { get; private set; }
+
+    internal unsafe void Free()
+    {
+        Freed = true;
+        NativeMemory.AlignedFree(_memory);
+    }
 
     internal unsafe byte* Address(int index, int start, int length)
     {
@@ -118,7 +132,19 @@ public sealed partial class Ring
         }
     }
 
-    internal void UnregisterBuffers() => _backend.UnregisterBuffers();
+    internal void UnregisterBuffers()
+    {
+        if (_hostWaiting.Exists(host => host != null && UsesRegisteredBuffers(host.Entry)))
+            throw new BpfException("UB4515", "an operation on these registered buffers is in flight: dispose them after it.");
+        _backend.UnregisterBuffers();
+    }
+
+    private static bool UsesRegisteredBuffers(in Sqe entry) => entry.Opcode switch
+    {
+        IoUringOp.ReadFixed or IoUringOp.WriteFixed or IoUringOp.ReadVFixed or IoUringOp.WriteVFixed => true,
+        IoUringOp.Send or IoUringOp.SendZc or IoUringOp.SendMsgZc => (entry.IoPriority & Prepare.FixedBuffer) != 0,
+        _ => false,
+    };
 
     internal ValueTask<int> StartFixed(in Sqe entry, SafeHandle file, CancellationToken cancellationToken) =>
         Start(entry, new HostMemory { File = file }, cancellationToken);

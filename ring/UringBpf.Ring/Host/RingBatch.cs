@@ -177,28 +177,43 @@ public sealed unsafe partial class Ring
             batch.Refuse(this, -Errno.Canceled);
             return;
         }
-        // A link that is split by an enter is broken: everything before it goes first, then it fits.
-        FlushPending();
-        for (var attempt = 0; _backend.Room < items.Length; attempt++)
+        var next = 0;
+        try
         {
-            Enter(0);
-            if (attempt > 100_000) throw new BpfException("UB4505", "the submission queue does not drain: the ring can't go on.");
-        }
-        for (var i = 0; i < items.Length; i++)
-        {
-            // The last one must not be linked to what others submit next.
-            const SqeFlags linked = SqeFlags.Link | SqeFlags.HardLink;
-            if (items[i] is { CancelRequested: false } item)
+            // A link that is split by an enter is broken: everything before it goes first, then it fits.
+            FlushPending();
+            for (var attempt = 0; _backend.Room < items.Length; attempt++)
             {
-                if (i == items.Length - 1) item.Entry.Flags &= ~linked;
-                Submit(item, _operations.TakeForHost());
-                continue;
+                Enter(0);
+                if (attempt > 100_000) throw new BpfException("UB4505", "the submission queue does not drain: the ring can't go on.");
+                if (attempt > 100) Thread.Yield();
             }
-            // One that was cancelled before breaks its link as any cancelled one: a failing NOP stands for it, where it has links.
-            var flags = i == items.Length - 1 ? 0 : batch.Links[i] & linked;
-            var follows = i > 0 && (batch.Links[i - 1] & linked) != 0;
-            if (flags != 0 || follows) *_backend.NextSqe() = Prepare.Nop(-Errno.Canceled) with { Flags = flags, UserData = NoSlot };
-            if (items[i] is { } cancelled) Answer(cancelled, -Errno.Canceled);
+            while (next < items.Length) Submit(batch, next++);
         }
+        catch (Exception error)
+        {
+            // The ring is at its end, and knows nothing of those that were not submitted.
+            for (; next < items.Length; next++) items[next]?.Fail(error);
+            throw;
+        }
+    }
+
+    private void Submit(BatchCommand batch, int index)
+    {
+        var items = batch.Items;
+        // The last one must not be linked to what others submit next.
+        const SqeFlags linked = SqeFlags.Link | SqeFlags.HardLink;
+        var last = index == items.Length - 1;
+        if (items[index] is { CancelRequested: false } item)
+        {
+            if (last) item.Entry.Flags &= ~linked;
+            Submit(item, _operations.TakeForHost());
+            return;
+        }
+        // One that was cancelled before breaks its link as any cancelled one: a failing NOP stands for it, where it has links.
+        var flags = last ? 0 : batch.Links[index] & linked;
+        var follows = index > 0 && (batch.Links[index - 1] & linked) != 0;
+        if (flags != 0 || follows) *_backend.NextSqe() = Prepare.Nop(-Errno.Canceled) with { Flags = flags, UserData = NoSlot };
+        if (items[index] is { } cancelled) Answer(cancelled, -Errno.Canceled);
     }
 }

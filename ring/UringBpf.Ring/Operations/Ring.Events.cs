@@ -11,10 +11,10 @@ public sealed partial class Ring
 
     /// <summary>IORING_OP_POLL_ADD: the POLL* events of poll(2) that are there (1 in, 4 out, 8 error, 16 hang-up).</summary>
     public ValueTask<int> PollAsync(SafeHandle file, uint events, CancellationToken cancellationToken = default) =>
-        Start(Prepare.PollAdd(0, events), new HostMemory { File = file }, cancellationToken);
+        Start(Prepare.PollAdd(FileToCome, events), new HostMemory { File = file }, cancellationToken);
 
     /// <summary>IORING_OP_ASYNC_CANCEL of everything in flight on a file, whoever started it: how many were found.</summary>
-    public ValueTask<int> CancelFileAsync(SafeHandle file) => Start(Prepare.CancelFile(0), new HostMemory { File = file }, default);
+    public ValueTask<int> CancelFileAsync(SafeHandle file) => Start(Prepare.CancelFile(FileToCome), new HostMemory { File = file }, default);
 
     /// <summary>
     /// IORING_REGISTER_SYNC_CANCEL of everything that was started on a file before, on the owner thread: when it completes,
@@ -87,6 +87,6 @@ public sealed partial class Ring
         var native = (byte*)NativeMemory.AllocZeroed(16);
         *(uint*)native = events;
         *(ulong*)(native + (RuntimeInformation.ProcessArchitecture == Architecture.X64 ? 4 : 8)) = data;
-        return Start(Prepare.EpollCtl(0, fd, operation, native), new HostMemory { File = epoll, Native = native }, cancellationToken);
+        return Start(Prepare.EpollCtl(FileToCome, fd, operation, native), new HostMemory { File = epoll, Native = native }, cancellationToken);
     }
 }

@@ -25,7 +25,7 @@ public sealed unsafe partial class Ring
     public ValueTask<int> ReadAsync(SafeHandle file, Memory<byte> buffer, long offset, CancellationToken cancellationToken = default)
     {
         var pin = buffer.Pin();
-        return Start(Prepare.Read(0, pin.Pointer, (uint)buffer.Length, (ulong)offset), new HostMemory { File = file, Pin = pin }, cancellationToken);
+        return Start(Prepare.Read(FileToCome, pin.Pointer, (uint)buffer.Length, (ulong)offset), new HostMemory { File = file, Pin = pin }, cancellationToken);
     }
 
     /// <summary>IORING_OP_WRITE: bytes written.</summary>
@@ -36,7 +36,7 @@ public sealed unsafe partial class Ring
     public ValueTask<int> WriteAsync(SafeHandle file, ReadOnlyMemory<byte> buffer, long offset, CancellationToken cancellationToken = default)
     {
         var pin = buffer.Pin();
-        return Start(Prepare.Write(0, pin.Pointer, (uint)buffer.Length, (ulong)offset), new HostMemory { File = file, Pin = pin }, cancellationToken);
+        return Start(Prepare.Write(FileToCome, pin.Pointer, (uint)buffer.Length, (ulong)offset), new HostMemory { File = file, Pin = pin }, cancellationToken);
     }
 
     /// <summary>IORING_OP_READV into two buffers, one after the other: bytes read.</summary>
@@ -63,7 +63,7 @@ public sealed unsafe partial class Ring
         var vectors = (IoVector*)NativeMemory.Alloc(2, (nuint)sizeof(IoVector));
         vectors[0] = new IoVector((nint)pin.Pointer, (nuint)first.Length);
         vectors[1] = new IoVector((nint)secondPin.Pointer, (nuint)second.Length);
-        return Start(Prepare.ReadV(0, vectors, 2, (ulong)offset) with { Opcode = opcode },
+        return Start(Prepare.ReadV(FileToCome, vectors, 2, (ulong)offset) with { Opcode = opcode },
             new HostMemory { File = file, Pin = pin, SecondPin = secondPin, Native = (byte*)vectors }, cancellationToken);
     }
 
@@ -77,23 +77,23 @@ public sealed unsafe partial class Ring
     /// <param name="dataOnly">True to leave out metadata that reading the data back does not need.</param>
     /// <param name="cancellationToken">As for reads.</param>
     public ValueTask<int> FSyncAsync(SafeHandle file, bool dataOnly, CancellationToken cancellationToken = default) =>
-        Start(Prepare.FSync(0, dataOnly ? 1u : 0), new HostMemory { File = file }, cancellationToken);
+        Start(Prepare.FSync(FileToCome, dataOnly ? 1u : 0), new HostMemory { File = file }, cancellationToken);
 
     /// <summary>IORING_OP_SYNC_FILE_RANGE; SYNC_FILE_RANGE_* flags (1 wait before, 2 write, 4 wait after).</summary>
     public ValueTask<int> SyncFileRangeAsync(SafeHandle file, long offset, uint length, uint flags, CancellationToken cancellationToken = default) =>
-        Start(Prepare.SyncFileRange(0, length, (ulong)offset, flags), new HostMemory { File = file }, cancellationToken);
+        Start(Prepare.SyncFileRange(FileToCome, length, (ulong)offset, flags), new HostMemory { File = file }, cancellationToken);
 
     /// <summary>IORING_OP_FALLOCATE; FALLOC_FL_* mode (1 keep the size, 2 punch a hole, …).</summary>
     public ValueTask<int> FAllocateAsync(SafeHandle file, long offset, long length, uint mode = 0, CancellationToken cancellationToken = default) =>
-        Start(Prepare.FAllocate(0, mode, (ulong)offset, (ulong)length), new HostMemory { File = file }, cancellationToken);
+        Start(Prepare.FAllocate(FileToCome, mode, (ulong)offset, (ulong)length), new HostMemory { File = file }, cancellationToken);
 
     /// <summary>IORING_OP_FTRUNCATE (Linux 6.9) to a length in bytes.</summary>
     public ValueTask<int> FTruncateAsync(SafeHandle file, long length, CancellationToken cancellationToken = default) =>
-        Start(Prepare.FTruncate(0, (ulong)length), new HostMemory { File = file }, cancellationToken);
+        Start(Prepare.FTruncate(FileToCome, (ulong)length), new HostMemory { File = file }, cancellationToken);
 
     /// <summary>IORING_OP_FADVISE; POSIX_FADV_* advice (2 sequential, 3 will need, 4 don't need, …).</summary>
     public ValueTask<int> FAdviseAsync(SafeHandle file, long offset, uint length, uint advice, CancellationToken cancellationToken = default) =>
-        Start(Prepare.FAdvise(0, (ulong)offset, length, advice), new HostMemory { File = file }, cancellationToken);
+        Start(Prepare.FAdvise(FileToCome, (ulong)offset, length, advice), new HostMemory { File = file }, cancellationToken);
 
     /// <summary>IORING_OP_MADVISE of memory that the caller keeps mapped; MADV_* advice.</summary>
     public ValueTask<int> MAdviseAsync(void* address, uint length, uint advice, CancellationToken cancellationToken = default) =>
@@ -111,7 +111,7 @@ public sealed unsafe partial class Ring
     {
         var pin = value.Pin();
         var text = Text(name);
-        return Start(Prepare.FGetXAttr(0, text, pin.Pointer, (uint)value.Length), new HostMemory { File = file, Pin = pin, Native = text }, cancellationToken);
+        return Start(Prepare.FGetXAttr(FileToCome, text, pin.Pointer, (uint)value.Length), new HostMemory { File = file, Pin = pin, Native = text }, cancellationToken);
     }
 
     /// <summary>IORING_OP_FSETXATTR.</summary>
@@ -124,7 +124,7 @@ public sealed unsafe partial class Ring
     {
         var pin = value.Pin();
         var text = Text(name);
-        return Start(Prepare.FSetXAttr(0, text, pin.Pointer, (uint)value.Length, flags), new HostMemory { File = file, Pin = pin, Native = text }, cancellationToken);
+        return Start(Prepare.FSetXAttr(FileToCome, text, pin.Pointer, (uint)value.Length, flags), new HostMemory { File = file, Pin = pin, Native = text }, cancellationToken);
     }
 
     // NUL-terminated UTF-8 in native memory, one or two strings: freed with the operation.

@@ -34,7 +34,7 @@ public sealed unsafe partial class Ring
         var text = memory + sizeof(IoUring.OpenHow);
         Encoding.UTF8.GetBytes(path, new Span<byte>(text, length));
         text[length] = 0;
-        return Start(Prepare.OpenAt2(0, text, memory, (uint)sizeof(IoUring.OpenHow)), new HostMemory { File = directory, Native = memory }, cancellationToken);
+        return Start(Prepare.OpenAt2(FileToCome, text, memory, (uint)sizeof(IoUring.OpenHow)), new HostMemory { File = directory, Native = memory }, cancellationToken);
     }
 
     /// <summary>IORING_OP_OPENAT into a slot of the ring's file table: the slot, which <see cref="CloseDirectAsync"/> gives back.</summary>
@@ -49,8 +49,11 @@ public sealed unsafe partial class Ring
         return Start(Prepare.OpenAt(Prepare.CurrentDirectory, text, (uint)openFlags, (uint)mode), new HostMemory { Native = text, TakesSlot = true }, cancellationToken);
     }
 
-    /// <summary>IORING_OP_CLOSE of a slot that <see cref="OpenDirectAsync"/> or <see cref="SocketDirectAsync"/> gave.</summary>
-    public ValueTask<int> CloseDirectAsync(int slot) => Start(Prepare.CloseDirect((uint)slot), new HostMemory { ClosesSlot = slot + 1 }, default);
+    /// <summary>IORING_OP_CLOSE of a slot that <see cref="OpenDirectAsync"/> or <see cref="SocketDirectAsync"/> gave, or a hook handed over.</summary>
+    /// <returns>0, or -errno; -EBADF for what is no slot of the host's, such as the errno of an open that failed.</returns>
+    // In an entry, slot -1 would mean no slot, but the descriptor 0.
+    public ValueTask<int> CloseDirectAsync(int slot) =>
+        slot < 0 ? new ValueTask<int>(-Errno.BadF) : Start(Prepare.CloseDirect((uint)slot), new HostMemory { ClosesSlot = slot + 1 }, default);
 
     /// <summary>IORING_OP_FIXED_FD_INSTALL (Linux 6.8): an ordinary descriptor, close-on-exec, of a slot's file.</summary>
     public ValueTask<int> InstallAsync(int slot, CancellationToken cancellationToken = default) => Start(Prepare.FixedFdInstall(slot), default, cancellationToken);

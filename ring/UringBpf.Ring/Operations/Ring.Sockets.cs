@@ -26,22 +26,22 @@ public sealed unsafe partial class Ring
     public ValueTask<int> BindAsync(SafeHandle socket, EndPoint address, CancellationToken cancellationToken = default)
     {
         var native = Address(address, out var length);
-        return Start(Prepare.Bind(0, native, length), new HostMemory { File = socket, Native = native }, cancellationToken);
+        return Start(Prepare.Bind(FileToCome, native, length), new HostMemory { File = socket, Native = native }, cancellationToken);
     }
 
     /// <summary>IORING_OP_LISTEN (Linux 6.11).</summary>
     public ValueTask<int> ListenAsync(SafeHandle socket, int backlog = 128, CancellationToken cancellationToken = default) =>
-        Start(Prepare.Listen(0, backlog), new HostMemory { File = socket }, cancellationToken);
+        Start(Prepare.Listen(FileToCome, backlog), new HostMemory { File = socket }, cancellationToken);
 
     /// <summary>IORING_OP_ACCEPT: the connection's descriptor, close-on-exec, that the caller owns.</summary>
     public ValueTask<int> AcceptAsync(SafeHandle socket, CancellationToken cancellationToken = default) =>
-        Start(Prepare.Accept(0, null, null, CloseOnExec), new HostMemory { File = socket }, cancellationToken);
+        Start(Prepare.Accept(FileToCome, null, null, CloseOnExec), new HostMemory { File = socket }, cancellationToken);
 
     /// <summary>IORING_OP_CONNECT.</summary>
     public ValueTask<int> ConnectAsync(SafeHandle socket, EndPoint address, CancellationToken cancellationToken = default)
     {
         var native = Address(address, out var length);
-        return Start(Prepare.Connect(0, native, length), new HostMemory { File = socket, Native = native }, cancellationToken);
+        return Start(Prepare.Connect(FileToCome, native, length), new HostMemory { File = socket, Native = native }, cancellationToken);
     }
 
     /// <summary>IORING_OP_SEND: bytes sent.</summary>
@@ -52,7 +52,7 @@ public sealed unsafe partial class Ring
     public ValueTask<int> SendAsync(SafeHandle socket, ReadOnlyMemory<byte> buffer, uint flags = 0, CancellationToken cancellationToken = default)
     {
         var pin = buffer.Pin();
-        return Start(Prepare.Send(0, pin.Pointer, (uint)buffer.Length, flags | NoSignal), new HostMemory { File = socket, Pin = pin }, cancellationToken);
+        return Start(Prepare.Send(FileToCome, pin.Pointer, (uint)buffer.Length, flags | NoSignal), new HostMemory { File = socket, Pin = pin }, cancellationToken);
     }
 
     /// <summary>IORING_OP_SEND to an address.</summary>
@@ -65,7 +65,7 @@ public sealed unsafe partial class Ring
     {
         var pin = buffer.Pin();
         var native = Address(address, out var length);
-        return Start(Prepare.SendTo(0, pin.Pointer, (uint)buffer.Length, flags | NoSignal, native, (ushort)length), new HostMemory { File = socket, Pin = pin, Native = native }, cancellationToken);
+        return Start(Prepare.SendTo(FileToCome, pin.Pointer, (uint)buffer.Length, flags | NoSignal, native, (ushort)length), new HostMemory { File = socket, Pin = pin, Native = native }, cancellationToken);
     }
 
     /// <summary>IORING_OP_SEND_ZC (Linux 6.0): bytes sent, when the kernel has let go of the memory (its second completion).</summary>
@@ -76,7 +76,7 @@ public sealed unsafe partial class Ring
     public ValueTask<int> SendZeroCopyAsync(SafeHandle socket, ReadOnlyMemory<byte> buffer, uint flags = 0, CancellationToken cancellationToken = default)
     {
         var pin = buffer.Pin();
-        return Start(Prepare.SendZeroCopy(0, pin.Pointer, (uint)buffer.Length, flags | NoSignal), new HostMemory { File = socket, Pin = pin }, cancellationToken);
+        return Start(Prepare.SendZeroCopy(FileToCome, pin.Pointer, (uint)buffer.Length, flags | NoSignal), new HostMemory { File = socket, Pin = pin }, cancellationToken);
     }
 
     /// <summary>IORING_OP_RECV: bytes received, 0 when the peer has closed.</summary>
@@ -87,7 +87,7 @@ public sealed unsafe partial class Ring
     public ValueTask<int> ReceiveAsync(SafeHandle socket, Memory<byte> buffer, uint flags = 0, CancellationToken cancellationToken = default)
     {
         var pin = buffer.Pin();
-        return Start(Prepare.Receive(0, pin.Pointer, (uint)buffer.Length, flags), new HostMemory { File = socket, Pin = pin }, cancellationToken);
+        return Start(Prepare.Receive(FileToCome, pin.Pointer, (uint)buffer.Length, flags), new HostMemory { File = socket, Pin = pin }, cancellationToken);
     }
 
     /// <summary>IORING_OP_SENDMSG of two buffers as one message: bytes sent.</summary>
@@ -102,7 +102,7 @@ public sealed unsafe partial class Ring
     {
         var memory = Message(first, second, address);
         memory.File = socket;
-        return Start(zeroCopy ? Prepare.SendMessageZeroCopy(0, memory.Native, flags | NoSignal) : Prepare.SendMessage(0, memory.Native, flags | NoSignal), memory, cancellationToken);
+        return Start(zeroCopy ? Prepare.SendMessageZeroCopy(FileToCome, memory.Native, flags | NoSignal) : Prepare.SendMessage(FileToCome, memory.Native, flags | NoSignal), memory, cancellationToken);
     }
 
     /// <summary>IORING_OP_RECVMSG into two buffers, one after the other: bytes received.</summary>
@@ -115,12 +115,12 @@ public sealed unsafe partial class Ring
     {
         var memory = Message(first, second, null);
         memory.File = socket;
-        return Start(Prepare.ReceiveMessage(0, memory.Native, flags), memory, cancellationToken);
+        return Start(Prepare.ReceiveMessage(FileToCome, memory.Native, flags), memory, cancellationToken);
     }
 
     /// <summary>IORING_OP_SHUTDOWN.</summary>
     public ValueTask<int> ShutdownAsync(SafeHandle socket, SocketShutdown how, CancellationToken cancellationToken = default) =>
-        Start(Prepare.Shutdown(0, (int)how), new HostMemory { File = socket }, cancellationToken);
+        Start(Prepare.Shutdown(FileToCome, (int)how), new HostMemory { File = socket }, cancellationToken);
 
     /// <summary>IORING_OP_PIPE (Linux 6.16) into two ints, read end first; the caller owns both. <see cref="RingPipe"/> wraps it.</summary>
     /// <param name="descriptors">Two ints; pinned until the operation completes.</param>
@@ -142,11 +142,11 @@ public sealed unsafe partial class Ring
     /// <param name="flags">SPLICE_F_*.</param>
     /// <param name="cancellationToken">As for reads.</param>
     public ValueTask<int> SpliceAsync(SafeHandle input, long inputOffset, SafeHandle output, long outputOffset, uint length, uint flags = 0, CancellationToken cancellationToken = default) =>
-        Start(Prepare.Splice(0, inputOffset, 0, outputOffset, length, flags), new HostMemory { File = output, Input = input }, cancellationToken);
+        Start(Prepare.Splice(FileToCome, inputOffset, FileToCome, outputOffset, length, flags), new HostMemory { File = output, Input = input }, cancellationToken);
 
     /// <summary>IORING_OP_TEE: bytes copied from pipe to pipe; they stay in the first.</summary>
     public ValueTask<int> TeeAsync(SafeHandle input, SafeHandle output, uint length, uint flags = 0, CancellationToken cancellationToken = default) =>
-        Start(Prepare.Tee(0, 0, length, flags), new HostMemory { File = output, Input = input }, cancellationToken);
+        Start(Prepare.Tee(FileToCome, FileToCome, length, flags), new HostMemory { File = output, Input = input }, cancellationToken);
 
     // struct sockaddr: .NET lays socket addresses out as the system does.
     private static byte* Address(EndPoint address, out uint length)
