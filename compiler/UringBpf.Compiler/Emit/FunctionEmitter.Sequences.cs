@@ -162,16 +162,26 @@ internal sealed partial class FunctionEmitter
         var known = from.Region is RegionKind.Stack or RegionKind.MapValue && to.Region is RegionKind.Stack or RegionKind.MapValue;
         if (!known) return false;
         if (from.Region != to.Region) return true;
-        if (from.Region == RegionKind.MapValue && from.Map != to.Map) return true;
-        // Values of a map with many entries may be different ones, whatever their offsets.
-        if (from.Region == RegionKind.MapValue && !(from.Map >= 0 && _program.Verified.Spec.Maps[from.Map] is { Type: MapType.Array, MaxEntries: 1 })) return false;
+        if (from.Region == RegionKind.MapValue)
+        {
+            // Which map it is may depend on the path, and an inner map may be one that the program names too.
+            if (from.Map < 0 || to.Map < 0) return false;
+            if (AreDifferentMaps(from.Map, to.Map)) return true;
+            // Values of a map with many entries may be different ones, whatever their offsets.
+            if (_program.Verified.Spec.Maps[from.Map] is not { Type: MapType.Array, MaxEntries: 1 }) return false;
+        }
         return from.OffsetMin == from.OffsetMax && to.OffsetMin == to.OffsetMax;
     }
+
+    // Specs that are equal name one map of a set.
+    private bool AreDifferentMaps(int a, int b) => a != b && _program.Verified.Spec.Maps[a] != _program.Verified.Spec.Maps[b];
 
     // Every load of the run against every store: their ranges as wholes.
     private bool AllLieApart(int slot, int end)
     {
-        if (_program.Facts(slot).Region != _program.Facts(slot + 1).Region || _program.Facts(slot).Map != _program.Facts(slot + 1).Map) return true;
+        ref readonly var load = ref _program.Facts(slot);
+        ref readonly var store = ref _program.Facts(slot + 1);
+        if (load.Region != store.Region || load.Region == RegionKind.MapValue && AreDifferentMaps(load.Map, store.Map)) return true;
         long fromLow = long.MaxValue, fromHigh = long.MinValue, toLow = long.MaxValue, toHigh = long.MinValue;
         for (var at = slot; at < end; at += 2)
         {
