@@ -2,6 +2,7 @@ using System.Diagnostics.CodeAnalysis;
 using System.Reflection;
 using System.Runtime.InteropServices;
 using System.Security.Cryptography;
+using System.Text;
 using UringBpf.Bytecode;
 using UringBpf.Runtime;
 
@@ -44,7 +45,7 @@ public static class HookAssembly
         var type = assembly.GetType(PersistedCode.TypeName(program.Spec.Name))
             ?? throw new BpfException("UB3005", $"{assembly.GetName().Name} holds no program named '{program.Spec.Name}'.");
         if (type.GetField(PersistedCode.FingerprintField)?.GetRawConstantValue() as string != Fingerprint(program))
-            throw new BpfException("UB3005", $"{assembly.GetName().Name}: '{program.Spec.Name}' was compiled from other bytecode. Compile the object again.");
+            throw new BpfException("UB3005", $"{assembly.GetName().Name}: '{program.Spec.Name}' was compiled from another program: bytecode, constant data, maps, functions or the size of the context differ. Compile the object again.");
         var bound = type.GetField(PersistedCode.BoundField)!;
         lock (type)
         {
@@ -55,16 +56,40 @@ public static class HookAssembly
         return new PersistedProgram(program, maps, type);
     }
 
-    /// <summary>What the code depends on: bytecode, types of maps, and the version of this library.</summary>
+    /// <summary>What the code depends on: bytecode, what was proved of it (which constant data and the size of the context are part
+    /// of), maps, functions, and the version of this library.</summary>
     internal static string Fingerprint(VerifiedProgram program)
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         hash.AppendData(typeof(HookAssembly).Module.ModuleVersionId.ToByteArray());
         hash.AppendData(MemoryMarshal.AsBytes(program.Spec.Instructions.AsSpan()));
+        hash.AppendData(Encoding.UTF8.GetBytes($"{program.Type.Name} {program.Termination}"));
         foreach (var map in program.Spec.Maps)
-            hash.AppendData(MemoryMarshal.AsBytes<int>([(int)map.Type, map.KeySize, map.ValueSize, map.MaxEntries, (int)map.Flags]));
-        hash.AppendData([(byte)program.Termination]);
+            hash.AppendData(MemoryMarshal.AsBytes<int>([(int)map.Type, map.KeySize, map.ValueSize, map.MaxEntries, (int)map.Flags, map.InnerMap is null ? 0 : 1, program.Spec.Maps.IndexOf(map)]));
+        foreach (var function in program.Subprograms) hash.AppendData(MemoryMarshal.AsBytes<int>([function.Start, function.Length]));
+        for (var slot = 0; slot < program.Facts.Length; slot++)
+        {
+            hash.AppendData(MemoryMarshal.AsBytes(Fields(program.Facts[slot]).AsSpan()));
+            foreach (var function in CalledAt(program, slot))
+                hash.AppendData(Encoding.UTF8.GetBytes($"{function.Id} {function.Name} {function.Traits} {function.Returns} {string.Join(' ', function.Arguments)}"));
+        }
         return Convert.ToHexString(hash.GetHashAndReset());
+    }
+
+    private static IEnumerable<FunctionPrototype> CalledAt(VerifiedProgram program, int slot)
+    {
+        var (functions, facts) = (program.Spec.Functions, program.Facts[slot]);
+        if (OpcodeTable.Find(program.Spec.Instructions[slot]) is not { IsCall: true } row) return [];
+        return row.Operation == Operation.CallRegister
+            ? functions.All.Where(function => function.Kind == FunctionKind.Helper && (ulong)function.Id >= facts.DestinationMin && (ulong)function.Id <= facts.DestinationMax)
+            : functions.Find(row, program.Spec.Instructions[slot]) is { } one ? [one] : [];
+    }
+
+    // Field by field: what lies between the fields of a struct is not defined.
+    private static long[] Fields(in InstructionFacts facts)
+    {
+        var flags = (facts.Reached ? 1 : 0) | (facts.DivisorNonZero ? 2 : 0) | (facts.NoDivideOverflow ? 4 : 0) | (facts.MayJump ? 8 : 0) | (facts.MayFallThrough ? 16 : 0) | (facts.UpperHalfDead ? 32 : 0);
+        return [flags, (long)facts.Region, facts.Map, facts.OffsetMin, facts.OffsetMax, (long)facts.DestinationMin, (long)facts.DestinationMax, (long)facts.SourceMin, (long)facts.SourceMax, facts.ConstantKey];
     }
 
     // A program whose code is in an assembly.

@@ -71,6 +71,55 @@ public sealed class HookAssemblyTests
         Assert.Equal("UB3005", Assert.Throws<BpfException>(() => HookAssembly.Load(typeof(string).Assembly, program, MapSet.Empty)).Code);
     }
 
+    /// <summary>Code for one content of constant data leaves out checks that another content needs.</summary>
+    [Fact]
+    public void ProgramsVerifiedWithOtherConstantsAreRefused()
+    {
+        var (small, large) = (WithLimit(4), WithLimit(100));
+        var assembly = LoadAssembly(small, CompilerOptions.Default);
+        using var maps = MapSet.Create(large.Spec.Maps);
+        Assert.Equal("UB3005", Assert.Throws<BpfException>(() => HookAssembly.Load(assembly, large, maps)).Code);
+        using var own = MapSet.Create(small.Spec.Maps);
+        // An index beyond the table.
+        Assert.Equal(9ul, HookAssembly.Load(assembly, small, own).Run([50, 0, 0, 0]));
+
+        static VerifiedProgram WithLimit(int limit)
+        {
+            MapSpec[] maps =
+            [
+                new() { Name = ".rodata", Type = MapType.Array, KeySize = 4, ValueSize = 4, MaxEntries = 1, IsFrozen = true, InitialValue = [.. BitConverter.GetBytes(limit)] },
+                new() { Name = "table", Type = MapType.Array, KeySize = 4, ValueSize = 64, MaxEntries = 1 },
+            ];
+            const string text = """
+                r6 = map_val(.rodata) + 0 ll
+                r6 = *(u32 *)(r6 + 0)
+                r7 = *(u32 *)(r1 + 0)
+                r0 = 9
+                if r6 > 8 goto out
+                if r7 >= r6 goto out
+                r7 <<= 3
+                r1 = map_val(table) + 0 ll
+                r1 += r7
+                r0 = *(u64 *)(r1 + 0)
+                out: exit
+                """;
+            return Verifier.ProgramVerifier.VerifyOrThrow(
+                new ProgramSpec { Name = "test", Type = ProgramTypes.Raw, Instructions = Assembler.Assemble(text, maps), Maps = [.. maps] }, new() { ContextSize = 4 });
+        }
+    }
+
+    [Fact]
+    public void ProgramsVerifiedForOtherContextsAreRefused()
+    {
+        var code = Assembler.Assemble("r0 = 0\nif r2 >= 64 goto out\nr0 = 1\nout: exit");
+        var (large, small) = (Verified(64), Verified(8));
+        Assert.Equal("UB3005", Assert.Throws<BpfException>(() => HookAssembly.Load(LoadAssembly(large, CompilerOptions.Default), small, MapSet.Empty)).Code);
+        using var program = Load(small, MapSet.Empty, CompilerOptions.Default);
+        Assert.Equal(1ul, program.Run(new byte[8]));
+
+        VerifiedProgram Verified(int size) => Verifier.ProgramVerifier.VerifyOrThrow(new ProgramSpec { Name = "test", Type = ProgramTypes.Raw, Instructions = code }, new() { ContextSize = size });
+    }
+
     [Fact]
     public void AFunctionThatIsNotPublicCanNotBeSaved()
     {
