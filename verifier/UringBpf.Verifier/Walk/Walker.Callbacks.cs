@@ -101,5 +101,7 @@ internal sealed partial class Walker
         Wait(done, _shape.Next(run.Call));
         var linked = round.Id != 0 ? new Value { Kind = ValueKind.Number, Number = next, Id = round.Id, Scale = round.Scale, Offset = round.Offset + 1 } : Value.Of(next);
         EnterRound(run, frame.Function, linked);
+        // That there is another round tells of all that is counted with them.
+        if (linked.Id != 0 && !_state.NarrowLinked(linked)) _slot = -1;
     }
 }

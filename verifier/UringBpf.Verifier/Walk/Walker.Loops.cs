@@ -74,10 +74,17 @@ internal sealed partial class Walker
         {
             for (; around >= 0; around = _shape.Loops.Around(around))
             {
-                if (_openByPlace.TryGetValue((around, _state[depth].Chain), out var nodes) && nodes.Count > 0) return nodes[^1].Index;
+                if (LastOpen(around, depth) is >= 0 and var index) return index;
             }
-            if (depth > 0) around = _shape.Loops.InnermostOf(_state[depth].CallSite);
+            if (depth == 0) break;
+            // A callback is the body of a loop that no jump goes round.
+            var start = _shape.Functions[_state[depth].Function].Start;
+            if (_state[depth].Callback is not null && start != slot && LastOpen(start, depth) is >= 0 and var round) return round;
+            slot = _state[depth].CallSite;
+            around = _shape.Loops.InnermostOf(slot);
         }
         return -1;
+
+        int LastOpen(int head, int depth) => _openByPlace.TryGetValue((head, _state[depth].Chain), out var nodes) && nodes.Count > 0 ? nodes[^1].Index : -1;
     }
 }
