@@ -179,7 +179,8 @@ public sealed unsafe partial class Ring
         // The hook can't write to it.
         var result = chain->Context.Result;
         chain->Marks &= ~ChainMarks.Links;
-        if ((chain->Marks & ChainMarks.Provided) != 0) KeepOrRecycle(chain);
+        if ((chain->Marks & ChainMarks.Provided) != 0) HookCalls.KeepOrRecycle(chain);
+        if ((chain->Marks & ChainMarks.Releases) != 0) HookCalls.RecycleReleased(chain);
         if ((chain->Marks & ChainMarks.Cancels) != 0) CancelRequested(chain);
         if (verdict < 0) _aborts++;
         else if (verdict == Verdict.Pass) _passes++;
@@ -217,7 +218,9 @@ public sealed unsafe partial class Ring
             if (operation->Opcode == IoUringOp.LinkTimeout) CompleteTimer(operation, result);
         }
         if ((flags & CqeFlags.Buffer) != 0) ShowProvided(chain, operation, (int)((uint)flags >> 16));
-        if ((flags & CqeFlags.More) == 0 && (marks & (OperationMarks.Linked | OperationMarks.Draining)) != 0) CompleteOrdered(chain, operation, result);
+        if (operation->Opcode == IoUringOp.SendZc && (flags & CqeFlags.More) != 0) _operations.Extra(operation)->Sent = result;
+        if ((flags & CqeFlags.More) == 0 && (marks & (OperationMarks.Linked | OperationMarks.Draining)) != 0)
+            CompleteOrdered(chain, operation, (flags & CqeFlags.Notification) != 0 ? _operations.Extra(operation)->Sent : result);
         return (uint)result | (ulong)flags << 32;
     }
 
@@ -282,6 +285,7 @@ public sealed unsafe partial class Ring
                 if (operation->Opcode == IoUringOp.SendZc ? (flags & CqeFlags.Notification) == 0 : (flags & CqeFlags.More) == 0) chain->Reserved -= operation->Length;
                 break;
         }
+        if (chain->Occupying > 0 && (flags & CqeFlags.More) == 0) HookCalls.Vacate(chain, operation);
         return result;
     }
 
@@ -296,19 +300,12 @@ public sealed unsafe partial class Ring
             provided.Return(id);
             return;
         }
-        link.Grants.Holders[id] = chain->Id;
+        link.Grants.Holders[id] = new ProvidedHolder { Chain = chain->Id };
         chain->ProvidedId = id;
         chain->Holds = false;
         chain->Marks |= ChainMarks.Provided;
         operation->Data = provided.Memory(id);
         operation->Buffer = (uint)(link.Grants.BufferCount + link.Limits.OwnBuffers + id);
-    }
-
-    private static void KeepOrRecycle(Chain* chain)
-    {
-        chain->Marks &= ~ChainMarks.Provided;
-        if (chain->Holds) chain->Held++;
-        else HookLink.Of(chain).Recycle(chain->ProvidedId);
     }
 
     /// <summary>Marks a chain's operations on a file slot, or all of them; they are cancelled when the hook has returned.</summary>

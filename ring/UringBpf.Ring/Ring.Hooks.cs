@@ -83,7 +83,8 @@ public sealed unsafe partial class Ring
             throw new BpfException("UB4511", $"{grants.ProvidedBuffers} provided buffers of {grants.ProvidedBufferBytes} bytes: their number is a power of two up to 32,768, and all are at most 2 GiB.");
         if (grants.ReadOnlyBuffers) throw new BpfException("UB4511", "provided buffers can't be granted read-only.");
         table.Provided = Register(grants.ProvidedBuffers, grants.ProvidedBufferBytes, incremental: false);
-        table.Holders = new ulong[grants.ProvidedBuffers];
+        table.Holders = new ProvidedHolder[grants.ProvidedBuffers];
+        table.Released = new int[grants.ProvidedBuffers];
     }
 
     private void FreeProvided(GrantTable table)

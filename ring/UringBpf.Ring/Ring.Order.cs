@@ -155,6 +155,20 @@ public sealed unsafe partial class Ring
         }
     }
 
+    /// <summary>True when an operation of the chain that is held works on a slot of the ring's file table.</summary>
+    internal bool WaitsFor(Chain* chain, int slot)
+    {
+        for (var i = 0; i < chain->InFlight; i++)
+        {
+            var operation = _operations[chain->Operations[i]];
+            if ((operation->Marks & OperationMarks.Held) == 0) continue;
+            var entry = &_operations.Extra(operation)->Overflow;
+            if ((entry->Flags & SqeFlags.FixedFile) != 0 && entry->Fd == slot) return true;
+            if (entry->Opcode is IoUringOp.Splice or IoUringOp.Tee && entry->FileIndex == (uint)slot) return true;
+        }
+        return false;
+    }
+
     // A held operation's turn has come.
     private void Start(Chain* chain, Operation* operation)
     {

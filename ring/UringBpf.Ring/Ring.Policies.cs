@@ -164,7 +164,10 @@ public sealed unsafe partial class Ring
             var result = Judge(chain, own, given, op.Opcode, null, null);
             if (result < 0) return result;
         }
-        return 0;
+        // Where the sender's address is put is a piece of a buffer, too.
+        if (op.Opcode != IoUringOp.RecvMsg || op.Path == 0) return 0;
+        _submission->Buffer = op.Buffer;
+        return Judge(chain, own, given, op.Opcode, null, null);
     }
 
     /// <summary>Judges an operation of the host, by the ring's policies and the one it was given with: 0 or -errno.</summary>

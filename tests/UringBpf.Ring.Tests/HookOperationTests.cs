@@ -11,79 +11,13 @@ namespace UringBpf.Ring.Tests;
 /// Operations of hooks that name more than one thing, or complete more than once: pieces of buffers, two paths, timers of links,
 /// accepts, polls and reads that go on; what a hook needs to serve. On every back end.
 /// </summary>
-public abstract class HookOperationTests(RingBackendKind backend) : OnBackend(backend)
+public abstract class HookOperationTests(RingBackendKind backend) : OnConnections(backend)
 {
     private const int ENoEnt = 2, EBadF = 9, EAgain = 11, EAccess = 13, EFault = 14, EExist = 17, EInval = 22, EMFile = 24, ETime = 62, EDQuot = 122, ECanceled = 125;
     private const ulong OMore = 2, OMillisecond = 1_000_000, OHour = 3_600_000_000_000, ORefused = 0xdead;
     private const ulong OLink = 2, OHardLink = 4;
 
     private static readonly ObjectSpec s_reach = Load("reach.bpf.o");
-
-    private static byte[] Scratch(params ulong[] values) => [.. values.SelectMany(BitConverter.GetBytes)];
-
-    private static (ulong, long)[] Said(HookLink link) => [.. Emissions(link).Select(emission => (emission.UserData, (long)emission.Value))];
-
-    private static Task<ChainResult> Start(HookLink link, params ulong[] scratch) => link.StartAsync(UringOp.Nop(), Scratch(scratch)).AsTask().WaitAsync(s_patience);
-
-    private static async Task<(ulong, long)> Show(HookLink link, UringOp op)
-    {
-        await link.StartAsync(UringOp.Nop(), Bytes(op)).AsTask().WaitAsync(s_patience);
-        return Said(link)[0];
-    }
-
-    private static async Task<(ulong, long)> Next(HookLink link)
-    {
-        for (var wait = 0; wait < 10_000; wait++)
-        {
-            if (link.TryReadEmission(out var emission)) return (emission.UserData, (long)emission.Value);
-            await Task.Delay(1);
-        }
-        throw new TimeoutException("nothing was emitted.");
-    }
-
-    private static async Task<int> Done(ValueTask<int> operation, int expected = 0)
-    {
-        var result = await operation.AsTask().WaitAsync(s_patience);
-        Assert.True(result >= 0 && (expected == 0 || result == expected), $"{result}");
-        return result;
-    }
-
-    private static async Task<SafeFileHandle> Socket(Ring ring)
-    {
-        const int unix = 1, stream = 1;
-        return new SafeFileHandle(await Done(ring.SocketAsync(unix, stream)), ownsHandle: false);
-    }
-
-    private static async Task<SafeFileHandle> Listening(Ring ring, EndPoint address)
-    {
-        var listening = await Socket(ring);
-        await Done(ring.BindAsync(listening, address));
-        await Done(ring.ListenAsync(listening));
-        return listening;
-    }
-
-    private static async Task<SafeFileHandle> Connected(Ring ring, EndPoint address)
-    {
-        var socket = await Socket(ring);
-        await Done(ring.ConnectAsync(socket, address));
-        return socket;
-    }
-
-    // Both ends of a connection of the ring's own machine, which may be simulated.
-    private static async Task<(SafeFileHandle Near, SafeFileHandle Far)> Pair(Ring ring, TemporaryFolder folder)
-    {
-        var address = new UnixDomainSocketEndPoint(Path.Combine(folder.Path, "pair"));
-        var listening = await Listening(ring, address);
-        var near = await Connected(ring, address);
-        var far = new SafeFileHandle(await Done(ring.AcceptAsync(listening)), ownsHandle: false);
-        await Close(ring, listening);
-        return (near, far);
-    }
-
-    private static async Task Close(Ring ring, params SafeFileHandle[] handles)
-    {
-        foreach (var handle in handles) await Done(ring.CloseAsync((int)handle.DangerousGetHandle()));
-    }
 
     // What a file has, by the ring: it may be in the simulation's memory alone.
     private static async Task<byte[]> Content(Ring ring, SafeFileHandle file)

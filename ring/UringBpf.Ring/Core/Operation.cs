@@ -91,6 +91,9 @@ internal unsafe struct Operation
 [StructLayout(LayoutKind.Sequential)]
 internal unsafe struct OperationExtra
 {
+    /// <summary>In <see cref="Occupies"/>: those that the operation's vectors name.</summary>
+    public const int OccupiesVectors = -1;
+
     public IoUring.OpenHow How;
     public IoUring.Timespec Time;
     /// <summary>What the operation's entry points to beyond the grants: paths copied from a buffer, vectors, a message's header.
@@ -106,6 +109,10 @@ internal unsafe struct OperationExtra
     public ushort Program, Runs;
     /// <summary>As it was submitted.</summary>
     public UringOpFlags Flags;
+    /// <summary>The provided buffer that the operation works on, plus 1, or <see cref="OccupiesVectors"/>; 0 for none, and while the slot is free.</summary>
+    public int Occupies;
+    /// <summary>What a zero-copy send moved, or why it failed: its last completion says nothing of it.</summary>
+    public int Sent;
     /// <summary>The entry while it waits for room in the submission queue.</summary>
     public Sqe Overflow;
 }

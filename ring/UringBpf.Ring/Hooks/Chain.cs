@@ -26,6 +26,8 @@ internal enum ChainMarks : byte
     Waits = 4,
     /// <summary>A provided buffer is shown to the hook: it is recycled when the hook returns, unless it holds it.</summary>
     Provided = 8,
+    /// <summary>The hook has released provided buffers that it held.</summary>
+    Releases = 16,
 }
 
 /// <summary>
@@ -84,8 +86,10 @@ internal unsafe struct Chain
     /// <summary>With <see cref="ChainMarks.Provided"/>: the buffer's id, and whether the hook has asked to hold it.</summary>
     public int ProvidedId;
     public bool Holds;
-    /// <summary>Provided buffers it holds.</summary>
+    /// <summary>Provided buffers it holds, or has given back while operations of its own work on them.</summary>
     public int Held;
+    /// <summary>Operations in flight that work on provided buffers.</summary>
+    public int Occupying;
     /// <summary>Operations in flight that drain: what was submitted after them waits.</summary>
     public int Draining;
 }

@@ -144,8 +144,11 @@ internal sealed unsafe class GrantTable : IDisposable
     public HookLink[] Targets { get; }
     /// <summary>The attachment's provided buffers, or null; the ring's thread registers and frees them.</summary>
     public BufferRing? Provided { get; set; }
-    /// <summary>Of each provided buffer the chain that was shown it or holds it, or 0.</summary>
-    public ulong[] Holders { get; set; } = [];
+    /// <summary>To whom each provided buffer belongs.</summary>
+    public ProvidedHolder[] Holders { get; set; } = [];
+    /// <summary>Buffers that the hook that runs has released; they go back when it has returned.</summary>
+    public int[] Released { get; set; } = [];
+    public int ReleasedCount { get; set; }
 
     public void Dispose()
     {

@@ -2,7 +2,7 @@ using UringBpf.Runtime;
 
 namespace UringBpf.Ring;
 
-// Sockets, polls, splices and ranges of files; provided buffers; what a hook cancels, hands over and sends to others.
+// Sockets, polls, splices and ranges of files; what a hook cancels, hands over and sends to others.
 internal static unsafe partial class HookCalls
 {
     /// <summary>The shortest time between two completions of a timer, in nanoseconds.</summary>
@@ -178,39 +178,6 @@ internal static unsafe partial class HookCalls
         }
     }
 
-    // A receive, or a read that goes on, which picks its buffer when data has arrived.
-    private static int PrepareProvided(Chain* chain, HookLink link, Operation* operation, Sqe* entry, in UringOp op)
-    {
-        const uint known = 0x40 /* MSG_DONTWAIT */ | 0x4000 /* MSG_NOSIGNAL */;
-        var reads = op.Opcode == IoUringOp.ReadMultishot;
-        if (reads && ((op.Flags & UringOpFlags.Multishot) == 0 || op.OpFlags != 0)) return -Errno.Inval;
-        if (link.Grants.Provided is not { } provided) return -Errno.OpNotSupp;
-        if ((op.OpFlags & ~known) != 0 || op.Length != 0 || op.BufferOffset != 0 || op.Buffer != 0) return -Errno.Inval;
-        if (!UseFile(chain, link, operation, entry, op.File)) return -Errno.BadF;
-        var multishot = (op.Flags & UringOpFlags.Multishot) != 0;
-        // How much one that goes on moves is not known when it is submitted: that has no place under a limit.
-        if (multishot && chain->Hook->MaxBytes != ulong.MaxValue) return -Errno.DQuot;
-        if (!ReserveBytes(chain, operation, (uint)provided.BufferBytes)) return -Errno.DQuot;
-        entry->Flags |= SqeFlags.BufferSelect;
-        entry->BufferIndex = provided.Group;
-        entry->OpFlags = op.OpFlags;
-        if (reads) entry->Offset = ulong.MaxValue;
-        else entry->IoPriority = multishot ? Prepare.Multishot : (ushort)0;
-        return 0;
-    }
-
-    // What was provided to this chain, and is shown to it or held by it.
-    private static byte* ResolveProvided(Chain* chain, HookLink link, uint id, ulong offset, ulong length, out bool writable)
-    {
-        writable = false;
-        var holders = link.Grants.Holders;
-        if (id >= (uint)holders.Length || holders[id] != chain->Id) return null;
-        var bytes = (ulong)link.Grants.Provided!.BufferBytes;
-        if (offset > bytes || length > bytes - offset) return null;
-        writable = true;
-        return link.Grants.Provided.Memory((int)id) + offset;
-    }
-
     private static int CancelFile(ExecutionState* state, uint slot)
     {
         var chain = (Chain*)state->Chain;
@@ -224,33 +191,6 @@ internal static unsafe partial class HookCalls
         return chain->Phase == ChainPhase.Live ? HookLink.Of(chain).Ring.RequestCancel(chain, -1, all: true) : -Errno.Canceled;
     }
 
-    private static int HoldBuffer(ExecutionState* state)
-    {
-        var chain = (Chain*)state->Chain;
-        if (chain->Phase != ChainPhase.Live) return -Errno.Canceled;
-        if ((chain->Marks & ChainMarks.Provided) == 0) return -Errno.Inval;
-        chain->Holds = true;
-        return 0;
-    }
-
-    private static int ReleaseBuffer(ExecutionState* state, uint buffer)
-    {
-        var chain = (Chain*)state->Chain;
-        if (chain->Phase != ChainPhase.Live) return -Errno.Canceled;
-        var link = HookLink.Of(chain);
-        var id = buffer - (uint)(link.Grants.BufferCount + link.Limits.OwnBuffers);
-        if (id >= (uint)link.Grants.Holders.Length || link.Grants.Holders[id] != chain->Id) return -Errno.Inval;
-        // The one that is shown goes back when the hook returns, and not before.
-        if ((chain->Marks & ChainMarks.Provided) != 0 && chain->ProvidedId == id)
-        {
-            chain->Holds = false;
-            return 0;
-        }
-        chain->Held--;
-        link.Recycle((int)id);
-        return 0;
-    }
-
     private static int Handover(ExecutionState* state, uint slot)
     {
         var chain = (Chain*)state->Chain;
@@ -261,6 +201,8 @@ internal static unsafe partial class HookCalls
         // Something is being opened into it: that would end up in a slot that is the host's.
         if ((chain->BusyFiles >> (int)own & 1) != 0) return -Errno.Busy;
         var file = chain->Files[own];
+        // What waits for its turn names the slot by its number, which will be the host's, and after it anybody's.
+        if (link.Ring.WaitsFor(chain, file)) return -Errno.Busy;
         if (!link.Emit(new Emission(chain->Id, chain->Context.Step, slot, (ulong)chain->Context.Result) { File = file })) return -Errno.NoSpc;
         chain->OpenFiles &= ~(1u << (int)own);
         chain->Files[own] = -1;

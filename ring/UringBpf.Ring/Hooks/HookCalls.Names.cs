@@ -6,6 +6,8 @@ namespace UringBpf.Ring;
 internal static unsafe partial class HookCalls
 {
     private const int LongestPath = 4096;
+    // What a hook makes runs as nobody else: set-user-ID, set-group-ID and sticky are not its to give.
+    private const uint Permissions = 0x1FF;
 
     private static int PrepareOpen(Chain* chain, HookLink link, Operation* operation, Sqe* entry, in UringOp op)
     {
@@ -29,7 +31,7 @@ internal static unsafe partial class HookCalls
         *how = new IoUring.OpenHow
         {
             Flags = op.OpFlags | nonBlock | noControllingTerminal,
-            Mode = (op.OpFlags & create) != 0 ? op.Length & 0xFFFu : 0,
+            Mode = (op.OpFlags & create) != 0 ? op.Length & Permissions : 0,
             Resolve = beneath ? resolveBeneath | resolveNoMagicLinks : 0,
         };
         entry->Opcode = IoUringOp.OpenAt2;
@@ -62,7 +64,7 @@ internal static unsafe partial class HookCalls
     // unlinkat and mkdirat know no RESOLVE_BENEATH: a bare name in a granted directory, or a path granted as a whole.
     private static int PrepareName(Chain* chain, HookLink link, Operation* operation, Sqe* entry, in UringOp op)
     {
-        const uint removesDirectory = 0x200, permissions = 0xFFF;
+        const uint removesDirectory = 0x200;
         if (!link.Grants.AllowWrite) return -Errno.Access;
         if ((op.OpFlags & ~(op.Opcode == IoUringOp.UnlinkAt ? removesDirectory : 0)) != 0) return -Errno.Inval;
         var result = ResolvePath(chain, link, operation, op, out var path, out var directoryFd, out var beneath);
@@ -71,7 +73,7 @@ internal static unsafe partial class HookCalls
         entry->Fd = directoryFd;
         entry->Address = (ulong)path;
         if (op.Opcode == IoUringOp.UnlinkAt) entry->OpFlags = op.OpFlags;
-        else entry->Length = op.Length & permissions;
+        else entry->Length = op.Length & Permissions;
         return 0;
     }
 

@@ -109,6 +109,8 @@ internal static unsafe partial class HookCalls
             ring.Abandon(operation, entry);
             return result;
         }
+        // Only what is shown to the chain, or held by it, can be named.
+        if (chain->Held > 0 || (chain->Marks & ChainMarks.Provided) != 0) Occupy(chain, link, operation, entry);
         // Its completion runs the program it names; else the one that submits it.
         var handler = op.Opcode != IoUringOp.Program && (op.Flags & UringOpFlags.NamesProgram) != 0 ? (ushort)op.Program : chain->Running;
         if (handler != 0 || op.Opcode == IoUringOp.Program)

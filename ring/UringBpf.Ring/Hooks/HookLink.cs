@@ -154,7 +154,7 @@ public sealed unsafe class HookLink : IAsyncDisposable
     /// <summary>A provided buffer goes back to the kernel.</summary>
     internal void Recycle(int id)
     {
-        Grants.Holders[id] = 0;
+        Grants.Holders[id] = default;
         Grants.Provided!.Return(id);
     }
 
@@ -162,7 +162,7 @@ public sealed unsafe class HookLink : IAsyncDisposable
     {
         for (var id = 0; id < Grants.Holders.Length; id++)
         {
-            if (Grants.Holders[id] == chain) Recycle(id);
+            if (Grants.Holders[id].Chain == chain) Recycle(id);
         }
     }
 

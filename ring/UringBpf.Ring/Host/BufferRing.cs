@@ -125,6 +125,13 @@ public sealed class BufferRing : IAsyncDisposable
         return _memory + (nuint)id * (nuint)BufferBytes + Math.Min(offset, (uint)BufferBytes);
     }
 
+    /// <summary>The buffer that an address is in, or -1.</summary>
+    internal unsafe int IdAt(byte* address)
+    {
+        var offset = (nuint)(address - _memory);
+        return address != null && offset < (nuint)Count * (nuint)BufferBytes ? (int)(offset / (nuint)BufferBytes) : -1;
+    }
+
     internal unsafe byte* Memory(int id) => _memory + (nuint)id * (nuint)BufferBytes;
 
     /// <summary>Its memory is given back.</summary>

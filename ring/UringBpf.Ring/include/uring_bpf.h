@@ -648,7 +648,7 @@ extern __u32 uring_crc32c(struct uring_completion *ctx, __u32 offset, __u32 len)
 /* Continues a CRC-32C. */
 extern __u32 uring_crc32c_update(struct uring_completion *ctx, __u32 crc, __u32 offset, __u32 len) __ksym;
 /* Gives a file this chain opened to the host, which hears of it by an emission; the slot is empty again. -ENOSPC when the
- * host's queue is full. */
+ * host's queue is full; -EBUSY while something is being opened into it, or an operation on it waits for its turn. */
 extern int uring_handover(struct uring_completion *ctx, __u32 slot) __ksym;
 /* Join counters, 8 for each chain: fork adds, join takes one and gives what is left. */
 extern int uring_fork(struct uring_completion *ctx, __u32 counter, __u32 count) __ksym;
