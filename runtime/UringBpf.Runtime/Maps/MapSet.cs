@@ -55,12 +55,12 @@ public sealed class MapSet : IDisposable
     /// <exception cref="BpfException">UB4104 when <typeparamref name="T"/> has another size.</exception>
     public BpfGlobal<T> Global<T>(GlobalVariable variable) where T : unmanaged => new(_maps[variable.Map], variable);
 
-    /// <summary>Gives up the owner's reference. The maps are freed once no program is bound to them and none runs. Program
-    /// arrays are emptied at once: their programs may hold this set.</summary>
+    /// <summary>Gives up the maps: from here on the host can't use them (<see cref="ObjectDisposedException"/>), and program arrays are
+    /// empty, as their programs may hold this set. Programs bound to it go on; the maps are freed once there are none and none runs.</summary>
     public void Dispose()
     {
         if (Interlocked.Exchange(ref _disposed, 1) != 0) return;
-        foreach (var map in _maps.Values.OfType<ProgramArrayMap>()) map.Dispose();
+        foreach (var map in _maps.Values) map.Dispose();
         Release();
     }
 

@@ -74,6 +74,24 @@ public sealed unsafe class MapLifetimeTests
         Assert.Throws<ObjectDisposedException>(() => new FakeProgram(null, set));
     }
 
+    /// <summary>Not only once nothing runs: what the host sees may not depend on what other threads do.</summary>
+    [Fact]
+    public void The_host_cannot_use_the_maps_of_a_set_it_disposed()
+    {
+        var set = MapSet.Create([s_array]);
+        var map = (KeyedMap)set["m"];
+        var program = new FakeProgram(null, set);
+        var state = ExecutionSlot.Current;
+        state->Reset(0);
+        program.Dispose();
+        set.Dispose();
+        Assert.False(map.IsFreed);
+        Assert.Throws<ObjectDisposedException>(() => map.TryGet(new byte[4], new byte[8]));
+        state->Leave();
+        Reclamation.Collect();
+        Assert.True(map.IsFreed);
+    }
+
     [Fact]
     public void Disposing_waits_for_the_run_that_is_active()
     {
