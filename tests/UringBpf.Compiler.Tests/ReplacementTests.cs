@@ -50,7 +50,7 @@ public sealed class ReplacementTests
         }
         Volatile.Write(ref done, true);
         await Task.WhenAll(running);
-        for (var attempt = 0; attempt < 100 && old[..^1].Any(program => program.IsAlive); attempt++)
+        for (var attempt = 0; attempt < 2000 && old[..^1].Any(program => program.IsAlive); attempt++)
         {
             GC.Collect();
             GC.WaitForPendingFinalizers();

@@ -35,7 +35,7 @@ public sealed class TieringTests
         Assert.Equal("interpreter", program.Engine);
         Assert.Equal(1ul, program.Run(new byte[8]));
         release.Set();
-        await program.Compilation.WaitAsync(TimeSpan.FromSeconds(10));
+        await program.Compilation.WaitAsync(TimeSpan.FromSeconds(60));
         Assert.Equal("jit", program.Engine);
     }
 

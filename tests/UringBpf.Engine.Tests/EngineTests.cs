@@ -7,7 +7,9 @@ using Xunit;
 
 namespace UringBpf.Engine.Tests;
 
-/// <summary>From bytes to programs that run, all or nothing.</summary>
+/// <summary>From bytes to programs that run, all or nothing. Alone: they look at the maps and the trace sink of the whole process.</summary>
+[Collection(nameof(EngineTests))]
+[CollectionDefinition(nameof(EngineTests), DisableParallelization = true)]
 public sealed class EngineTests
 {
     private static readonly BpfEngine s_eight = new(BpfEngineOptions.Default with { Verifier = VerifierOptions.Default with { ContextSize = 8 } });
@@ -60,8 +62,8 @@ public sealed class EngineTests
         var rejected = Assert.Throws<BpfRejectedException>(() => s_eight.Load(Objects.Bytes("unsafe.bpf.o"), "unsafe.bpf.o"));
         Assert.Equal(("UB2103", "count"), (rejected.Code, rejected.Program));
         Assert.Contains("unsafe.bpf.c:20", rejected.Message);
-        // All or nothing, although another program of the object is fine.
-        Assert.Equal(before, BpfMap.LiveCount);
+        // All or nothing, although another program of the object is fine. The collector may free maps of earlier tests meanwhile.
+        Assert.InRange(BpfMap.LiveCount, 0, before);
         Assert.Contains("witness: ctx[5] = 16", rejected.Message);
     }
 
@@ -115,7 +117,7 @@ public sealed class EngineTests
         var before = BpfMap.LiveCount;
         var verdicts = s_eight.Examine(Objects.Load("unsafe.bpf.o"));
         Assert.Equal([("count", false), ("fine", true)], verdicts.Select(verdict => (verdict.Program.Name, verdict.Accepted)));
-        Assert.Equal(before, BpfMap.LiveCount);
+        Assert.InRange(BpfMap.LiveCount, 0, before);
     }
 
     private static class HostFunctions

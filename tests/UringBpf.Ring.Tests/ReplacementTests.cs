@@ -76,7 +76,7 @@ public abstract class ReplacementTests(RingBackendKind backend) : OnBackend(back
 
     private static async Task Collected(List<WeakReference> programs)
     {
-        for (var attempt = 0; attempt < 100 && programs.Any(program => program.IsAlive); attempt++)
+        for (var attempt = 0; attempt < 1000 && programs.Any(program => program.IsAlive); attempt++)
         {
             GC.Collect();
             GC.WaitForPendingFinalizers();

@@ -108,9 +108,9 @@ public sealed class RingBufferTests
             Output(map, i);
             await Task.Delay(5);
         }
-        await three.Task.WaitAsync(TimeSpan.FromSeconds(10));
+        await three.Task.WaitAsync(TimeSpan.FromSeconds(60));
         await cancel.CancelAsync();
-        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => reader.WaitAsync(TimeSpan.FromSeconds(10)));
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => reader.WaitAsync(TimeSpan.FromSeconds(60)));
         Assert.Equal([1, 2, 3], read);
         // The consumer's place is free again.
         Output(map, 4);
@@ -132,7 +132,7 @@ public sealed class RingBufferTests
             await Task.Delay(1);
         }
         map.Dispose();
-        await reader.WaitAsync(TimeSpan.FromSeconds(10));
+        await reader.WaitAsync(TimeSpan.FromSeconds(60));
         Assert.Throws<ObjectDisposedException>(() => map.Unconsumed);
     }
 
