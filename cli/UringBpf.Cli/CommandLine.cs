@@ -64,9 +64,9 @@ internal static class CommandLine
         {
             return Interrupted;
         }
-        catch (IOException error)
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
-            // What is read and written by name is caught where that happens: this is standard output, full or gone.
+            // What is read and written by name is caught where that happens: this is standard output, full, gone or never open.
             Console.Error.WriteLine($"uringbpf: the output can't be written: {error.Message}");
             return ExitCode.Failed;
         }

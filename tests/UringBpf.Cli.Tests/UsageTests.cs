@@ -54,6 +54,11 @@ public sealed class UsageTests
     [InlineData("new", "'new' needs one of: hook.")]
     [InlineData("run x.o --engine jti", "--engine jti: one of jit, interpreter, checked; did you mean 'jit'?")]
     [InlineData("compile x.o", "Option '--output' is required.")]
+    [InlineData("dump il", "'dump il' needs OBJ: ")]
+    [InlineData("run x.o --repeat abc", "--repeat abc: a number is needed, at most 2147483647.")]
+    [InlineData("run x.o --ctx-size 99999999999", "--ctx-size 99999999999: a number is needed, at most 2147483647.")]
+    [InlineData("ring x.o --seed x", "--seed x: a number is needed, 0 to 18446744073709551615.")]
+    [InlineData("ring x.o --faults many", "--faults many: a number is needed, such as 0.1.")]
     public async Task What_is_missing_or_wrong_is_named(string line, string expected)
     {
         var outcome = await Tool.Run(line.Split(' '));
@@ -80,11 +85,42 @@ public sealed class UsageTests
         Assert.Equal(3, (await Tool.Start("uringbpf", "list", Tool.Root)).Exit);
     }
 
+    [Theory]
+    [InlineData("")]
+    [InlineData("class")]
+    [InlineData("My.int")]
+    [InlineData("9lives")]
+    [InlineData("a-b")]
+    public async Task What_csharp_does_not_take_for_a_name_makes_no_project(string name)
+    {
+        using var folder = new TemporaryFolder();
+        var outcome = await Tool.Run("new", "hook", name, "-o", folder["new"]);
+        Assert.Equal((2, "", false), (outcome.Exit, outcome.Out, Directory.Exists(folder["new"])));
+    }
+
     [Fact]
-    public async Task Output_that_can_not_be_written_is_no_bug_of_ours()
+    public async Task A_file_that_is_no_object_is_named_once_with_what_to_do()
+    {
+        using var folder = new TemporaryFolder();
+        var (source, empty) = (folder.File("hook.bpf.c", "int x;"u8.ToArray()), folder.File("empty.o", []));
+        foreach (var verb in (string[])["verify", "list", "run", "skeleton"])
+        {
+            var outcome = await Tool.Run(verb, source);
+            Assert.Equal(3, outcome.Exit);
+            Assert.Equal(verb == "verify" ? $"{source}: UB1001: " : $"uringbpf: UB1001: {source}: ", outcome.Error[..outcome.Error.IndexOf("this is", StringComparison.Ordinal)]);
+            Assert.Contains($"this is a source, not an object. 'uringbpf build {source}' compiles it.", outcome.Error);
+        }
+        Assert.Equal($"{empty}: UB1001: this is not an ELF file: it is empty.\n", (await Tool.Run("verify", empty)).Error);
+        Assert.Contains("is a directory; --directory grants one", (await Tool.Run("ring", Tool.Sample("Copy"), "--files", folder.Path, "--start", "read")).Error);
+    }
+
+    [Theory]
+    [InlineData("> /dev/full")]
+    [InlineData(">&-")]
+    public async Task Output_that_can_not_be_written_is_no_bug_of_ours(string where)
     {
         var tool = Path.Combine(AppContext.BaseDirectory, "uringbpf.dll");
-        var start = new System.Diagnostics.ProcessStartInfo("/bin/sh", ["-c", $"dotnet '{tool}' list '{Tool.Object}' > /dev/full"]) { RedirectStandardError = true };
+        var start = new System.Diagnostics.ProcessStartInfo("/bin/sh", ["-c", $"dotnet '{tool}' list '{Tool.Object}' {where}"]) { RedirectStandardError = true };
         using var process = System.Diagnostics.Process.Start(start)!;
         var error = await process.StandardError.ReadToEndAsync(TestContext.Current.CancellationToken);
         await process.WaitForExitAsync(TestContext.Current.CancellationToken);

@@ -25,5 +25,5 @@ internal static class Names
     };
 
     /// <summary>1 map, 2 maps.</summary>
-    public static string Count(int count, string thing) => $"{count} {thing}{(count == 1 ? "" : "s")}";
+    public static string Count(long count, string thing) => $"{count} {thing}{(count == 1 ? "" : "s")}";
 }

@@ -61,6 +61,20 @@ internal sealed class ProgramInput
         return bytes;
     }
 
+    /// <summary>An object; who names a source instead is told what makes one of it.</summary>
+    /// <exception cref="BpfException">It can't be loaded.</exception>
+    public static ObjectSpec LoadObject(byte[] bytes, string file)
+    {
+        try
+        {
+            return ObjectSpec.Load(bytes, file);
+        }
+        catch (BpfException error) when (error.Code == "UB1001" && file.EndsWith(".c", StringComparison.Ordinal))
+        {
+            throw new BpfException(error.Code, $"{file}: this is a source, not an object. 'uringbpf build {file}' compiles it.", inner: error);
+        }
+    }
+
     /// <summary>Reads a file; raw bytecode becomes an object with one program, named after the file.</summary>
     /// <exception cref="BadInputException">It can't be read.</exception>
     /// <exception cref="BpfException">It can't be loaded.</exception>
@@ -72,7 +86,7 @@ internal sealed class ProgramInput
             ObjectSpec spec;
             try
             {
-                spec = ObjectSpec.Load(bytes, file);
+                spec = LoadObject(bytes, file);
             }
             // Text, a shared library, …: only what `asm` could have written is taken for bytecode.
             catch (BpfException error) when (error.Code == "UB1001" && bytes.Length > 0 && bytes.Length % Instruction.Size == 0 && OpcodeTable.Find(MemoryMarshal.Read<Instruction>(bytes)) != null)

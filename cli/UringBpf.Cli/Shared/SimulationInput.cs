@@ -7,9 +7,12 @@ namespace UringBpf.Cli;
 /// <summary>The options that choose a back end and describe the simulated one.</summary>
 internal sealed class SimulationInput
 {
+    // Three kinds of failure exclude each other.
+    private const double HighestRate = 0.3;
+
     private readonly Option<string> _backend = new("--backend") { Description = "Who carries out the I/O: the kernel's io_uring, ordinary system calls, or a machine in memory. Default: the kernel, or portable where io_uring is refused.", DefaultValueFactory = _ => "auto" };
     private readonly Option<ulong?> _seed = new("--seed") { Description = "With --backend simulated: decides order, delay and faults. The same seed gives the same run.", HelpName = "N" };
-    private readonly Option<double?> _faults = new("--faults") { Description = "With --backend simulated: how much goes wrong (EINTR, EAGAIN, EIO, short transfers, overflow, …), 0 to 1.", HelpName = "RATE" };
+    private readonly Option<double?> _faults = new("--faults") { Description = $"With --backend simulated: how much goes wrong (EINTR, EAGAIN, EIO, short transfers, overflow, …), 0 to {HighestRate}.", HelpName = "RATE" };
     private readonly Option<bool> _events = new("--events") { Description = "With --backend simulated: print what happens on the simulated machine to standard error." };
 
     public void AddTo(Command command)
@@ -34,9 +37,7 @@ internal sealed class SimulationInput
             return options;
         }
         var rate = parsed.GetValue(_faults) ?? 0;
-        // Three kinds of failure exclude each other.
-        const double highestRate = 0.3;
-        if (rate is not (>= 0 and <= highestRate)) throw new UsageException($"--faults {rate}: between 0 and {highestRate}.");
+        if (rate is not (>= 0 and <= HighestRate)) throw new UsageException($"--faults {rate}: between 0 and {HighestRate}.");
         var simulation = new SimulationOptions
         {
             Seed = parsed.GetValue(_seed) ?? 1,

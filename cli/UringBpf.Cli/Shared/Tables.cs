@@ -22,6 +22,8 @@ internal static class Tables
         for (var i = 0; i < headers.Length; i++)
         {
             var column = new TableColumn(Markup.Escape(headers[i]));
+            // The first column names what the row is about: it stays in one piece.
+            if (i == 0) column.NoWrap();
             table.AddColumn(right.Contains(i) ? column.RightAligned() : column);
         }
         foreach (var line in lines) table.AddRow(line.Select(Markup.Escape).ToArray());

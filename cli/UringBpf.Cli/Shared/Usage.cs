@@ -34,14 +34,25 @@ internal static class Usage
     private static string Describe(ParseError error, Command command)
     {
         var missing = command.Arguments.FirstOrDefault(argument => argument.Arity.MinimumNumberOfValues > 0);
+        var named = string.Join(' ', Path(command).Skip(1));
         return error.SymbolResult switch
         {
-            CommandResult when command.Subcommands.Count > 0 && command.Action == null => $"'{command.Name}' needs one of: {string.Join(", ", command.Subcommands.Select(verb => verb.Name))}.",
-            ArgumentResult { Tokens.Count: 0, Argument: var argument } => $"'{command.Name}' needs {argument.Name}: {argument.Description}",
-            CommandResult when missing != null && error.Message.StartsWith("Required argument", StringComparison.Ordinal) => $"'{command.Name}' needs {missing.Name}: {missing.Description}",
+            CommandResult when command.Subcommands.Count > 0 && command.Action == null => $"'{named}' needs one of: {string.Join(", ", command.Subcommands.Select(verb => verb.Name))}.",
+            ArgumentResult { Tokens.Count: 0, Argument: var argument } => $"'{named}' needs {argument.Name}: {argument.Description}",
+            CommandResult when missing != null && error.Message.StartsWith("Required argument", StringComparison.Ordinal) => $"'{named}' needs {missing.Name}: {missing.Description}",
+            OptionResult { Tokens: [{ Value: var value }], Option: { ValueType: var type } option } when NumberName(type) is { } number && error.Message.StartsWith("Cannot parse", StringComparison.Ordinal) =>
+                $"{option.Name} {value}: {number}.",
             _ => error.Message,
         };
     }
+
+    private static string? NumberName(Type type) => (Nullable.GetUnderlyingType(type) ?? type) switch
+    {
+        var number when number == typeof(int) => $"a number is needed, at most {int.MaxValue}",
+        var number when number == typeof(ulong) => $"a number is needed, 0 to {ulong.MaxValue}",
+        var number when number == typeof(double) => "a number is needed, such as 0.1",
+        _ => null,
+    };
 
     /// <summary>Limits an option to some words, and offers them for completion.</summary>
     public static void OneOf(Option<string> option, params string[] words)

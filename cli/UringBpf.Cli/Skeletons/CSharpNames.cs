@@ -5,6 +5,17 @@ namespace UringBpf.Cli;
 /// <summary>C names as C# spells them; each unique among its neighbours.</summary>
 internal sealed class CSharpNames(params IEnumerable<string> taken)
 {
+    private static readonly HashSet<string> s_keywords =
+    [
+        .. """
+            abstract as base bool break byte case catch char checked class const continue decimal default delegate do double else
+            enum event explicit extern false finally fixed float for foreach goto if implicit in int interface internal is lock long
+            namespace new null object operator out override params private protected public readonly ref return sbyte sealed short
+            sizeof stackalloc static string struct switch this throw true try typeof uint ulong unchecked unsafe ushort using virtual
+            void volatile while
+            """.Split([' ', '\n'], StringSplitOptions.RemoveEmptyEntries),
+    ];
+
     private readonly HashSet<string> _taken = [.. taken];
 
     /// <summary>on_read → OnRead; a name that is taken gets a number.</summary>
@@ -45,5 +56,5 @@ internal sealed class CSharpNames(params IEnumerable<string> taken)
 
     /// <summary>True for what may be a class's name or a namespace.</summary>
     public static bool IsName(string text, bool dotted) => text.Split('.') is var parts && (dotted || parts.Length == 1) &&
-        parts.All(part => part.Length > 0 && !char.IsAsciiDigit(part[0]) && part.All(c => char.IsAsciiLetterOrDigit(c) || c == '_'));
+        parts.All(part => part.Length > 0 && !s_keywords.Contains(part) && !char.IsAsciiDigit(part[0]) && part.All(c => char.IsAsciiLetterOrDigit(c) || c == '_'));
 }

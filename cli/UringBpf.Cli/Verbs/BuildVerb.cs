@@ -101,12 +101,15 @@ internal static class BuildVerb
                 var file = at == null || Path.GetFileName(at.File) == Path.GetFileName(path) ? Path.GetFullPath(path) : at.File;
                 var text = $"{program.Name}: {rejected.Rejection.Message}";
                 if (rejected.Rejection.Why.Length > 0) text += $"; {rejected.Rejection.Why}";
-                if (rejected.Rejection.Help.Length > 0) text += $". {rejected.Rejection.Help}";
+                if (rejected.Rejection.Help.Length > 0) text += $". {Sentence(rejected.Rejection.Help)}";
                 if (rejected.Rejection.Witness.Length > 0) text += $". With {rejected.Rejection.Witness}";
                 messages.Add(new Message(file, at?.Line ?? 1, Math.Max(1, at?.Column ?? 1), "error", rejected.Code, text, rejected.Message));
             }
         }
     }
+
+    // A capital for a word, not for what is code.
+    private static string Sentence(string text) => text.TakeWhile(c => c != ' ').All(char.IsAsciiLetter) ? char.ToUpperInvariant(text[0]) + text[1..] : text;
 
     private static void Print(List<Message> messages, bool builds)
     {

@@ -14,7 +14,7 @@ internal static class ListVerb
         command.SetAction(parsed =>
         {
             var path = parsed.GetRequiredValue(file);
-            var spec = ObjectSpec.Load(ProgramInput.Read(path), path);
+            var spec = ProgramInput.LoadObject(ProgramInput.Read(path), path);
             if (parsed.GetValue(json)) PrintJson(path, spec);
             else PrintTables(spec);
             return ExitCode.Fine;

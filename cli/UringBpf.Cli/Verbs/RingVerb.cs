@@ -107,7 +107,7 @@ internal static class RingVerb
             var result = await ended;
             results.Add(result);
             if (json) JsonLine.Write(("event", "end"), ("chain", result.Chain), ("result", result.Result), ("verdict", result.Verdict), ("steps", result.Steps), ("bytes", result.Bytes));
-            else Console.Out.WriteLine($"chain {result.Chain}: {(result.Verdict < 0 ? $"ended with errno {-result.Verdict} ({Marshal.GetPInvokeErrorMessage(-result.Verdict)})" : $"passed {result.Result}")} after {Names.Count((int)result.Steps, "step")}, {result.Bytes} bytes");
+            else Console.Out.WriteLine($"chain {result.Chain}: {(result.Verdict < 0 ? $"ended with errno {-result.Verdict} ({Marshal.GetPInvokeErrorMessage(-result.Verdict)})" : $"passed {result.Result}")} after {Names.Count(result.Steps, "step")}, {result.Bytes} bytes");
         }
         var elapsed = simulated ? ring.SimulatedTime : clock.Elapsed;
         var failed = results.Count(result => result.Verdict < 0);
@@ -120,7 +120,7 @@ internal static class RingVerb
         }
         else
         {
-            Console.Error.WriteLine($"{Names.Count(results.Count, "chain")}, {failed} failed; {ring.HookRuns} hook runs, {hook.EmissionsLost} emissions lost, {elapsed.TotalMilliseconds:F1} ms on {ring.Features.Backend}");
+            Console.Error.WriteLine($"{Names.Count(results.Count, "chain")}, {failed} failed; {Names.Count(ring.HookRuns, "hook run")}, {Names.Count(hook.EmissionsLost, "emission")} lost, {elapsed.TotalMilliseconds:F1} ms on {ring.Features.Backend}");
         }
         return failed > 0 ? ExitCode.Failed : ExitCode.Fine;
     }
@@ -175,7 +175,7 @@ internal static class RingVerb
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
-            throw new BadInputException(error.Message);
+            throw new BadInputException(Directory.Exists(path) ? $"{path} is a directory; --directory grants one." : error.Message);
         }
     }
 }

@@ -8,6 +8,9 @@ namespace UringBpf.Cli;
 /// <summary>uringbpf run: runs a program on a context.</summary>
 internal static class RunVerb
 {
+    // EOPNOTSUPP.
+    private const long NotSupported = 95;
+
     public static Command Create()
     {
         var file = ProgramInput.File();
@@ -35,6 +38,8 @@ internal static class RunVerb
             var hash = Convert.ToHexStringLower(SHA256.HashData(context.Bytes));
             if (parsed.GetValue(json)) JsonLine.Write(("program", spec.Name), ("engine", program.Engine), ("r0", $"0x{result:x}"), ("context_sha256", hash));
             else Console.Out.WriteLine($"{spec.Name}: r0 = 0x{result:x} ({Signed(type, result)}), context {context.Bytes.Length} bytes, sha256 {hash[..16]}… [{program.Engine}]");
+            if (!parsed.GetValue(json) && Signed(type, result) == -NotSupported && spec.Instructions.Any(instruction => OpcodeTable.Find(instruction)?.Operation == Operation.CallKfunc))
+                Console.Error.WriteLine("no ring here: kfuncs such as uring_submit answer -EOPNOTSUPP (-95); 'uringbpf ring' does what they ask for");
             return ExitCode.Fine;
         });
         return command;

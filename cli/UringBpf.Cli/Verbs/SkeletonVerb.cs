@@ -48,7 +48,7 @@ internal static class SkeletonVerb
         command.SetAction(parsed =>
         {
             var path = parsed.GetRequiredValue(file);
-            var text = input.Write(parsed, ObjectSpec.Load(ProgramInput.Read(path), path), path);
+            var text = input.Write(parsed, ProgramInput.LoadObject(ProgramInput.Read(path), path), path);
             if (parsed.GetValue(output) is { } target) Output.Write(target, text);
             else Console.Out.Write(Encoding.UTF8.GetString(text));
             return ExitCode.Fine;

@@ -46,7 +46,8 @@ internal static class VerifyVerb
             var code = (error as BpfException)?.Code;
             var message = (error as BpfException)?.Reason ?? error.Message;
             if (json) JsonLine.Write(("file", file), ("verdict", "error"), ("code", code), ("message", message));
-            else Console.Error.WriteLine(code == null ? $"{file}: {message}" : $"{file}: {code}: {message}");
+            // Loaders name the file themselves.
+            else Console.Error.WriteLine(code == null ? $"{file}: {message}" : message.StartsWith($"{file}: ", StringComparison.Ordinal) ? $"{file}: {code}{message[file.Length..]}" : $"{file}: {code}: {message}");
             return ExitCode.BadInput;
         }
         var exit = ExitCode.Fine;
@@ -109,7 +110,7 @@ internal static class VerifyVerb
             var end = verified.Termination == Termination.Proved
                 ? $"ends after at most {verified.WorstCaseInstructions} instructions"
                 : "metered: its end is not proved";
-            Console.Out.WriteLine($"{file}: {program.Name}: accept ({program.Type!.Name}, {program.Instructions.Length} instructions, {end}; {result.Processed} steps in {result.Microseconds:F0} µs)");
+            Console.Out.WriteLine($"{file}: {program.Name}: accept ({program.Type!.Name}, {program.Instructions.Length} instructions, {end}; {result.Processed} steps in {result.Microseconds / 1000:F1} ms)");
         }
         else
         {

@@ -86,6 +86,7 @@ internal sealed class ElfImage
 
     private static void CheckHeader(ReadOnlySpan<byte> bytes)
     {
+        if (bytes.IsEmpty) throw new BpfException("UB1001", "this is not an ELF file: it is empty.");
         if (bytes.Length < 4 || !bytes[..4].SequenceEqual("\u007fELF"u8))
             throw new BpfException("UB1001", "this is not an ELF file: it does not start with 7f 45 4c 46. Compile with `clang -target bpf -c`.");
         if (bytes.Length < HeaderSize)

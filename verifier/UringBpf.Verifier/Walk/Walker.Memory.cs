@@ -258,6 +258,7 @@ internal sealed partial class Walker
         {
             _judge.Reject(Rule.BufferBounds, slot, $"{verb} of {size} bytes that may lie past data_end.",
                 known > 0 ? $"bytes up to {known} are known to exist from here, {end} are needed"
+                    : known == 0 && pointer.Id != 0 ? $"as it was compared, the pointer may be data_end itself: no byte is known to exist from here, {end} are needed"
                     : $"the pointer was not compared with data_end on this path{(pointer.Id != 0 ? " since a number was added to it" : "")}",
                 $"add `if (p + {end} > data_end) return 0;` before this line, with p the pointer that is read through");
         }
@@ -313,7 +314,7 @@ internal sealed partial class Walker
         Fact(slot, RegionKind.Context, -1, offset, offset);
         if (layout.Find(offset, size) is not { } field)
         {
-            _judge.Reject(Rule.ContextField, slot, $"access of {size} bytes at offset {offset} of struct {layout.StructName}: no field that a {_type.Name} program may use is there.",
+            _judge.Reject(Rule.ContextField, slot, $"access of {size} bytes at offset {offset} of struct {layout.StructName}: no field that a program of type {_type.Name} may use is there.",
                 help: $"fields: {string.Join(", ", layout.Fields.Select(f => $"{f.Name} {f.Offset}..{f.Offset + f.Size - 1}"))}");
             return null;
         }
