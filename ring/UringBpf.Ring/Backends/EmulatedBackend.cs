@@ -79,6 +79,9 @@ internal abstract unsafe class EmulatedBackend : RingBackend
     /// <summary>True while completions wait for room in the queue.</summary>
     public bool HasOverflow => _overflow.Count > 0;
 
+    /// <summary>What is in flight, as it was submitted.</summary>
+    internal IEnumerable<Sqe> InFlight => _inFlight.Values.Select(operation => operation.Entry);
+
     /// <summary>Operations that never completed, completions that nobody took, files left in slots, when it was disposed.</summary>
     public (int Operations, int Completions, int Files) LeftBehind { get; private set; }
 

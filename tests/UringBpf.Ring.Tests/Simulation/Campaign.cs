@@ -170,6 +170,11 @@ public sealed class Campaign
         _handles.Insert(Below(_handles.Count + 1), listening);
         if (Wait(_ring.BindAsync(listening, s_addresses[0]), out _) is { } notBound) return notBound;
         if (Wait(_ring.ListenAsync(listening, 1 + Below(8)), out _) is { } notListening) return notListening;
+        // One who waits to be accepted.
+        if (Wait(_ring.SocketAsync(internet, stream), out fd) is { } notMadeEither) return notMadeEither;
+        var connecting = new SafeFileHandle(fd, ownsHandle: false);
+        _handles.Insert(Below(_handles.Count + 1), connecting);
+        if (Wait(_ring.ConnectAsync(connecting, s_addresses[0]), out _) is { } notConnected) return notConnected;
         for (var pipes = Below(3); pipes > 0; pipes--)
         {
             var ends = new int[2];
@@ -368,9 +373,73 @@ public sealed class Campaign
                     return $"chain {chain->Id} has moved {chain->Bytes} bytes and asked for {chain->Reserved}, the limit is {limits.MaxBytes}";
                 if (Waits(chain) is { } stuck) return $"chain {chain->Id}: {stuck}";
                 if (chain->Phase == ChainPhase.Live && chain->InFlight == 0) return $"chain {chain->Id} is alive with nothing in flight";
+                if (Reaches(link, chain) is { } reached) return $"chain {chain->Id}: {reached}";
             }
         }
+        foreach (var entry in _ring.Simulation.InFlight)
+        {
+            var operation = _ring.Operations.Find(entry.UserData);
+            if (operation == null || operation->Owner != OperationOwner.Chain) continue;
+            if (Borrows(operation->Chain, entry) is { } borrowed) return $"chain {operation->Chain->Id}: {borrowed}";
+        }
         return null;
+    }
+
+    // What waits for its turn names nothing that is not its chain's.
+    private unsafe string? Reaches(HookLink link, Chain* chain)
+    {
+        for (var i = 0; i < chain->InFlight; i++)
+        {
+            var operation = _ring.Operations[chain->Operations[i]];
+            if ((operation->Marks & OperationMarks.Held) == 0) continue;
+            ref var entry = ref _ring.Operations.Extra(operation)->Overflow;
+            if ((entry.Flags & SqeFlags.FixedFile) != 0 && !Owns(link, chain, entry.Fd)) return $"a {entry.Opcode} waits to work on slot {entry.Fd}, which is not the chain's";
+            if (Borrows(chain, entry) is { } borrowed) return borrowed;
+        }
+        return null;
+    }
+
+    private static unsafe bool Owns(HookLink link, Chain* chain, int slot)
+    {
+        for (var i = 0; i < link.Grants.FileCount; i++) if (link.Grants.Files[i] == slot) return true;
+        for (var i = 0; i < Chain.MaxOwnFiles; i++) if (chain->Files[i] == slot) return true;
+        return false;
+    }
+
+    // A provided buffer that an operation works on is its chain's.
+    private static unsafe string? Borrows(Chain* chain, in Sqe entry)
+    {
+        if ((entry.Flags & SqeFlags.BufferSelect) != 0) return null;
+        switch (entry.Opcode)
+        {
+            case IoUringOp.Read or IoUringOp.Write or IoUringOp.Send or IoUringOp.SendZc or IoUringOp.Recv:
+                return Borrows(chain, entry.Opcode, (byte*)entry.Address, entry.Length);
+            case IoUringOp.StatX:
+                return Borrows(chain, entry.Opcode, (byte*)entry.Offset, 1);
+            case IoUringOp.ReadV or IoUringOp.WriteV:
+                return Borrows(chain, entry.Opcode, (IoVector*)entry.Address, entry.Length);
+            case IoUringOp.SendMsg or IoUringOp.RecvMsg:
+                var header = (MessageHeader*)entry.Address;
+                return Borrows(chain, entry.Opcode, header->Vectors, (uint)header->VectorCount) ?? Borrows(chain, entry.Opcode, header->Name, 1);
+            default:
+                return null;
+        }
+    }
+
+    private static unsafe string? Borrows(Chain* chain, IoUringOp operation, IoVector* vectors, uint count)
+    {
+        for (uint i = 0; i < count; i++)
+        {
+            if (Borrows(chain, operation, (byte*)vectors[i].Address, (uint)vectors[i].Length) is { } borrowed) return borrowed;
+        }
+        return null;
+    }
+
+    private static unsafe string? Borrows(Chain* chain, IoUringOp operation, byte* address, uint length)
+    {
+        var grants = HookLink.Of(chain).Grants;
+        var id = length == 0 ? -1 : grants.Provided?.IdAt(address) ?? -1;
+        return id < 0 || grants.Holders[id].Chain == chain->Id ? null : $"a {operation} works on provided buffer {id}, which belongs to {grants.Holders[id].Chain}";
     }
 
     // What waits for others in a chain is counted, and never all there is.
@@ -434,6 +503,7 @@ public sealed class Campaign
         if (_ring.Simulation.LeakedDescriptors != 0) return $"{_ring.Simulation.LeakedDescriptors} descriptors are left";
         foreach (var link in _everAttached)
         {
+            if (link.Grants.Holders.Any(holder => holder.Chain != 0 || holder.Uses != 0 || holder.Parting)) return "provided buffers are left with chains";
             if (link.MemoryBlocks != 0) return $"{link.MemoryBlocks} blocks of chain buffers are left";
             while (link.TryReadEmission(out var emission)) Mix((ulong)emission.File << 33 ^ emission.Value ^ emission.UserData << 40 ^ emission.Chain << 20 ^ emission.Step);
             Mix((ulong)link.EmissionsLost);

@@ -6,7 +6,7 @@
 
 /* More of each than most attachments of the campaign have, so that each can be exceeded. */
 #define FILES 10
-#define BUFFERS 4
+#define BUFFERS 6
 #define PATHS 5
 #define DIRS 2
 #define TAGS 8
@@ -39,6 +39,9 @@ static __noinline int submit_one(struct uring_completion *ctx)
     uring_prep_rw(&op, opcode, (__s32)below(FILES) - 1, below(BUFFERS), below(300), below(400));
     op.user_data = below(TAGS);
     op.buf_offset = below(8) ? 0 : below(200);
+    /* What it was just shown, which may be a provided buffer. */
+    if (ctx->cqe_flags & IORING_CQE_F_BUFFER && below(2))
+        op.buffer = v.vec[1].buffer = (__u16)ctx->buffer;
     if (opcode == IORING_OP_NOP) {
         op.op_flags = below(2);
         op.len = -(__s32)below(134);
@@ -195,8 +198,10 @@ int chaos(struct uring_completion *ctx)
         uring_handover(ctx, below(FILES));
     if (below(16) == 0)
         uring_message(ctx, below(2) ? URING_SELF : 0, below(TAGS), below(100));
-    if (below(32) == 0)
+    if (below(8) == 0)
         uring_hold_buffer(ctx);
+    if (below(8) == 0)
+        uring_release_buffer(ctx, below(BUFFERS + 4));
     if (below(8) == 0)
         uring_emit(ctx, ctx->step, ctx->scratch[1]);
     if (below(8) == 0)
