@@ -67,10 +67,10 @@ public static unsafe class HashOps
     public static ulong PerCpuLookup(ulong map, ulong key, ExecutionState* state) => SlotValue<KeyBytes>(map, key, (uint)state->Slot);
 
     /// <summary>Adds or replaces: hash and LRU hash, keys of any size.</summary>
-    public static ulong Update(ulong map, ulong key, ulong value, ulong flags) => (ulong)HashTable.Update(Table(map), KeyBytes.Read((byte*)key), (byte*)value, flags, 0);
+    public static ulong Update(ulong map, ulong key, ulong value, ulong flags) => (ulong)HashTable.UpdateBytes(Table(map), (byte*)key, (byte*)value, flags, 0);
 
     /// <summary>Adds or replaces this slot's value: per-CPU and LRU per-CPU hash, keys of any size.</summary>
-    public static ulong PerCpuUpdate(ulong map, ulong key, ulong value, ulong flags, ExecutionState* state) => (ulong)HashTable.Update(Table(map), KeyBytes.Read((byte*)key), (byte*)value, flags, state->Slot);
+    public static ulong PerCpuUpdate(ulong map, ulong key, ulong value, ulong flags, ExecutionState* state) => (ulong)HashTable.UpdateBytes(Table(map), (byte*)key, (byte*)value, flags, state->Slot);
 
     /// <summary>Deletes: every kind, keys of any size.</summary>
     public static ulong Delete(ulong map, ulong key) => (ulong)HashTable.Delete(Table(map), KeyBytes.Read((byte*)key));

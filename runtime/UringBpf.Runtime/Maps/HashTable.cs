@@ -20,6 +20,9 @@ namespace UringBpf.Runtime;
 [StructLayout(LayoutKind.Sequential)]
 internal unsafe struct HashTable
 {
+    /// <summary>Bytes of the longest key.</summary>
+    public const int MaxKeySize = 512;
+
     /// <summary>Offsets in an element: link, generation, free-list link, key; the value follows the key, 8-byte aligned.</summary>
     public const int LinkOffset = 0, GenerationOffset = 8, FreeOffset = 12, KeyOffset = 16;
 
@@ -218,6 +221,16 @@ internal unsafe struct HashTable
             Give(table, at);
             return 0;
         }
+    }
+
+    /// <summary>As Update, with a key of any size, which others may write to meanwhile: what is stored is what was hashed. An entry in
+    /// another bucket than its key's could be neither deleted nor evicted.</summary>
+    [SkipLocalsInit]
+    public static int UpdateBytes(HashTable* table, byte* key, byte* value, ulong flags, int slot)
+    {
+        var copy = stackalloc byte[MaxKeySize];
+        Unsafe.CopyBlockUnaligned(copy, key, table->KeySize);
+        return Update(table, KeyBytes.Read(copy), value, flags, slot);
     }
 
     /// <summary>Removes a key; copies its value out first when <paramref name="value"/> is not null.</summary>

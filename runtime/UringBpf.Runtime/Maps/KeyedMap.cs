@@ -32,7 +32,7 @@ public struct MapCursor
 /// </remarks>
 public abstract unsafe class KeyedMap : BpfMap
 {
-    private protected const int MaxKeySize = 512, MaxValueSize = 1 << 28;
+    private protected const int MaxKeySize = HashTable.MaxKeySize, MaxValueSize = 1 << 28;
 
     private readonly bool _isFrozen;
 

@@ -30,6 +30,9 @@ internal unsafe struct LpmTrie
         public uint IsEntry;
     }
 
+    /// <summary>Bytes of the longest key.</summary>
+    public const int MaxKeySize = 260;
+
     private const uint InUse = uint.MaxValue;
 
     public ulong Root;
@@ -88,12 +91,16 @@ internal unsafe struct LpmTrie
     }
 
     /// <summary>Adds or replaces: 0, -EINVAL, -EEXIST, -ENOENT, -ENOSPC.</summary>
+    [SkipLocalsInit]
     public static int Update(LpmTrie* trie, byte* key, byte* value, ulong flags)
     {
-        var length = Unsafe.ReadUnaligned<uint>(key);
+        // Others may write to the key meanwhile, and it is looked at more than once.
+        var copy = stackalloc byte[MaxKeySize];
+        Unsafe.CopyBlockUnaligned(copy, key, sizeof(uint) + trie->DataBytes);
+        var length = Unsafe.ReadUnaligned<uint>(copy);
         if (flags > (ulong)MapUpdateFlags.Exist || length > trie->DataBytes * 8) return -Errno.EINVAL;
         ValueMemory.Acquire(&trie->Lock);
-        var result = UpdateLocked(trie, key, length, value, flags);
+        var result = UpdateLocked(trie, copy, length, value, flags);
         ValueMemory.Release(&trie->Lock);
         return result;
     }

@@ -40,7 +40,7 @@ internal sealed unsafe class LpmTrieMap : KeyedMap
 
     private static MapSpec CheckTrie(MapSpec spec)
     {
-        Check(spec, 5, 260, 1, MaxValueSize, MapFlags.NoPreallocation, 1 << 29);
+        Check(spec, 5, LpmTrie.MaxKeySize, 1, MaxValueSize, MapFlags.NoPreallocation, 1 << 29);
         // The kernel demands it; an object that forgets it would fail there.
         return (spec.Flags & MapFlags.NoPreallocation) != 0 ? spec : throw Refused(spec, "an LPM trie must be declared with BPF_F_NO_PREALLOC");
     }

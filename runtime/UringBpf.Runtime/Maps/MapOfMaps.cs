@@ -147,7 +147,7 @@ public sealed unsafe class MapOfMaps : BpfMap
 
     private static MapSpec CheckOuter(MapSpec spec)
     {
-        Check(spec, IsArray(spec) ? 4 : 1, IsArray(spec) ? 4 : 512, 4, 4, IsArray(spec) ? MapFlags.None : MapFlags.NoPreallocation | MapFlags.ZeroSeed, 1 << 30);
+        Check(spec, IsArray(spec) ? 4 : 1, IsArray(spec) ? 4 : HashTable.MaxKeySize, 4, 4, IsArray(spec) ? MapFlags.None : MapFlags.NoPreallocation | MapFlags.ZeroSeed, 1 << 30);
         return spec.InnerMap?.Type switch
         {
             null => throw Refused(spec, "it does not say what its inner maps are"),

@@ -114,7 +114,7 @@ public static unsafe class MapOps
         {
             4 => HashTable.Update(table, Key4.Read(key), value, flags, slot),
             8 => HashTable.Update(table, Key8.Read(key), value, flags, slot),
-            _ => HashTable.Update(table, KeyBytes.Read(key), value, flags, slot),
+            _ => HashTable.UpdateBytes(table, key, value, flags, slot),
         });
     }
 

@@ -58,6 +58,52 @@ public sealed unsafe class MapConcurrencyTests
         Assert.Equal(capacity, view.Count());
     }
 
+    /// <summary>A program's key may lie in memory that others write to: what is stored must be what was hashed.</summary>
+    [Theory]
+    [InlineData(MapType.Hash, 1023)]
+    [InlineData(MapType.LruHash, 1023)]
+    [InlineData(MapType.LpmTrie, 127)]
+    public void Keys_that_change_while_they_are_added_are_found_where_they_are(MapType type, uint most)
+    {
+        const int words = 4, capacity = 512;
+        using var map = MapSpecs.Create(type, words * 8, 8, capacity, type == MapType.LpmTrie ? MapFlags.NoPreallocation : MapFlags.None);
+        var key = stackalloc ulong[words];
+        var memory = (nint)key;
+        var done = false;
+        var writer = new Thread(() =>
+        {
+            for (ulong i = 1; !Volatile.Read(ref done); i++)
+            {
+                for (var word = 0; word < words; word++) Volatile.Write(ref ((ulong*)memory)[word], i & most);
+            }
+        });
+        writer.Start();
+        ulong value = 1;
+        try
+        {
+            for (var i = 0; i < 200_000; i++)
+            {
+                MapOps.Update((ulong)map.Header, (ulong)key, (ulong)&value, 0, ExecutionSlot.Current);
+                // Room for more: full LRU tables evict by themselves.
+                if (type != MapType.LruHash && i % capacity == 0) Check();
+            }
+        }
+        finally
+        {
+            Volatile.Write(ref done, true);
+            writer.Join();
+        }
+        Check();
+
+        void Check()
+        {
+            var keyed = (KeyedMap)map;
+            var cursor = default(MapCursor);
+            Span<byte> found = stackalloc byte[words * 8], held = stackalloc byte[8];
+            while (keyed.MoveNext(ref cursor, found, held)) Assert.Equal(0, keyed.Delete(found));
+        }
+    }
+
     [Fact]
     public void Operations_allocate_nothing()
     {
