@@ -38,6 +38,7 @@ public static class HookAssembly
     /// <param name="maps">The maps its instructions name.</param>
     /// <returns>The program, ready to run.</returns>
     /// <exception cref="BpfException">UB3005 when the assembly does not hold this program, or is bound already.</exception>
+    /// <exception cref="KeyNotFoundException"><paramref name="maps"/> lacks one of the program's maps.</exception>
     [RequiresUnreferencedCode("Finds the program's class by name.")]
     [RequiresDynamicCode("The assembly is compiled at run time.")]
     public static BpfProgram Load(Assembly assembly, VerifiedProgram program, MapSet maps)
@@ -46,6 +47,8 @@ public static class HookAssembly
             ?? throw new BpfException("UB3005", $"{assembly.GetName().Name} holds no program named '{program.Spec.Name}'.");
         if (type.GetField(PersistedCode.FingerprintField)?.GetRawConstantValue() as string != Fingerprint(program))
             throw new BpfException("UB3005", $"{assembly.GetName().Name}: '{program.Spec.Name}' was compiled from another program: bytecode, constant data, maps, functions or the size of the context differ. Compile the object again.");
+        // Before the assembly counts as bound.
+        foreach (var map in program.Spec.Maps) _ = maps[map];
         var bound = type.GetField(PersistedCode.BoundField)!;
         lock (type)
         {

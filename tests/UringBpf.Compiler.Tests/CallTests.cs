@@ -179,4 +179,34 @@ public sealed class CallTests
             return result;
         }
     }
+
+    /// <summary>A host's code for a map helper is what runs, where the map is known too.</summary>
+    [Theory]
+    [MemberData(nameof(Variants))]
+    public void AHostsOwnMapHelperIsCalledWhereTheMapIsKnown(string variant)
+    {
+        var update = typeof(CallTests).GetMethod(nameof(Update), System.Reflection.BindingFlags.NonPublic | System.Reflection.BindingFlags.Static)!;
+        var functions = new FunctionRegistry(FunctionRegistry.BuiltIn.Prototypes.All.Select(prototype =>
+            prototype == HelperPrototypes.MapUpdate ? new FunctionImplementation(prototype, update, 4, false) : FunctionRegistry.BuiltIn.Find(prototype)!));
+        MapSpec[] specs = [new() { Name = "hash", Type = MapType.Hash, KeySize = 4, ValueSize = 8, MaxEntries = 4 }];
+        var code = Assembler.Assemble("""
+            *(u64 *)(r10 - 8) = 5
+            r1 = hash ll
+            r2 = r10
+            r2 += -8
+            r3 = r2
+            r4 = 0
+            call bpf_map_update_elem
+            exit
+            """, specs);
+        var verified = Verifier.ProgramVerifier.VerifyOrThrow(new ProgramSpec { Name = "test", Type = ProgramTypes.Raw, Instructions = code, Maps = [.. specs] });
+        using var maps = MapSet.Create(specs);
+        foreach (var mode in (CompilationMode[])[CompilationMode.Eager, CompilationMode.InterpreterOnly])
+        {
+            using var program = ProgramCompiler.Compile(verified, maps, Options(variant) with { Functions = functions, Mode = mode });
+            Assert.Equal(-77, (long)program.Run([]));
+        }
+    }
+
+    private static ulong Update(ulong map, ulong key, ulong value, ulong flags) => unchecked((ulong)-77L);
 }

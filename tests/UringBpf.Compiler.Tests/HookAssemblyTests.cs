@@ -38,7 +38,10 @@ public sealed class HookAssemblyTests
             new(0x18, 1, 6), new(), new(0x79, 2, 1), new(0x07, 2, immediate: 1), new(0x7b, 1, 2), new(0xb7, 0), new(0x95),
         ], null, maps: [counts], subprograms: [new("main", 0, 10), new("f", 10, 7)]);
         using var maps = MapSet.Create([counts]);
-        using var loaded = Load(program, maps, CompilerOptions.Default);
+        var assembly = LoadAssembly(program, CompilerOptions.Default);
+        // Without its maps it is not bound, and can still be.
+        Assert.Throws<KeyNotFoundException>(() => HookAssembly.Load(assembly, program, MapSet.Empty));
+        using var loaded = HookAssembly.Load(assembly, program, maps);
         Assert.Equal(10ul, loaded.Run([]));
         Assert.Equal(20ul, loaded.Run([]));
     }

@@ -72,10 +72,12 @@ public sealed class FunctionRegistry
     public FunctionImplementation? Find(FunctionPrototype prototype) => _implementations.GetValueOrDefault(prototype);
 
     /// <summary>The code of a map helper for one map: the method for exactly its type and key size, for engines that know the
-    /// map when they compile. It takes the arguments the general one takes. The general code for other functions; null as
-    /// for <see cref="Find"/>.</summary>
+    /// map when they compile. It takes the arguments the general one takes. The general code for other functions, and where the
+    /// registry has code of the host's in place of the built-in; null as for <see cref="Find"/>.</summary>
     public FunctionImplementation? Specialize(FunctionPrototype prototype, MapSpec map) =>
-        Find(prototype) is { } general ? SpecializedFunctions.Find(prototype, map) ?? general : null;
+        Find(prototype) is not { } general ? null
+            : general == BuiltIn.Find(prototype) ? SpecializedFunctions.Find(prototype, map) ?? general
+            : general;
 
     /// <summary>This registry and every method of a type that carries <see cref="BpfHelperAttribute"/> or
     /// <see cref="BpfKfuncAttribute"/>.</summary>
