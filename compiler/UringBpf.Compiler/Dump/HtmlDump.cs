@@ -20,6 +20,8 @@ internal static class HtmlDump
             </head>
             <body>
             <h1>{Escape(listing.Program)} <small>{Escape(listing.Type)}</small></h1>
+            <p>Each row is a BPF instruction: where it comes from, and what became of it. Machine code that lies elsewhere than its
+            instruction stands with it all the same: <i>on to</i> and <i>from</i> name the rows that run after and before it.</p>
 
             """);
         foreach (var method in listing.Methods) Method(text, method);
@@ -44,7 +46,11 @@ internal static class HtmlDump
     }
 
     private static string Lines(List<string> lines) =>
-        string.Join("\n", lines.Select(line => line.EndsWith(':') ? $"<b>{Escape(line)}</b>" : "  " + Escape(line)));
+        string.Join("\n", lines.Select(line => line.EndsWith(':') ? $"<b>{Escape(line)}</b>" : "  " + Remark(line)));
+
+    // What stands behind a semicolon is a remark.
+    private static string Remark(string line) =>
+        line.IndexOf(';') is >= 0 and var at ? $"{Escape(line[..at])}<i>{Escape(line[at..])}</i>" : Escape(line);
 
     private static string Escape(string text) => WebUtility.HtmlEncode(text);
 
@@ -60,7 +66,8 @@ internal static class HtmlDump
         th { text-align: left; position: sticky; top: 0; background: var(--back); border-bottom: 2px solid var(--line); padding: .3rem .5rem; }
         td { vertical-align: top; border-bottom: 1px solid var(--line); padding: .2rem .5rem; font: 12px/1.5 ui-monospace, monospace; white-space: pre-wrap; overflow-wrap: anywhere; }
         th:nth-child(1) { width: 26%; } th:nth-child(2) { width: 22%; } th:nth-child(3) { width: 26%; }
-        .n { color: var(--dim); display: inline-block; min-width: 2.2em; } b { color: var(--label); font-weight: normal; }
+        .n { color: var(--dim); display: inline-block; min-width: 2.2em; } b { color: var(--label); font-weight: normal; } i { color: var(--dim); font-style: normal; }
+        p { color: var(--dim); margin: .5rem 0 0; max-width: 60rem; }
         tr.same td { background: var(--same); } tr.on td { background: var(--row); }
 
         """;

@@ -49,7 +49,7 @@ internal sealed record Listing(string Program, string Type, IReadOnlyList<Listin
             var bytes = listener.Wait(code.Address(method.Key))
                 ?? throw new BpfException("UB3003", $"{program.Spec.Name}: the runtime did not report the code of {method.Name} (event tracing may be disabled).");
             var rows = Rows(graph, method.Code);
-            MachineCode.Annotate(rows, graph, bytes, code.Address(method.Key), symbols);
+            MachineCode.Annotate(rows, graph, bytes, code.Address(method.Key), method.Parameters, symbols);
             methods.Add(new ListingMethod(method.Name, bytes.Length, rows));
         }
         GC.KeepAlive(code);

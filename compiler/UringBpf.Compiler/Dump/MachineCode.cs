@@ -13,15 +13,18 @@ internal static class MachineCode
     /// <param name="program">The program.</param>
     /// <param name="bytes">Its machine code.</param>
     /// <param name="place">Where that lies: what it refers to by distance is found from there.</param>
+    /// <param name="parameters">The types of the method's arguments.</param>
     /// <param name="symbols">Names of addresses.</param>
     /// <exception cref="BpfException">UB3003 on processors other than x86-64.</exception>
-    public static void Annotate(IReadOnlyList<ListingRow> rows, ProgramGraph program, byte[] bytes, nint place, SymbolTable symbols)
+    public static void Annotate(IReadOnlyList<ListingRow> rows, ProgramGraph program, byte[] bytes, nint place, Type[] parameters, SymbolTable symbols)
     {
         if (RuntimeInformation.ProcessArchitecture != Architecture.X64)
             throw new BpfException("UB3003", $"machine code can be shown on x86-64 only, this is {RuntimeInformation.ProcessArchitecture}.");
         var instructions = Decode(bytes);
         var labels = Labels(instructions);
-        var owners = MachineCodeMap.Align([.. rows.Select(row => row.Slot)], program, instructions, place, symbols);
+        var values = new RegisterValues(instructions, place, parameters, symbols);
+        var owners = MachineCodeMap.Align([.. rows.Select(row => row.Slot)], program, instructions,
+            [.. instructions.Select((_, index) => values.Field(index) != null)], [.. instructions.Select((_, index) => values.Callee(index))], symbols);
         var formatter = new NasmFormatter(new Resolver(symbols, labels, (ulong)place));
         formatter.Options.RipRelativeAddresses = true;
         formatter.Options.HexPrefix = "0x";
@@ -29,14 +32,41 @@ internal static class MachineCode
         formatter.Options.UppercaseHex = false;
         formatter.Options.SpaceAfterOperandSeparator = true;
         var output = new StringOutput();
+        var (above, below) = Neighbours(owners);
         for (var i = 0; i < instructions.Count; i++)
         {
-            var row = rows[owners[i]];
-            if (labels.TryGetValue(instructions[i].IP, out var label)) row.Machine.Add(label + ":");
+            var lines = rows[owners[i]].Machine;
+            if (labels.TryGetValue(instructions[i].IP, out var label)) lines.Add(label + ":");
+            // Code that was moved stands with its BPF instruction: what runs before and after it is elsewhere then.
+            if (i > 0 && above[i] != i - 1 && FallsThrough(instructions[i - 1])) lines.Add($"; from {Place(i - 1)}");
             formatter.Format(instructions[i], output);
-            row.Machine.Add(output.ToStringAndReset());
+            var text = output.ToStringAndReset();
+            var note = instructions[i].Op0Kind != OpKind.NearBranch64 && !instructions[i].IsIPRelativeMemoryOperand ? values.Callee(i) ?? values.Field(i) : null;
+            lines.Add(note == null ? text : $"{text,-24} ; {note}");
+            if (i + 1 < instructions.Count && below[i] != i + 1 && FallsThrough(instructions[i])) lines.Add($"; on to {Place(i + 1)}");
         }
+
+        string Place(int index) => rows[owners[index]].Slot is >= 0 and var slot ? $"{slot}" : "the start";
     }
+
+    // For each instruction the ones that are shown above and below it; -1 for none.
+    private static (int[] Above, int[] Below) Neighbours(int[] owners)
+    {
+        var above = new int[owners.Length];
+        var below = new int[owners.Length];
+        Array.Fill(below, -1);
+        var last = -1;
+        foreach (var index in Enumerable.Range(0, owners.Length).OrderBy(index => owners[index]))
+        {
+            above[index] = last;
+            if (last >= 0) below[last] = index;
+            last = index;
+        }
+        return (above, below);
+    }
+
+    private static bool FallsThrough(in Instruction instruction) =>
+        instruction.FlowControl is not (FlowControl.UnconditionalBranch or FlowControl.IndirectBranch or FlowControl.Return);
 
     // Addresses count from 0: where the code lies does not matter.
     private static List<Instruction> Decode(byte[] bytes)

@@ -1,5 +1,6 @@
 using Iced.Intel;
 using UringBpf.Bytecode;
+using UringBpf.Runtime;
 using Instruction = Iced.Intel.Instruction;
 using Register = Iced.Intel.Register;
 
@@ -7,64 +8,190 @@ namespace UringBpf.Compiler;
 
 /// <summary>
 /// Tells which BPF instruction a machine instruction comes from. The runtime keeps no such record for dynamic methods, so
-/// this aligns the two lists: both mostly keep the program's order, and an access size, displacement, constant, kind of
-/// operation or call names its counterpart. What matches nothing goes with what came before it.
+/// this aligns the two lists: inside a block both keep the program's order, and an access size, displacement, constant,
+/// kind of operation or call names its counterpart. Blocks may have been moved: one may begin anywhere, best where a jump
+/// to it says. What matches nothing goes with what came before it in its block.
 /// </summary>
-internal static class MachineCodeMap
+internal sealed class MachineCodeMap
 {
     // The table of an alignment has a cell per pair.
     private const long MaxCells = 16_000_000;
+    // What it costs a block to lie elsewhere than after the one before, and what a jump's target is worth: more than one
+    // instruction that happens to look alike, less than a few that belong together.
+    private const int Moved = 6, Expected = 4;
+    private const int Rounds = 4;
+    // What it costs to pass a jump or a call that has no counterpart.
+    private const int Passed = 2;
+
+    private readonly IReadOnlyList<int> _slots;
+    private readonly ProgramGraph _program;
+    private readonly IReadOnlyList<Instruction> _code;
+    private readonly byte[,] _scores;
+    private readonly int[] _passing;
+    private readonly Dictionary<int, int> _rowOf = [];
+    private readonly Dictionary<ulong, int> _index = [];
+    private readonly bool[] _begins;
+
+    private MachineCodeMap(IReadOnlyList<int> slots, ProgramGraph program, IReadOnlyList<Instruction> code, bool[] isOwn, string?[] callees, SymbolTable symbols)
+    {
+        (_slots, _program, _code) = (slots, program, code);
+        _scores = new byte[code.Count, slots.Count];
+        _passing = new int[slots.Count + 1];
+        for (var row = 0; row < slots.Count; row++)
+        {
+            _rowOf.TryAdd(slots[row], row);
+            for (var i = 0; i < code.Count; i++) _scores[i, row] = (byte)(isOwn[i] ? 0 : Score(slots[row], program, code[i], i > 0 ? code[i - 1] : default, callees[i], symbols));
+            _passing[row + 1] = _passing[row] + Passing(slots[row]);
+        }
+        for (var i = 0; i < code.Count; i++) _index[code[i].IP] = i;
+        _begins = new bool[code.Count];
+        for (var i = 0; i < code.Count; i++)
+        {
+            if (!IsBranch(i)) continue;
+            if (i + 1 < code.Count) _begins[i + 1] = true;
+            if (Target(i) is { } target) _begins[target] = true;
+        }
+    }
 
     /// <summary>For each machine instruction the index of its row.</summary>
     /// <param name="slots">The rows' slots; -1 for what is not a BPF instruction.</param>
     /// <param name="program">The program.</param>
-    /// <param name="code">The machine instructions.</param>
-    /// <param name="place">Where they lie: their own addresses count from 0.</param>
-    /// <param name="symbols">Names of constants and of what is called.</param>
-    public static int[] Align(IReadOnlyList<int> slots, ProgramGraph program, IReadOnlyList<Instruction> code, nint place, SymbolTable symbols)
+    /// <param name="code">The machine instructions; their own addresses count from 0.</param>
+    /// <param name="isOwn">For each whether it is about the runtime's own fields and not the program's memory.</param>
+    /// <param name="callees">For each the name of what it calls, or null.</param>
+    /// <param name="symbols">Names of constants.</param>
+    public static int[] Align(IReadOnlyList<int> slots, ProgramGraph program, IReadOnlyList<Instruction> code, bool[] isOwn, string?[] callees, SymbolTable symbols)
     {
-        var owners = new int[code.Count];
-        var callees = code.Select(instruction => Callee(instruction, (ulong)place, symbols)).ToArray();
-        if ((long)slots.Count * code.Count > MaxCells) return owners;
-
-        // Needleman and Wunsch: best[i, j] is the score of the first i rows and j machine instructions; a row may own several.
-        var best = new int[slots.Count + 1, code.Count + 1];
-        var taken = new bool[slots.Count + 1, code.Count + 1];
-        for (var i = 1; i <= slots.Count; i++)
+        if ((long)slots.Count * code.Count > MaxCells) return new int[code.Count];
+        var map = new MachineCodeMap(slots, program, code, isOwn, callees, symbols);
+        // Where jumps lead is known once they have been found.
+        var matches = map.Match(new int[code.Count][]);
+        for (var round = 0; round < Rounds; round++)
         {
-            for (var j = 1; j <= code.Count; j++)
+            var before = matches;
+            matches = map.Match(map.Targets(matches));
+            if (matches.AsSpan().SequenceEqual(before)) break;
+        }
+        return map.Owners(matches);
+    }
+
+    // For each machine instruction the row that it matches, or -1: the way through (instruction, row) with the highest score.
+    // A way goes on to later rows, for a price past jumps, and at the beginning of a block to any row for another.
+    private int[] Match(int[]?[] expected)
+    {
+        var rows = _slots.Count;
+        var score = new int[rows];
+        var next = new int[rows];
+        // Where the way that is at a row after an instruction was before it: itself, or ~row if it matched.
+        var from = new int[_code.Count, rows];
+        var best = new int[rows];
+        var start = new int[rows];
+        for (var j = 0; j < _code.Count; j++)
+        {
+            // The way by which each row is reached when this instruction begins: as it stood, or from elsewhere.
+            var reached = score;
+            for (var row = 0; row < rows; row++) start[row] = row;
+            if (_begins[j])
             {
-                var score = Score(slots[i - 1], program, code[j - 1], callees[j - 1], symbols);
-                best[i, j] = Math.Max(best[i - 1, j], best[i, j - 1]);
-                if (score > 0 && best[i - 1, j - 1] + score > best[i, j])
+                reached = (int[])score.Clone();
+                var far = Array.IndexOf(score, score.Max());
+                // Going on where nothing branched is as good as what a jump says.
+                if (j > 0 && !IsBranch(j - 1)) for (var row = 0; row < rows; row++) reached[row] += Expected;
+                for (var row = 0; row < rows; row++) Reach(row, score[far] - Moved);
+                foreach (var row in expected[j] ?? []) Reach(Math.Max(0, row - 1), score[far] + Expected);
+
+                void Reach(int row, int value)
                 {
-                    best[i, j] = best[i - 1, j - 1] + score;
-                    taken[i, j] = true;
+                    if (value <= reached[row]) return;
+                    (reached[row], start[row]) = (value, far);
                 }
             }
+            // best[row]: the row before it that it is best reached from, the nearest of equals.
+            for (var row = 1; row < rows; row++) best[row] = row > 1 && Reaches(best[row - 1], row) > Reaches(row - 1, row) ? best[row - 1] : row - 1;
+            for (var row = 0; row < rows; row++)
+            {
+                (next[row], from[j, row]) = (reached[row], start[row]);
+                if (row == 0 || _scores[j, row] == 0 || Reaches(best[row], row) + _scores[j, row] is var value && value <= next[row]) continue;
+                (next[row], from[j, row]) = (value, ~start[best[row]]);
+            }
+
+            int Reaches(int before, int row) => reached[before] - (_passing[row] - _passing[before + 1]);
+            (score, next) = (next, score);
         }
-        Array.Fill(owners, -1);
-        for (int i = slots.Count, j = code.Count; i > 0 && j > 0;)
+        var matches = new int[_code.Count];
+        var at = Array.IndexOf(score, score.Max());
+        for (var j = _code.Count - 1; j >= 0; j--)
         {
-            if (taken[i, j])
+            var before = from[j, at];
+            matches[j] = before < 0 ? at : -1;
+            at = before < 0 ? ~before : before;
+        }
+        return matches;
+    }
+
+    private int Passing(int slot) =>
+        slot < 0 || _program.Row(slot) is not { } row ? 0 : row.Operation is Operation.Jump or Operation.Exit ? Moved : row.IsConditionalJump || row.IsCall ? Passed : 0;
+
+    // The rows at which a block should begin: where the jumps lead that lead to it.
+    private int[]?[] Targets(int[] matches)
+    {
+        var expected = new int[]?[_code.Count];
+        for (var j = 0; j < _code.Count; j++)
+        {
+            if (!IsBranch(j) || matches[j] < 0 || _slots[matches[j]] is not (>= 0 and var slot)) continue;
+            var target = _program.JumpTarget(slot);
+            if (target < 0) continue;
+            // RyuJIT turns conditions round as it likes, so either way may be either.
+            var leads = new[] { target, _program.Row(slot).IsConditionalJump ? slot + _program.Slots(slot) : -1 }
+                .Where(_rowOf.ContainsKey).Select(to => _rowOf[to]).ToArray();
+            foreach (var block in new[] { Target(j), _code[j].FlowControl == FlowControl.ConditionalBranch && j + 1 < _code.Count ? j + 1 : null })
             {
-                owners[--j] = --i;
+                if (block is { } begin) expected[begin] = [.. expected[begin] ?? [], .. leads];
             }
-            else if (best[i - 1, j] == best[i, j])
+        }
+        return expected;
+    }
+
+    private int[] Owners(int[] matches)
+    {
+        var owners = (int[])matches.Clone();
+        for (var j = 0; j < owners.Length; j++)
+        {
+            if (matches[j] < 0 || _program.Row(_slots[matches[j]]) is not { } row) continue;
+            // A comparison is part of its jump, arguments are part of their call.
+            for (var before = j - 1; before >= 0 && matches[before] < 0 && !_begins[before + 1]; before--)
             {
-                i--;
-            }
-            else
-            {
-                j--;
+                if (row.IsConditionalJump && _code[before].Mnemonic is Mnemonic.Cmp or Mnemonic.Test && before == j - 1 || row.IsCall && SetsRegister(_code[before])) owners[before] = matches[j];
+                else break;
             }
         }
         var last = 0;
-        for (var j = 0; j < owners.Length; j++) owners[j] = last = owners[j] < 0 ? last : owners[j];
+        for (var j = 0; j < owners.Length; j++)
+        {
+            if (owners[j] < 0 && _begins[j]) last = First(matches, j) ?? last;
+            owners[j] = last = owners[j] < 0 ? last : owners[j];
+        }
         return owners;
     }
 
-    private static int Score(int slot, ProgramGraph program, in Instruction machine, string? callee, SymbolTable symbols)
+    // The first row that the block which begins here matches.
+    private int? First(int[] matches, int begin)
+    {
+        for (var j = begin; j < matches.Length && (j == begin || !_begins[j]); j++)
+        {
+            if (matches[j] >= 0) return matches[j];
+        }
+        return null;
+    }
+
+    private bool IsBranch(int j) => _code[j].FlowControl is FlowControl.ConditionalBranch or FlowControl.UnconditionalBranch or FlowControl.IndirectBranch or FlowControl.Return;
+
+    private int? Target(int j) => _code[j].Op0Kind == OpKind.NearBranch64 && _index.TryGetValue(_code[j].NearBranchTarget, out var target) ? target : null;
+
+    private static bool SetsRegister(in Instruction instruction) =>
+        instruction.Mnemonic is Mnemonic.Mov or Mnemonic.Lea or Mnemonic.Xor && instruction.Op0Kind == OpKind.Register;
+
+    private static int Score(int slot, ProgramGraph program, in Instruction machine, in Instruction before, string? callee, SymbolTable symbols)
     {
         if (slot < 0) return 0;
         var row = program.Row(slot);
@@ -79,26 +206,23 @@ internal static class MachineCodeMap
             if (writes != (machine.Op0Kind == OpKind.Memory && machine.Mnemonic == Mnemonic.Mov)) return 0;
             return (int)machine.MemoryDisplacement64 == bpf.Offset ? 4 : 1;
         }
-        if (row.IsConditionalJump) return machine.FlowControl == FlowControl.ConditionalBranch ? 3 : 0;
+        if (row.IsConditionalJump)
+        {
+            if (machine.FlowControl != FlowControl.ConditionalBranch) return 0;
+            return row.Source == OperandSource.Immediate && (before.Mnemonic == Mnemonic.Cmp && HasImmediate(before, bpf.Immediate) || before.Mnemonic == Mnemonic.Test && bpf.Immediate == 0) ? 5 : 3;
+        }
         if (operation == Operation.Jump) return machine.FlowControl == FlowControl.UnconditionalBranch ? 2 : 0;
         if (row.IsCall)
         {
             if (machine.FlowControl is not (FlowControl.Call or FlowControl.IndirectCall)) return 0;
             return callee is null || operation is not (Operation.CallHelper or Operation.CallKfunc) || program.IsTailCall(slot) ? 5
-                : callee == SymbolTable.Name(program.Implementation(slot).Method) ? 8 : 0;
+                : program.Implementation(slot).Method is var method && (callee == SymbolTable.Name(method) || callee == $"{nameof(HookHost)}.{method.Name}") ? 8 : 0;
         }
         if (operation == Operation.Exit) return machine.FlowControl == FlowControl.Return ? 5 : 0;
         if (operation == Operation.LoadImmediate64) return HasConstant(machine, symbols) ? 4 : 0;
         if (memory || !Does(operation, machine.Mnemonic)) return 0;
         return row.Source == OperandSource.Immediate && HasImmediate(machine, bpf.Immediate) ? 3 : 1;
     }
-
-    // The name of what a call calls, where the instruction alone says it.
-    private static string? Callee(in Instruction machine, ulong place, SymbolTable symbols) =>
-        machine.FlowControl is not (FlowControl.Call or FlowControl.IndirectCall) ? null
-        : machine.Op0Kind == OpKind.NearBranch64 ? symbols.Find(machine.NearBranchTarget + place)
-        : machine.IsIPRelativeMemoryOperand ? symbols.Find(machine.IPRelativeMemoryAddress + place)
-        : null;
 
     private static bool HasMemoryOperand(in Instruction machine)
     {

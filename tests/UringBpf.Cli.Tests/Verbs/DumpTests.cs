@@ -1,5 +1,6 @@
 using System.Reflection;
 using System.Runtime.InteropServices;
+using System.Text.RegularExpressions;
 using UringBpf.Bytecode;
 using UringBpf.Compiler;
 using UringBpf.Runtime;
@@ -101,5 +102,26 @@ public sealed class DumpTests
         Assert.Equal(1, (await Tool.Run("compile", Tool.Object, "-p", "wild", "-o", folder["wild.dll"])).Exit);
         Assert.False(File.Exists(folder["wild.dll"]));
         Assert.Equal(2, (await Tool.Run("compile", Tool.Object)).Exit);
+    }
+
+    [Theory]
+    [InlineData("FileSeries")]
+    [InlineData("Hedge")]
+    [InlineData("Framing")]
+    [InlineData("Proxy")]
+    public async Task Machine_code_names_what_it_calls_and_says_where_moved_blocks_go_on(string sample)
+    {
+        Assert.SkipUnless(RuntimeInformation.ProcessArchitecture == Architecture.X64, "machine code is decoded for x86-64 only");
+        var outcome = await Tool.Run("dump", "asm", Tool.Sample(sample));
+        Assert.Equal(0, outcome.Exit);
+        Assert.DoesNotMatch(@"call r[a-z0-9]+\n", outcome.Out);
+        // Both ends of each way that goes on elsewhere.
+        Assert.Equal(Regex.Count(outcome.Out, "; on to "), Regex.Count(outcome.Out, "; from "));
+        if (sample == "Hedge") Assert.Matches(@"call r[a-z0-9]+ +; HookHost\.Cancel\n", outcome.Out);
+        // RyuJIT lays the cases of the switch out in another order: each comparison stands with its own jump.
+        if (sample == "FileSeries")
+        {
+            foreach (var value in (int[])[3, 2, 1]) Assert.Matches($@"if r2 (==|!=) 0x{value} goto[^\n]*\n( +M\d+:\n)?( +;[^\n]*\n)? +cmp r\w+, {value}\n", outcome.Out);
+        }
     }
 }
