@@ -7,13 +7,14 @@ using UringBpf.Compiler;
 using UringBpf.Runtime;
 using UringBpf.Verifier;
 
+var mode = Enum.Parse<CompilationMode>(args[1]);
 var start = Stopwatch.GetTimestamp();
 var spec = ObjectSpec.Load(File.ReadAllBytes(args[0]), args[0]);
 var loaded = Stopwatch.GetElapsedTime(start);
 using var maps = MapSet.Create(spec.Maps);
 var verified = ProgramVerifier.VerifyOrThrow(spec.Programs[0]);
 var accepted = Stopwatch.GetElapsedTime(start);
-using var program = ProgramCompiler.Compile(verified, maps, CompilerOptions.Default with { Mode = Enum.Parse<CompilationMode>(args[1]) });
+using var program = ProgramCompiler.Compile(verified, maps, CompilerOptions.Default with { Mode = mode });
 var compiled = Stopwatch.GetElapsedTime(start);
 program.Run([]);
 var ran = Stopwatch.GetElapsedTime(start);

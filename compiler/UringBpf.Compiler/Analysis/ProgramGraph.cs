@@ -212,11 +212,12 @@ internal sealed class ProgramGraph
     private bool[] FindInlinable()
     {
         const int maxSlots = 80, maxInlinedSlots = 600;
-        var own = Array.ConvertAll(Functions, function => MethodSize.Of(this, function));
+        var own = new MethodSize[Functions.Length];
+        for (var i = 0; i < own.Length; i++) own[i] = MethodSize.Of(this, Functions[i]);
         for (var i = 0; i < Functions.Length; i++) _isSplit[i] = !own[i].Fits(_options.RegionInstructions);
         var sizes = new int[Functions.Length];
         var inlinable = new bool[Functions.Length];
-        sizes.AsSpan().Fill(-1);
+        for (var i = 0; i < sizes.Length; i++) sizes[i] = -1;
         var budget = maxInlinedSlots;
         for (var i = 0; i < Functions.Length; i++) Size(i);
         foreach (var caller in Functions)

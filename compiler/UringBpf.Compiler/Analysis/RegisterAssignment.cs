@@ -92,8 +92,8 @@ internal sealed class RegisterAssignment
             var length = blocks[^1].End - _start;
             var uses = new int[length * Registers];
             var definitions = new int[length * Registers];
-            uses.AsSpan().Fill(-1);
-            definitions.AsSpan().Fill(-1);
+            // A loop is compiled ahead of time, filling a span is not.
+            for (var i = 0; i < uses.Length; i++) uses[i] = definitions[i] = -1;
             // A node for each register that is live into a block; one for each definition, of which an instruction makes one.
             _parent = new int[blocks.Count * Registers + length];
 
@@ -149,7 +149,7 @@ internal sealed class RegisterAssignment
         private int Number(int[] uses, int[] definitions, int[] atStart, int[] atEnd)
         {
             var numbers = new int[_nodes];
-            numbers.AsSpan().Fill(-1);
+            for (var i = 0; i < numbers.Length; i++) numbers[i] = -1;
             var count = 0;
             for (var i = 0; i < uses.Length; i++)
             {
@@ -179,7 +179,7 @@ internal sealed class RegisterAssignment
         private void FindNarrow(RegisterAssignment assignment)
         {
             var zeroUpper = new bool[assignment.Count];
-            zeroUpper.AsSpan().Fill(true);
+            for (var i = 0; i < zeroUpper.Length; i++) zeroUpper[i] = true;
             var uses32 = new int[assignment.Count];
             var uses64 = new int[assignment.Count];
             // What comes from outside or goes there has 64 bits.

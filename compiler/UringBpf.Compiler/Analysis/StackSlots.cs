@@ -130,7 +130,7 @@ internal sealed class StackSlots
     private static long[] FollowPointers(ProgramGraph program, FunctionGraph function, RegisterAssignment registers)
     {
         var offsets = new long[registers.Count];
-        Array.Fill(offsets, NotStack);
+        for (var i = 0; i < offsets.Length; i++) offsets[i] = NotStack;
         // A register that holds anything else beside (an argument, a load) has an unknown offset too once it holds a stack pointer.
         var others = new bool[registers.Count];
         for (var register = 0; register < Frame; register++)

@@ -13,14 +13,13 @@ internal sealed unsafe class DynamicCode
     private readonly Dictionary<MethodKey, DynamicMethod> _methods = [];
     private readonly Dictionary<int, int> _callbacks = [];
     // Pinned, and as long-lived as the code that has their addresses in it.
-    private readonly CallbackTarget[] _callbackTargets;
+    private CallbackTarget[]? _callbackTargets;
 
     private DynamicCode(ProgramGraph program, MapSet maps, CompilerOptions options)
     {
         _program = program;
         _maps = maps;
         _emitter = new ProgramEmitter(program, options);
-        _callbackTargets = GC.AllocateArray<CallbackTarget>(program.Functions.Length, pinned: true);
     }
 
     /// <summary>Translates every function and has RyuJIT compile it.</summary>
@@ -32,7 +31,7 @@ internal sealed unsafe class DynamicCode
         foreach (var method in code._methods.Values) RuntimeHelpers.PrepareMethod(GetMethodDescriptor(method));
         foreach (var (subprogram, index) in code._callbacks)
         {
-            code._callbackTargets[index].Invoke =
+            code._callbackTargets![index].Invoke =
                 (delegate*<nint, ulong, ulong, ulong, ulong, byte*, ExecutionState*, ulong>)code.Address(new MethodKey(subprogram, MethodKind.Callback));
         }
         return code;
@@ -51,6 +50,7 @@ internal sealed unsafe class DynamicCode
     private long Callback(int subprogram)
     {
         Method(new MethodKey(subprogram, MethodKind.Callback));
+        _callbackTargets ??= GC.AllocateArray<CallbackTarget>(_program.Functions.Length, pinned: true);
         if (!_callbacks.TryGetValue(subprogram, out var index)) _callbacks.Add(subprogram, index = _callbacks.Count);
         return (long)(CallbackTarget*)System.Runtime.InteropServices.Marshal.UnsafeAddrOfPinnedArrayElement(_callbackTargets, index);
     }

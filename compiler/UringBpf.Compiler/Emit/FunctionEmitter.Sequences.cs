@@ -99,7 +99,7 @@ internal sealed partial class FunctionEmitter
         var end = slot;
         var target = -1;
         // The last load of each register.
-        var loads = new SortedSet<int>();
+        var loads = new List<int>();
         for (; end + 1 < block.End; end += 2)
         {
             if (!IsBlockAccess(Operation.Load, end, out var loadRow, out var load) || !IsBlockAccess(Operation.Store, end + 1, out var storeRow, out var store)) break;
@@ -110,7 +110,7 @@ internal sealed partial class FunctionEmitter
             if (store.Destination != target || displacement != _program.Instructions[slot + 1].Offset - first.Offset) break;
             if (!LieApart(end, end + 1) || !run.TryExtend(load.Offset, loadRow.AccessBytes)) break;
             var register = load.Destination;
-            loads.RemoveWhere(other => _program.Instructions[other].Destination == register);
+            loads.RemoveAll(other => _program.Instructions[other].Destination == register);
             loads.Add(end);
             // It loses the address: nothing can follow.
             if (load.Destination != load.Source) continue;
@@ -120,7 +120,7 @@ internal sealed partial class FunctionEmitter
         if (run.Bytes < MinBlockBytes || !AllLieApart(slot, end)) return 0;
         // Others may write to map values meanwhile: a register that were loaded a second time could differ from what was stored,
         // and a check of the one would not be a check of the other, as the verifier takes it to be.
-        loads.RemoveWhere(load => !IsReadAfter(block, end, _program.Instructions[load].Destination));
+        loads.RemoveAll(load => !IsReadAfter(block, end, _program.Instructions[load].Destination));
         if (loads.Count > 0 && _program.Facts(slot).Region != RegionKind.Stack) return 0;
 
         var distance = _program.Instructions[slot + 1].Offset - first.Offset;

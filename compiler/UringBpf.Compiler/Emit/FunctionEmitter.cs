@@ -95,8 +95,17 @@ internal sealed partial class FunctionEmitter
     public ILGenerator IL => _il;
 
     /// <summary>True when the function or what it calls needs r10.</summary>
-    public bool UsesStack => _blocks.Any(block => Enumerable.Range(block.Start, block.End - block.Start).Any(
-        slot => _program.HasRow(slot) && (_program.Reads(slot) >> FrameRegister & 1) != 0));
+    public bool UsesStack
+    {
+        get
+        {
+            for (var slot = _blocks[0].Start; slot < _blocks[^1].End; slot++)
+            {
+                if (_program.HasRow(slot) && (_program.Reads(slot) >> FrameRegister & 1) != 0) return true;
+            }
+            return false;
+        }
+    }
 
     /// <summary>Pops the int64 a register has when a block is entered from outside.</summary>
     public void StoreAtStart(BasicBlock block, int register)

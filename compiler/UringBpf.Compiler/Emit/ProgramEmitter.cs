@@ -6,7 +6,13 @@ namespace UringBpf.Compiler;
 /// <param name="Function">Index of the function.</param>
 /// <param name="Kind">What of the function it is.</param>
 /// <param name="Region">Index of the region.</param>
-internal sealed record MethodKey(int Function, MethodKind Kind = MethodKind.Function, int Region = 0);
+internal sealed record MethodKey(int Function, MethodKind Kind = MethodKind.Function, int Region = 0)
+{
+    // Written out: to compare enums as records do takes code that is not there ahead of time.
+    public bool Equals(MethodKey? other) => other is not null && Function == other.Function && Kind == other.Kind && Region == other.Region;
+
+    public override int GetHashCode() => (Function << 2 | (int)Kind) ^ Region << 16;
+}
 
 /// <summary>Kinds of methods.</summary>
 internal enum MethodKind

@@ -13,17 +13,23 @@ internal static class BtfChecker
 
     public static void Check(ImmutableArray<BtfType> types)
     {
-        foreach (var type in types) CheckReferences(types, type);
+        var ids = new List<int>();
+        foreach (var type in types)
+        {
+            ids.Clear();
+            AddAll(type, ids);
+            CheckReferences(types, type, ids);
+        }
         // A struct may point to itself, so what a type contains and what it names are two graphs. Pointers end the
         // first, members are left out of the second; a cycle in either would have no end.
-        new DepthCheck(types, "contains", Contained).Run();
-        new DepthCheck(types, "names", Named).Run();
+        new DepthCheck(types, "contains", AddContained).Run();
+        new DepthCheck(types, "names", AddNamed).Run();
         foreach (var type in types.OfType<BtfStruct>()) CheckMembers(type);
     }
 
-    private static void CheckReferences(ImmutableArray<BtfType> types, BtfType type)
+    private static void CheckReferences(ImmutableArray<BtfType> types, BtfType type, List<int> ids)
     {
-        foreach (var id in All(type))
+        foreach (var id in ids)
         {
             if ((uint)id >= (uint)types.Length)
                 throw new BpfException("UB1208", $"BTF type {type.Id} '{type.Name}' refers to type {id}, but there are {types.Length}.");
@@ -49,38 +55,59 @@ internal static class BtfChecker
         }
     }
 
-    private static IEnumerable<int> All(BtfType type) => type switch
+    private static void AddAll(BtfType type, List<int> ids)
     {
-        BtfStruct all => all.Members.Select(member => member.TypeId),
-        BtfDataSection all => all.Variables.Select(variable => variable.TypeId),
-        BtfDeclarationTag all => [all.TypeId],
-        _ => Named(type),
-    };
+        switch (type)
+        {
+            case BtfStruct all:
+                foreach (var member in all.Members) ids.Add(member.TypeId);
+                break;
+            case BtfDataSection all:
+                foreach (var variable in all.Variables) ids.Add(variable.TypeId);
+                break;
+            case BtfDeclarationTag all: ids.Add(all.TypeId); break;
+            default: AddNamed(type, ids); break;
+        }
+    }
 
-    private static IEnumerable<int> Contained(BtfType type) => type switch
+    private static void AddContained(BtfType type, List<int> ids)
     {
-        BtfModifier all => [all.TypeId],
-        BtfArray all => [all.ElementTypeId],
-        BtfStruct all => all.Members.Select(member => member.TypeId),
-        BtfVariable all => [all.TypeId],
-        _ => [],
-    };
+        switch (type)
+        {
+            case BtfModifier all: ids.Add(all.TypeId); break;
+            case BtfArray all: ids.Add(all.ElementTypeId); break;
+            case BtfStruct all:
+                foreach (var member in all.Members) ids.Add(member.TypeId);
+                break;
+            case BtfVariable all: ids.Add(all.TypeId); break;
+        }
+    }
 
-    private static IEnumerable<int> Named(BtfType type) => type switch
+    private static void AddNamed(BtfType type, List<int> ids)
     {
-        BtfPointer all => [all.TypeId],
-        BtfModifier all => [all.TypeId],
-        BtfArray all => [all.ElementTypeId, all.IndexTypeId],
-        BtfFunction all => [all.TypeId],
-        BtfVariable all => [all.TypeId],
-        BtfPrototype all => all.Parameters.Select(parameter => parameter.TypeId).Prepend(all.ReturnTypeId),
-        _ => [],
-    };
+        switch (type)
+        {
+            case BtfPointer all: ids.Add(all.TypeId); break;
+            case BtfModifier all: ids.Add(all.TypeId); break;
+            case BtfArray all:
+                ids.Add(all.ElementTypeId);
+                ids.Add(all.IndexTypeId);
+                break;
+            case BtfFunction all: ids.Add(all.TypeId); break;
+            case BtfVariable all: ids.Add(all.TypeId); break;
+            case BtfPrototype all:
+                ids.Add(all.ReturnTypeId);
+                foreach (var parameter in all.Parameters) ids.Add(parameter.TypeId);
+                break;
+        }
+    }
 
     /// <summary>Depth-first, each type once: the stack is never deeper than the limit.</summary>
-    private sealed class DepthCheck(ImmutableArray<BtfType> types, string relation, Func<BtfType, IEnumerable<int>> edges)
+    private sealed class DepthCheck(ImmutableArray<BtfType> types, string relation, Action<BtfType, List<int>> edges)
     {
         private readonly byte[] _depth = new byte[types.Length];
+        // What the types on the way down refer to, one after the other's.
+        private readonly List<int> _ids = [];
 
         public void Run()
         {
@@ -93,7 +120,11 @@ internal static class BtfChecker
             var below = 0;
             if (level <= MaxDepth)
             {
-                foreach (var next in edges(types[id])) below = Math.Max(below, Visit(next, level + 1));
+                var first = _ids.Count;
+                edges(types[id], _ids);
+                var end = _ids.Count;
+                for (var i = first; i < end; i++) below = Math.Max(below, Visit(_ids[i], level + 1));
+                _ids.RemoveRange(first, end - first);
             }
             if (level > MaxDepth || below > MaxDepth)
                 throw new BpfException("UB1211", $"BTF type {id} '{types[id].Name}' {relation} itself, or is nested more than {MaxDepth} deep.");

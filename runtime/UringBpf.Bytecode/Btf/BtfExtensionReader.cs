@@ -77,19 +77,23 @@ internal static class BtfExtensionReader
 
     private static void CheckOrder(BtfExtension extension)
     {
-        foreach (var (section, lines) in extension.Lines) CheckAscending(section, "line_info", lines.Select(line => line.Offset), "UB1222");
-        foreach (var (section, functions) in extension.Functions) CheckAscending(section, "func_info", functions.Select(function => function.Offset), "UB1223");
+        foreach (var (section, lines) in extension.Lines)
+        {
+            long previous = -1;
+            foreach (var line in lines) CheckAscending(section, "line_info", line.Offset, ref previous, "UB1222");
+        }
+        foreach (var (section, functions) in extension.Functions)
+        {
+            long previous = -1;
+            foreach (var function in functions) CheckAscending(section, "func_info", function.Offset, ref previous, "UB1223");
+        }
     }
 
-    private static void CheckAscending(string section, string what, IEnumerable<uint> offsets, string code)
+    private static void CheckAscending(string section, string what, uint offset, ref long previous, string code)
     {
-        long previous = -1;
-        foreach (var offset in offsets)
-        {
-            if (offset <= previous || offset % Instruction.Size != 0)
-                throw new BpfException(code, $".BTF.ext: {what} of section '{section}' at byte {offset} is misaligned or not after the one before ({previous}).");
-            previous = offset;
-        }
+        if (offset <= previous || offset % Instruction.Size != 0)
+            throw new BpfException(code, $".BTF.ext: {what} of section '{section}' at byte {offset} is misaligned or not after the one before ({previous}).");
+        previous = offset;
     }
 
     private static int CheckFunction(BtfSpec types, uint id) => id < (uint)types.Types.Length && types[(int)id] is BtfFunction

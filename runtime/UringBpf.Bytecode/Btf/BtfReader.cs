@@ -32,14 +32,14 @@ internal sealed class BtfReader
     /// <summary>Reads a whole .BTF section.</summary>
     public static Result Read(ReadOnlyMemory<byte> bytes)
     {
-        var (types, strings) = ReadHeader(bytes);
+        ReadHeader(bytes, out var types, out var strings);
         var reader = new BtfReader(types, strings);
         var all = reader.ReadTypes();
         BtfChecker.Check(all);
         return new Result(new BtfSpec(all), strings);
     }
 
-    private static (ReadOnlyMemory<byte> Types, StringTable Strings) ReadHeader(ReadOnlyMemory<byte> memory)
+    private static void ReadHeader(ReadOnlyMemory<byte> memory, out ReadOnlyMemory<byte> types, out StringTable table)
     {
         var bytes = memory.Span;
         if (bytes.Length < HeaderSize)
@@ -70,7 +70,8 @@ internal sealed class BtfReader
         var strings = memory.Slice((int)(headerSize + stringOffset), (int)stringLength);
         if (strings.Length == 0 || strings.Span[0] != 0 || strings.Span[^1] != 0)
             throw new BpfException("UB1205", "the BTF strings do not start and end with a NUL byte.");
-        return (memory.Slice((int)(headerSize + typeOffset), (int)typeLength), new StringTable(strings, "UB1209", "BTF strings"));
+        types = memory.Slice((int)(headerSize + typeOffset), (int)typeLength);
+        table = new StringTable(strings, "UB1209", "BTF strings");
     }
 
     private ImmutableArray<BtfType> ReadTypes()

@@ -3,6 +3,11 @@ namespace UringBpf.Bytecode;
 /// <summary>One section header (System V ABI, Elf64_Shdr).</summary>
 internal sealed record ElfSection(int Index, string Name, ElfSectionType Type, ulong Flags, ulong Offset, ulong Size, uint Link, uint Info, ulong EntrySize)
 {
+    // By identity: an object has each section once, and to compare enums as records do takes code that is not there ahead of time.
+    public bool Equals(ElfSection? other) => ReferenceEquals(this, other);
+
+    public override int GetHashCode() => Index;
+
     private const ulong FlagExecutable = 4;
 
     /// <summary>True when it holds code: PROGBITS with SHF_EXECINSTR and at least one byte.</summary>

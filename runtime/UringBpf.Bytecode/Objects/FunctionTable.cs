@@ -5,7 +5,8 @@ namespace UringBpf.Bytecode;
 /// <summary>The functions of an object: the STT_FUNC symbols of its code sections, with their types and source lines.</summary>
 internal sealed class FunctionTable
 {
-    private readonly Dictionary<(int Section, int Slot), ObjectFunction> _byStart = [];
+    // By section in the upper half and slot in the lower: .NET has no code made ahead for keys of two parts.
+    private readonly Dictionary<long, ObjectFunction> _byStart = [];
 
     /// <summary>Every function, by section and by place in it.</summary>
     public ImmutableArray<ObjectFunction> All { get; private init; } = [];
@@ -32,7 +33,7 @@ internal sealed class FunctionTable
         {
             if (previous is not null && previous.Section == function.Section && function.Start < previous.Start + previous.Length)
                 throw new BpfException("UB1022", $"functions '{previous.Name}' and '{function.Name}' overlap in section '{function.Section.Name}'.");
-            table._byStart.Add((function.Section.Index, function.Start), function);
+            table._byStart.Add(Key(function.Section.Index, function.Start), function);
             previous = function;
         }
         foreach (var section in functions.GroupBy(function => function.Section)) AddDebugInformation(file, section.Key, [.. section]);
@@ -40,7 +41,9 @@ internal sealed class FunctionTable
     }
 
     /// <summary>The function that starts at a slot of a section, or null.</summary>
-    public ObjectFunction? StartingAt(int section, int slot) => _byStart.GetValueOrDefault((section, slot));
+    public ObjectFunction? StartingAt(int section, int slot) => _byStart.TryGetValue(Key(section, slot), out var function) ? function : null;
+
+    private static long Key(int section, int slot) => (long)section << 32 | (uint)slot;
 
     private static ObjectFunction Function(ElfSymbol symbol, ElfSection section)
     {

@@ -38,12 +38,14 @@ internal static class GlobalData
     /// <exception cref="BpfException">UB1019 when a symbol lies outside its section.</exception>
     public static ImmutableArray<GlobalVariable> FindVariables(ObjectFile file, MapTable maps)
     {
-        var types = new Dictionary<(string Section, string Name), int>();
+        // By section, then by name.
+        var types = new Dictionary<string, Dictionary<string, int>>();
         foreach (var section in file.Btf.Types.OfType<BtfDataSection>())
         {
+            if (!types.TryGetValue(section.Name, out var named)) types[section.Name] = named = [];
             foreach (var place in section.Variables)
             {
-                if (file.Btf[place.TypeId] is BtfVariable variable) types[(section.Name, variable.Name)] = variable.TypeId;
+                if (file.Btf[place.TypeId] is BtfVariable variable) named[variable.Name] = variable.TypeId;
             }
         }
 
@@ -53,7 +55,8 @@ internal static class GlobalData
             if (symbol.Type != ElfSymbolType.Object || maps.OfData(symbol.Section) is not { } map) continue;
             if (symbol.Value > (ulong)map.ValueSize || symbol.Size > (ulong)map.ValueSize - symbol.Value)
                 throw new BpfException("UB1019", $"variable '{symbol.Name}' ({symbol.Size} bytes at byte {symbol.Value}) reaches past the {map.ValueSize} bytes of section '{map.Name}'.");
-            variables.Add(new GlobalVariable(symbol.Name, map, (int)symbol.Value, (int)symbol.Size, types.GetValueOrDefault((map.Name, symbol.Name))));
+            var type = types.TryGetValue(map.Name, out var known) && known.TryGetValue(symbol.Name, out var id) ? id : 0;
+            variables.Add(new GlobalVariable(symbol.Name, map, (int)symbol.Value, (int)symbol.Size, type));
         }
         return variables.DrainToImmutable();
     }

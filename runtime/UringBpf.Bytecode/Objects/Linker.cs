@@ -27,7 +27,8 @@ internal sealed class Linker(ObjectFile file, LoadOptions options)
             CheckSize(program, start + function.Length);
             length = start + function.Length;
             if (length > instructions.Length) Array.Resize(ref instructions, Math.Max(length, instructions.Length * 2));
-            MemoryMarshal.Cast<byte, Instruction>(file.Elf.Contents(function.Section).Span).Slice(function.Start, function.Length).CopyTo(instructions.AsSpan(start));
+            var code = file.Elf.Contents(function.Section).Span.Slice(function.Start * Instruction.Size, function.Length * Instruction.Size);
+            for (var slot = 0; slot < function.Length; slot++) instructions[start + slot] = MemoryMarshal.Read<Instruction>(code[(slot * Instruction.Size)..]);
             foreach (var line in function.Lines)
                 lines.Add(new LineInfo(start + (int)(line.Offset / Instruction.Size) - function.Start, line.File, line.Line, line.Column, line.Text));
             foreach (var fixup in function.Fixups) Patch(instructions, start + fixup.Slot, fixup, layout, ref poisoned);

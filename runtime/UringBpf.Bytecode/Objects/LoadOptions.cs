@@ -20,5 +20,10 @@ public sealed record LoadOptions
 
     /// <summary>Values of <c>extern … __kconfig</c> variables by name. <c>LINUX_KERNEL_VERSION</c> is 6.12.0 unless given
     /// here, and libbpf's <c>LINUX_HAS_BPF_COOKIE</c> and <c>LINUX_HAS_SYSCALL_WRAPPER</c> are 0.</summary>
-    public ImmutableDictionary<string, long> KernelConfiguration { get; init; } = ImmutableDictionary<string, long>.Empty;
+    public ImmutableDictionary<string, long> KernelConfiguration
+    {
+        get => field ?? ImmutableDictionary<string, long>.Empty;
+        // Made when someone asks: its code is not there ahead of time.
+        init;
+    }
 }

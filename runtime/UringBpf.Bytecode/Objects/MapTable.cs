@@ -5,7 +5,8 @@ namespace UringBpf.Bytecode;
 /// <summary>The maps of an object, found by where their definition or their data lies.</summary>
 internal sealed class MapTable
 {
-    private readonly Dictionary<(int Section, ulong Offset), MapSpec> _defined = [];
+    // By section in the upper half and offset in the lower: .NET has no code made ahead for keys of two parts.
+    private readonly Dictionary<long, MapSpec> _defined = [];
     private readonly Dictionary<int, MapSpec> _data = [];
     private readonly HashSet<string> _names = [];
     private readonly List<MapSpec> _all = [];
@@ -14,16 +15,17 @@ internal sealed class MapTable
     public IReadOnlyList<MapSpec> All => _all;
 
     /// <summary>The map defined at a byte of a section, or null.</summary>
-    public MapSpec? DefinedAt(int section, ulong offset) => _defined.GetValueOrDefault((section, offset));
+    public MapSpec? DefinedAt(int section, ulong offset) =>
+        offset <= int.MaxValue && _defined.TryGetValue(Key(section, (int)offset), out var map) ? map : null;
 
     /// <summary>The array that holds a data section, or null.</summary>
-    public MapSpec? OfData(int section) => _data.GetValueOrDefault(section);
+    public MapSpec? OfData(int section) => _data.TryGetValue(section, out var map) ? map : null;
 
     /// <summary>Adds a defined map.</summary>
     public void AddDefinition(int section, int offset, MapSpec map)
     {
         Add(map);
-        if (!_defined.TryAdd((section, (ulong)offset), map))
+        if (!_defined.TryAdd(Key(section, offset), map))
             throw new BpfException("UB1302", $"map '{map.Name}' is defined where another map is, at byte {offset} of its section.");
     }
 
@@ -41,4 +43,6 @@ internal sealed class MapTable
             throw new BpfException("UB1313", $"two maps are named '{map.Name}'.");
         _all.Add(map);
     }
+
+    private static long Key(int section, int offset) => (long)section << 32 | (uint)offset;
 }

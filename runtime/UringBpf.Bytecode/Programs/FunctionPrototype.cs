@@ -152,5 +152,5 @@ public sealed record FunctionPrototype
     public bool Equals(FunctionPrototype? other) => ReferenceEquals(this, other);
 
     /// <inheritdoc />
-    public override int GetHashCode() => HashCode.Combine(Kind, Id);
+    public override int GetHashCode() => (int)Kind << 30 ^ Id;
 }

@@ -18,13 +18,15 @@ public static class HelperPrototypes
 
     private static readonly ImmutableArray<MapType> s_keyed =
         [MapType.Hash, MapType.Array, MapType.PerCpuHash, MapType.PerCpuArray, MapType.LruHash, MapType.LruPerCpuHash, MapType.LpmTrie];
+    private static readonly ImmutableArray<MapType> s_lookedUp =
+        [MapType.Hash, MapType.Array, MapType.PerCpuHash, MapType.PerCpuArray, MapType.LruHash, MapType.LruPerCpuHash, MapType.LpmTrie, MapType.ArrayOfMaps, MapType.HashOfMaps];
     private static readonly ImmutableArray<MapType> s_walkable =
         [MapType.Hash, MapType.Array, MapType.PerCpuHash, MapType.PerCpuArray, MapType.LruHash, MapType.LruPerCpuHash];
 
     /// <summary>void *bpf_map_lookup_elem(map, key)</summary>
     public static FunctionPrototype MapLookup { get; } = Define(1, "bpf_map_lookup_elem", ReturnKind.MapValueOrNull,
         new("map", Map), new("key", MapKey)) with
-    { MapTypes = [.. s_keyed, MapType.ArrayOfMaps, MapType.HashOfMaps], Summary = "Pointer to the value of a key, or NULL." };
+    { MapTypes = s_lookedUp, Summary = "Pointer to the value of a key, or NULL." };
 
     /// <summary>long bpf_map_update_elem(map, key, value, flags)</summary>
     public static FunctionPrototype MapUpdate { get; } = Status(2, "bpf_map_update_elem",

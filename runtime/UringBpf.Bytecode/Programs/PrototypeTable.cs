@@ -5,18 +5,20 @@ namespace UringBpf.Bytecode;
 /// <summary>The functions a program may call: found by number or by symbol name. Immutable and thread-safe.</summary>
 public sealed class PrototypeTable
 {
-    private readonly Dictionary<int, FunctionPrototype> _helpers;
-    private readonly Dictionary<int, FunctionPrototype> _kfuncs;
-    private readonly Dictionary<string, FunctionPrototype> _kfuncsByName;
+    private readonly Dictionary<int, FunctionPrototype> _helpers = [];
+    private readonly Dictionary<int, FunctionPrototype> _kfuncs = [];
+    private readonly Dictionary<string, FunctionPrototype> _kfuncsByName = [];
 
     /// <summary>Makes a table.</summary>
     /// <exception cref="ArgumentException">Two helpers or two kfuncs share a number or a name.</exception>
     public PrototypeTable(IEnumerable<FunctionPrototype> functions)
     {
         All = [.. functions];
-        _helpers = All.Where(f => f.Kind == FunctionKind.Helper).ToDictionary(f => f.Id);
-        _kfuncs = All.Where(f => f.Kind == FunctionKind.Kfunc).ToDictionary(f => f.Id);
-        _kfuncsByName = All.Where(f => f.Kind == FunctionKind.Kfunc).ToDictionary(f => f.Name);
+        foreach (var function in All)
+        {
+            (function.Kind == FunctionKind.Helper ? _helpers : _kfuncs).Add(function.Id, function);
+            if (function.Kind == FunctionKind.Kfunc) _kfuncsByName.Add(function.Name, function);
+        }
     }
 
     /// <summary>The built-in helpers and kfuncs.</summary>
@@ -26,10 +28,10 @@ public sealed class PrototypeTable
     public ImmutableArray<FunctionPrototype> All { get; }
 
     /// <summary>The helper with this number, or null.</summary>
-    public FunctionPrototype? Helper(int id) => _helpers.GetValueOrDefault(id);
+    public FunctionPrototype? Helper(int id) => _helpers.TryGetValue(id, out var function) ? function : null;
 
     /// <summary>The kfunc with this number, or null.</summary>
-    public FunctionPrototype? Kfunc(int id) => _kfuncs.GetValueOrDefault(id);
+    public FunctionPrototype? Kfunc(int id) => _kfuncs.TryGetValue(id, out var function) ? function : null;
 
     /// <summary>The kfunc with this symbol name, or null.</summary>
     public FunctionPrototype? Kfunc(string name) => _kfuncsByName.GetValueOrDefault(name);

@@ -13,7 +13,8 @@ internal sealed class CoreRelocator(ObjectFile file, CoreTarget target)
     private const int ClassMask = 7, ClassLoadImmediate = 0, ClassLoad = 1, ClassStoreImmediate = 2, ClassStore = 3, ClassArithmetic = 4, ClassArithmetic64 = 7;
     private const int SizeMask = 0x18, RegisterSource = 0x08;
 
-    private readonly Dictionary<(int TypeId, string Access, uint Kind), Resolution> _resolved = [];
+    // Made when there is something to resolve, as most objects have nothing.
+    private Dictionary<(int TypeId, string Access, uint Kind), Resolution>? _resolved;
 
     /// <param name="Local">What the compiler saw, which is what the instruction holds now.</param>
     /// <param name="New">What the target says; null to poison.</param>
@@ -28,6 +29,7 @@ internal sealed class CoreRelocator(ObjectFile file, CoreTarget target)
         foreach (var group in functions.All.GroupBy(function => function.Section))
         {
             var records = file.Extension.Relocations.GetValueOrDefault(group.Key.Name, []);
+            if (records.Count == 0) continue;
             var code = MemoryMarshal.Cast<byte, Instruction>(file.Elf.Contents(group.Key).Span);
             ObjectFunction[] inOrder = [.. group];
             foreach (var record in records)
@@ -71,6 +73,7 @@ internal sealed class CoreRelocator(ObjectFile file, CoreTarget target)
     private Resolution Resolve(in CoreRelocationRecord record)
     {
         var key = (record.TypeId, record.Access, record.Kind);
+        _resolved ??= [];
         if (_resolved.TryGetValue(key, out var known)) return known;
         return _resolved[key] = ResolveNew(record);
     }

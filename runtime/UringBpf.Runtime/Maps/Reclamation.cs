@@ -34,7 +34,8 @@ internal static unsafe class Reclamation
     private const int RetryMilliseconds = 10;
 
     private static readonly Lock s_gate = new();
-    private static readonly HashSet<nint> s_activities = [];
+    // Of long, for which .NET has code made ahead of time.
+    private static readonly HashSet<long> s_activities = [];
     private static readonly List<Retired> s_retired = [];
     private static readonly Timer s_retry = new(static _ => Collect());
 
@@ -54,13 +55,13 @@ internal static unsafe class Reclamation
     /// <summary>Makes an activity count; it must stay allocated until <see cref="Unregister"/>.</summary>
     public static void Register(Activity* activity)
     {
-        lock (s_gate) s_activities.Add((nint)activity);
+        lock (s_gate) s_activities.Add((long)activity);
     }
 
     /// <summary>Forgets an activity that is not active.</summary>
     public static void Unregister(Activity* activity)
     {
-        lock (s_gate) s_activities.Remove((nint)activity);
+        lock (s_gate) s_activities.Remove((long)activity);
     }
 
     /// <summary>Marks the calling thread as inside a host call. No exception may skip <see cref="Leave"/>.</summary>
@@ -118,7 +119,7 @@ internal static unsafe class Reclamation
             {
                 var activity = (Activity*)address;
                 var stay = Volatile.Read(ref activity->Stay);
-                if ((stay & 1) != 0) (waiting ??= []).Add((address, stay));
+                if ((stay & 1) != 0) (waiting ??= []).Add(((nint)address, stay));
             }
             if (waiting != null)
             {

@@ -13,6 +13,51 @@ public sealed class ArcTests
     [Fact]
     public void Set_operations_at_5_bits() => SetOperations<Bits5>(checkShortest: false);
 
+    /// <summary>What is calculated in 64 bits, so that it is compiled ahead of time, is what 128 bits give.</summary>
+    [Fact]
+    public void Arithmetic_in_64_bits_is_that_in_128()
+    {
+        foreach (var a in All<Bits5>())
+        {
+            foreach (var b in All<Bits5>()) Compare(a, b);
+        }
+        var random = new Random(7);
+        for (var i = 0; i < 20_000; i++)
+        {
+            Compare(new Arc<Bits32>(Number(32), Number(32)), new Arc<Bits32>(Number(32), Number(32)));
+            Compare(new Arc<Bits64>(Number(64), Number(64)), new Arc<Bits64>(Number(64), Number(64)));
+            var (offset, more) = ((long)Number(64), (long)Number(64));
+            Assert.Equal((long)Int128.Clamp((Int128)offset + more, -Value.OffsetBound, Value.OffsetBound), Value.Bounded(offset, more));
+        }
+
+        // Of every length, and many near the ends.
+        ulong Number(int bits)
+        {
+            var number = (ulong)random.NextInt64(long.MinValue, long.MaxValue) >> random.Next(64 - bits, 64);
+            if (random.Next(3) == 0) number = (1UL << random.Next(bits)) + (ulong)random.Next(-2, 3);
+            return (random.Next(4) == 0 ? 0 - number : number) & (ulong.MaxValue >> (64 - bits));
+        }
+    }
+
+    private static void Compare<TWidth>(Arc<TWidth> a, Arc<TWidth> b) where TWidth : struct, IWidth
+    {
+        Assert.Equal(Make(a.First + b.First, (UInt128)a.Span + b.Span), a + b);
+        Assert.Equal(Make(a.First - b.Last, (UInt128)a.Span + b.Span), a - b);
+        var full = a.CrossesSign && a.CrossesZero || b.CrossesSign && b.CrossesZero;
+        Assert.Equal(full ? Arc<TWidth>.Full : Arc<TWidth>.Product(a, b), a * b);
+        for (var least = 0; least < TWidth.Bits; least++)
+        {
+            Assert.Equal(Make(a.First << least, (UInt128)a.Span << least), a.ShiftLeft(least, least));
+            for (var most = least + 1; most < TWidth.Bits; most += 5)
+            {
+                var wide = (UInt128)a.UMax << most <= Arc<TWidth>.Top ? Arc<TWidth>.Unsigned(a.UMin << least, a.UMax << most) : Arc<TWidth>.Full;
+                Assert.Equal(wide, a.ShiftLeft(least, most));
+            }
+        }
+
+        static Arc<TWidth> Make(ulong first, UInt128 span) => span >= Arc<TWidth>.Top ? Arc<TWidth>.Full : new(first, (ulong)span);
+    }
+
     private static Arc<TWidth>[] All<TWidth>() where TWidth : struct, IWidth =>
         [.. from first in Enumerable.Range(0, 1 << TWidth.Bits)
             from span in Enumerable.Range(0, 1 << TWidth.Bits)

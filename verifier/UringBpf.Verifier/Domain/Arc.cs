@@ -107,13 +107,42 @@ internal readonly record struct Arc<TWidth> where TWidth : struct, IWidth
         return Last == value ? new(First, Span - 1) : this;
     }
 
-    public static Arc<TWidth> operator +(Arc<TWidth> a, Arc<TWidth> b) => Make(a.First + b.First, (UInt128)a.Span + b.Span);
+    public static Arc<TWidth> operator +(Arc<TWidth> a, Arc<TWidth> b) => Sum(a.First + b.First, a.Span, b.Span);
 
-    public static Arc<TWidth> operator -(Arc<TWidth> a, Arc<TWidth> b) => Make(a.First - b.Last, (UInt128)a.Span + b.Span);
+    public static Arc<TWidth> operator -(Arc<TWidth> a, Arc<TWidth> b) => Sum(a.First - b.Last, a.Span, b.Span);
 
     public static Arc<TWidth> operator *(Arc<TWidth> a, Arc<TWidth> b)
     {
         if (a.CrossesSign && a.CrossesZero || b.CrossesSign && b.CrossesZero) return Full;
+        // Small numbers are the same read as signed and as unsigned, and so are their products.
+        var small = Math.Min(Sign - 1, int.MaxValue);
+        if (!a.CrossesZero && !b.CrossesZero && a.Last <= small && b.Last <= small)
+            return Sum(a.First * b.First, a.Last * b.Last - a.First * b.First, 0);
+        return TWidth.Bits <= 32 ? NarrowProduct(a, b) : Product(a, b);
+    }
+
+    // As below, for numbers of up to 32 bits, all of whose products fit in 64 bits.
+    private static Arc<TWidth> NarrowProduct(Arc<TWidth> a, Arc<TWidth> b)
+    {
+        var unsigned = Full;
+        if (!a.CrossesZero && !b.CrossesZero)
+        {
+            var low = a.First * b.First;
+            unsigned = Sum(low, a.Last * b.Last - low, 0);
+        }
+        if (a.CrossesSign && b.CrossesSign) return unsigned;
+        var (aLow, aHigh) = a.CrossesSign ? ((long)a.First, (long)a.Last) : (SignExtend(a.First), SignExtend(a.Last));
+        var (bLow, bHigh) = b.CrossesSign ? ((long)b.First, (long)b.Last) : (SignExtend(b.First), SignExtend(b.Last));
+        long p = aLow * bLow, q = aLow * bHigh, r = aHigh * bLow, s = aHigh * bHigh;
+        var least = Math.Min(Math.Min(p, q), Math.Min(r, s));
+        var most = Math.Max(Math.Max(p, q), Math.Max(r, s));
+        var signed = Sum((ulong)least, (ulong)(most - least), 0);
+        return signed.Span < unsigned.Span ? signed : unsigned;
+    }
+
+    // Apart, as code with 128-bit numbers is not compiled ahead of time.
+    internal static Arc<TWidth> Product(Arc<TWidth> a, Arc<TWidth> b)
+    {
         var unsigned = Full;
         if (!a.CrossesZero && !b.CrossesZero)
         {
@@ -134,8 +163,11 @@ internal readonly record struct Arc<TWidth> where TWidth : struct, IWidth
 
     public Arc<TWidth> ShiftLeft(int least, int most)
     {
-        if (least == most) return Make(First << least, (UInt128)Span << least);
-        return (UInt128)UMax << most <= Top ? Unsigned(UMin << least, UMax << most) : Full;
+        if (least == most) return Keeps(Span, least) && Span << least < Top ? new(First << least, Span << least) : Full;
+        return Keeps(UMax, most) && UMax << most <= Top ? Unsigned(UMin << least, UMax << most) : Full;
+
+        // True when no bit leaves 64 bits.
+        static bool Keeps(ulong value, int shift) => value << shift >> shift == value;
     }
 
     public Arc<TWidth> ShiftRight(int least, int most) => Unsigned(UMin >> most, UMax >> least);
@@ -205,6 +237,12 @@ internal readonly record struct Arc<TWidth> where TWidth : struct, IWidth
     private static ulong Flip(ulong value) => value ^ Sign;
 
     private static ulong Magnitude(long value) => value < 0 ? (ulong)-value : (ulong)value;
+
+    private static Arc<TWidth> Sum(ulong first, ulong span, ulong more)
+    {
+        var sum = unchecked(span + more);
+        return sum < span || sum >= Top ? Full : new(first, sum);
+    }
 
     private static Arc<TWidth> Make(ulong first, UInt128 span) => span >= Top ? Full : new(first, (ulong)span);
 

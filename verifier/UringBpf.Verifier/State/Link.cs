@@ -35,6 +35,12 @@ internal readonly record struct Link(int Id, int Scale, long Offset)
     {
         if (other.Scale == Scale)
             return other.Offset == Offset ? number : Scalar.Binary(Operation.Add, 64, number, Scalar.Constant((ulong)(other.Offset - Offset)));
+        return ByUnknown(number, other);
+    }
+
+    // Apart, as code with 128-bit numbers is not compiled ahead of time.
+    private Scalar ByUnknown(in Scalar number, Link other)
+    {
         var low = (Int128)number.SMin - Offset;
         var high = (Int128)number.SMax - Offset;
         if (Scale < 0) (low, high) = (-high, -low);

@@ -38,7 +38,7 @@ internal enum ValueKind : byte
 /// </summary>
 internal sealed record Value
 {
-    private const long OffsetBound = 1L << 62;
+    internal const long OffsetBound = 1L << 62;
 
     public static readonly Value Unknown = new() { Kind = ValueKind.Number, Number = Scalar.Unknown };
     public static readonly Value Zero = Of(Scalar.Constant(0));
@@ -99,12 +99,18 @@ internal sealed record Value
 
     /// <summary>Lowest offset of a pointer from its object's start. Far beyond any object it is no more exact, so that
     /// displacements and sizes can be added without going round.</summary>
-    public long OffsetMin => Bounded((Int128)Offset + Number.SMin);
+    public long OffsetMin => Bounded(Offset, Number.SMin);
 
     /// <summary>Highest offset, see <see cref="OffsetMin"/>.</summary>
-    public long OffsetMax => Bounded((Int128)Offset + Number.SMax);
+    public long OffsetMax => Bounded(Offset, Number.SMax);
 
-    private static long Bounded(Int128 offset) => (long)Int128.Clamp(offset, -OffsetBound, OffsetBound);
+    // 128-bit numbers would do, but code with them is not compiled ahead of time.
+    internal static long Bounded(long offset, long more)
+    {
+        var sum = unchecked(offset + more);
+        var overflows = ((offset ^ sum) & (more ^ sum)) < 0;
+        return Math.Clamp(overflows ? offset < 0 ? long.MinValue : long.MaxValue : sum, -OffsetBound, OffsetBound);
+    }
 
     /// <summary>All offsets a pointer may have from its object's start.</summary>
     public Scalar TotalOffset => Offset == 0 ? Number : Scalar.Binary(Operation.Add, 64, Number, Scalar.Constant((ulong)Offset));

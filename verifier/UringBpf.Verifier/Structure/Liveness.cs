@@ -43,7 +43,7 @@ internal sealed class Liveness
         // Each pass goes backwards from the end of a block to where only another block leads.
         var visited = new bool[function.Length];
         var queued = new bool[function.Length];
-        var pending = new Stack<int>();
+        var pending = new Pile<int>();
         for (var slot = function.Start; slot < function.End; slot = _shape.Next(slot))
         {
             if (EndsBlock(slot)) Queue(slot);

@@ -15,7 +15,7 @@ internal sealed class LoopForest
     {
         Heads = new bool[shape.Count];
         _innermost = new int[shape.Count];
-        Array.Fill(_innermost, -1);
+        for (var slot = 0; slot < _innermost.Length; slot++) _innermost[slot] = -1;
         foreach (var function in shape.Functions) Find(shape, function);
     }
 
@@ -44,7 +44,7 @@ internal sealed class LoopForest
         var representative = new int[order.Count];
         for (var index = 0; index < representative.Length; index++) representative[index] = index;
         var body = new HashSet<int>();
-        var pending = new Stack<int>();
+        var pending = new Pile<int>();
         for (var edge = 0; edge < back.Count;)
         {
             var head = back[edge].Head;
@@ -88,10 +88,10 @@ internal sealed class LoopForest
 
         void Walk()
         {
-            var stack = new Stack<(int Slot, int Next)>();
+            var stack = new Pile<WalkStep>();
             number[0] = 1;
             order.Add(start);
-            stack.Push((start, 0));
+            stack.Push(new(start, 0));
             while (stack.TryPop(out var top))
             {
                 var (slot, next) = top;
@@ -100,7 +100,7 @@ internal sealed class LoopForest
                     last[slot - start] = order.Count - 1;
                     continue;
                 }
-                stack.Push((slot, next + 1));
+                stack.Push(new(slot, next + 1));
                 var successors = shape.Successors(slot);
                 var target = next == 0 ? successors.First : successors.Second;
                 if (target < 0) continue;
@@ -109,7 +109,7 @@ internal sealed class LoopForest
                 {
                     number[target - start] = order.Count;
                     order.Add(target);
-                    stack.Push((target, 0));
+                    stack.Push(new(target, 0));
                 }
                 // A node without a last number yet is still open: the edge goes back to it.
                 else if (known <= number[slot - start] && last[target - start] == 0) back.Add((target, slot));

@@ -28,8 +28,11 @@ internal sealed class ProgramShape
         PrunePoints = new bool[count];
         Decode();
         Functions = FindFunctions();
-        foreach (var function in Functions.Select((function, index) => (function, index)))
-            Array.Fill(_functionOf, function.index, function.function.Start, function.function.Length);
+        for (var index = 0; index < Functions.Length; index++)
+        {
+            var function = Functions[index];
+            for (var slot = 0; slot < function.Length; slot++) _functionOf[function.Start + slot] = index;
+        }
         CheckFlow();
         CheckCallGraph();
         Loops = new LoopForest(this);
@@ -179,7 +182,7 @@ internal sealed class ProgramShape
         {
             var start = starts[index];
             var end = index + 1 < starts.Count ? starts[index + 1] : Count;
-            var named = names.GetValueOrDefault(start);
+            names.TryGetValue(start, out var named);
             functions.Add(new Subprogram(named?.Name ?? (index == 0 ? _spec.Name : $"function_{start}"), start, end - start,
                 named?.IsGlobal ?? false, named?.TypeId ?? 0));
         }
@@ -214,12 +217,12 @@ internal sealed class ProgramShape
                 calls[_functionOf[slot]].Add((_functionOf[slot + 1 + _spec.Instructions[slot].Immediate], slot));
         }
         var state = new byte[Functions.Length];
-        var stack = new Stack<(int Function, int Next)>();
+        var stack = new Pile<WalkStep>();
         for (var root = 0; root < state.Length; root++)
         {
             if (state[root] != 0) continue;
             state[root] = 1;
-            stack.Push((root, 0));
+            stack.Push(new(root, 0));
             while (stack.Count > 0)
             {
                 var (function, next) = stack.Pop();
@@ -228,7 +231,7 @@ internal sealed class ProgramShape
                     state[function] = 2;
                     continue;
                 }
-                stack.Push((function, next + 1));
+                stack.Push(new(function, next + 1));
                 var (callee, slot) = calls[function][next];
                 if (state[callee] == 1)
                 {
@@ -238,7 +241,7 @@ internal sealed class ProgramShape
                 else if (state[callee] == 0)
                 {
                     state[callee] = 1;
-                    stack.Push((callee, 0));
+                    stack.Push(new(callee, 0));
                 }
             }
         }

@@ -63,9 +63,9 @@ internal sealed class StackPointers
     {
         Array.Clear(_before, function.Start, function.Length);
         var entry = new int[10];
-        Array.Fill(entry, None);
+        for (var register = 0; register < entry.Length; register++) entry[register] = None;
         _before[function.Start] = entry;
-        var pending = new Stack<int>();
+        var pending = new Pile<int>();
         pending.Push(function.Start);
         while (pending.TryPop(out var slot))
         {

@@ -1,4 +1,3 @@
-using System.Collections.Frozen;
 
 namespace UringBpf.Verifier;
 
@@ -14,18 +13,26 @@ internal sealed class Node(int index, int slot, MachineState state, IReadOnlySet
     public bool IsGeneral { get; } = bound is not null;
 
     /// <summary>The ids that name numbers as they are here, for a general state.</summary>
-    public IReadOnlySet<int> Bound { get; } = bound ?? FrozenSet<int>.Empty;
+    public IReadOnlySet<int> Bound { get; } = bound ?? s_none;
+
+    private static readonly HashSet<int> s_none = [];
 
     /// <summary>Nodes reached from here.</summary>
-    public ReadOnlySpan<Edge> Edges => _edges.AsSpan(0, _edgeCount);
+    public ReadOnlySpan<Edge> Edges => new(_edges, 0, _edgeCount);
 
     // Most lead to one or two.
-    private Edge[] _edges = [];
+    private Edge[] _edges = s_noEdges;
+    private static readonly Edge[] s_noEdges = new Edge[0];
     private int _edgeCount;
 
     public void Connect(Edge edge)
     {
-        if (_edgeCount == _edges.Length) Array.Resize(ref _edges, Math.Max(2, 2 * _edgeCount));
+        if (_edgeCount == _edges.Length)
+        {
+            var old = _edges;
+            _edges = new Edge[Math.Max(2, 2 * _edgeCount)];
+            Array.Copy(old, _edges, _edgeCount);
+        }
         _edges[_edgeCount++] = edge;
     }
 

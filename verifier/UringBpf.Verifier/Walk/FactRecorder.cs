@@ -14,7 +14,8 @@ internal sealed class FactRecorder
     public FactRecorder(int count)
     {
         _facts = new InstructionFacts[count];
-        Array.Fill(_facts, new InstructionFacts { Map = NoMap, ConstantKey = -1, DestinationMax = ulong.MaxValue, SourceMax = ulong.MaxValue });
+        var unknown = new InstructionFacts { Map = NoMap, ConstantKey = -1, DestinationMax = ulong.MaxValue, SourceMax = ulong.MaxValue };
+        for (var slot = 0; slot < count; slot++) _facts[slot] = unknown;
     }
 
     /// <summary>The facts, which nothing may be recorded into any more.</summary>

@@ -212,7 +212,7 @@ internal sealed class Session
     {
         if (IsBudget(rejection)) return rejection;
         var walker = new Walker(_spec, _type, _options with { Log = null, Observer = null }, _judge, _shape, _liveness, _thresholds, _plan, 0, ExplainedSteps,
-            (callee, _) => _summaries.GetValueOrDefault(callee), function, signature, traces: true);
+            (callee, _) => _summaries.TryGetValue(callee, out var summary) ? summary : null, function, signature, traces: true);
         try
         {
             walker.Walk();

@@ -75,7 +75,7 @@ internal sealed class TerminationProof
             foreach (var edge in node.Edges) sources[edge.Target.Index].Add(node.Index);
         }
         var ends = new bool[_nodes.Length];
-        var pending = new Stack<int>();
+        var pending = new Pile<int>();
         foreach (var node in _nodes)
         {
             if (node.CostToEnd > 0) pending.Push(node.Index);
@@ -88,7 +88,7 @@ internal sealed class TerminationProof
         }
         // Of those that do not end, one on a cycle: the others were left because the path turned out impossible.
         var color = new byte[_nodes.Length];
-        var walk = new Stack<(Node Node, int Next)>();
+        var walk = new Pile<(Node Node, int Next)>();
         foreach (var root in _nodes)
         {
             if (ends[root.Index] || color[root.Index] != 0) continue;
@@ -199,12 +199,12 @@ internal sealed class TerminationProof
     {
         var result = new List<int[]>();
         var numbered = 0;
-        var stack = new Stack<int>();
-        var work = new Stack<(int Node, int Next)>();
+        var stack = new Pile<int>();
+        var work = new Pile<WalkStep>();
         foreach (var root in members)
         {
             if (_order[root] != 0) continue;
-            work.Push((root, 0));
+            work.Push(new(root, 0));
             while (work.TryPop(out var top))
             {
                 var (index, next) = top;
@@ -219,9 +219,9 @@ internal sealed class TerminationProof
                     _low[index] = Math.Min(_low[index], _low[done]);
                 if (next < edges.Length)
                 {
-                    work.Push((index, next + 1));
+                    work.Push(new(index, next + 1));
                     var target = edges[next].Target.Index;
-                    if (!_cut[target] && _scope[target] == scope && _order[target] == 0) work.Push((target, 0));
+                    if (!_cut[target] && _scope[target] == scope && _order[target] == 0) work.Push(new(target, 0));
                     continue;
                 }
                 if (_low[index] != _order[index]) continue;

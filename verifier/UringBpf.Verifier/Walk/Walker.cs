@@ -18,9 +18,10 @@ internal sealed partial class Walker
     private readonly ProgramShape _shape;
     private readonly Liveness _liveness;
     private readonly Explored _explored = new();
-    private readonly Stack<Branch> _pending = new();
+    private readonly Pile<Branch> _pending = new();
     private readonly Dictionary<MapSpec, MapSpec> _inner = [];
-    private readonly Dictionary<(int Parent, int CallSite, int Callee), int> _chains = [];
+    // Made with the first call.
+    private Dictionary<(int Parent, int CallSite, int Callee), int>? _chains;
 
     // The path being walked.
     private MachineState _state = new();
@@ -256,6 +257,7 @@ internal sealed partial class Walker
 
     private int ChainOf(int parent, int callSite, int callee)
     {
+        _chains ??= [];
         if (!_chains.TryGetValue((parent, callSite, callee), out var chain)) _chains.Add((parent, callSite, callee), chain = _chains.Count + 1);
         return chain;
     }
