@@ -72,13 +72,13 @@ public sealed unsafe partial class Ring
     {
         if (waiter.Version != version) return;
         if (waiter.Chain != null) End(waiter.Chain, -Errno.Canceled, -Errno.Canceled);
-        else CancelUnstarted(waiter);
+        else CancelUnstarted(waiter, version);
     }
 
     // A method of its own: what it captures is allocated.
-    private void CancelUnstarted(ChainWaiter waiter)
+    private void CancelUnstarted(ChainWaiter waiter, short version)
     {
-        if (_waitingChains.Count == 0 || !RefuseWaiting(one => one == waiter)) waiter.CancelRequested = true;
+        if (_waitingChains.Count == 0 || !RefuseWaiting(one => one == waiter)) waiter.CancelledUse = (ushort)version;
     }
 
     private Chain* NewChain(HookLink link)
@@ -504,8 +504,9 @@ internal sealed unsafe class ChainWaiter(Ring ring) : Waiter<ChainResult>(ring),
     public UringOp First { get; private set; }
     /// <summary>The chain while it lives; ring's thread.</summary>
     public Chain* Chain;
-    /// <summary>Cancelled before it was started.</summary>
-    public bool CancelRequested;
+    /// <summary>As <see cref="HostOperation.CancelledUse"/>.</summary>
+    public int CancelledUse = -1;
+    public bool CancelRequested => CancelledUse == (ushort)Version;
     /// <summary>What starts when it has ended, or null.</summary>
     public LinkedCommand? Sequence;
     /// <summary>What judges the chain's operations besides the policies of ring and attachment, or null.</summary>
@@ -516,7 +517,7 @@ internal sealed unsafe class ChainWaiter(Ring ring) : Waiter<ChainResult>(ring),
         Link = link;
         First = first;
         Policy = null;
-        CancelRequested = false;
+        CancelledUse = -1;
         scratch.CopyTo(_scratch);
         _scratch.AsSpan(scratch.Length).Clear();
         if (cancellationToken.CanBeCanceled) _registration = cancellationToken.UnsafeRegister(s_cancel, this);

@@ -20,6 +20,7 @@ public sealed unsafe partial class Ring
         limits ??= new ChainLimits();
         limits.Validate();
         if (emissionCapacity is < 1 or > 1 << 24) throw new BpfException("UB4511", $"emission capacity {emissionCapacity} is not between 1 and {1 << 24}.");
+        if (grants.Files.Length + limits.OwnFiles > short.MaxValue) throw new BpfException("UB4511", $"{grants.Files.Length} files and {limits.OwnFiles} own ones: a chain has at most {short.MaxValue} file slots.");
         var table = new GrantTable(grants, _backend);
         HookLink? link = null;
         try

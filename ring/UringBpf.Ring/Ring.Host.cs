@@ -198,13 +198,13 @@ public sealed unsafe partial class Ring
     {
         if (host.Version != version) return;
         if (host.Operation >= 0) CancelOperation(_operations[host.Operation]);
-        else CancelUnsent(host);
+        else CancelUnsent(host, version);
     }
 
     // A method of its own: what it captures is allocated.
-    private void CancelUnsent(HostOperation host)
+    private void CancelUnsent(HostOperation host, short version)
     {
-        if (_backlog.Count == 0 || !CancelWaiting(one => one == host)) host.CancelRequested = true;
+        if (_backlog.Count == 0 || !CancelWaiting(one => one == host)) host.CancelledUse = (ushort)version;
     }
 
     // Answers those that wait for their turn at once. False when there was none.
@@ -304,8 +304,9 @@ internal sealed unsafe class HostOperation(Ring ring) : Waiter<int>(ring), IQueu
     public Sqe Entry;
     /// <summary>Slot in flight, or -1.</summary>
     public int Operation = -1;
-    /// <summary>Cancelled before it was submitted.</summary>
-    public bool CancelRequested;
+    /// <summary>The use of this object that was cancelled before it was submitted, or when it was over and the object about to be another's.</summary>
+    public int CancelledUse = -1;
+    public bool CancelRequested => CancelledUse == (ushort)Version;
     public bool HasEarly;
     /// <summary>Others may be linked to it.</summary>
     public bool InBatch;
@@ -333,7 +334,8 @@ internal sealed unsafe class HostOperation(Ring ring) : Waiter<int>(ring), IQueu
     public void Begin(in Sqe entry, in HostMemory memory, CancellationToken cancellationToken)
     {
         Entry = entry;
-        CancelRequested = HasEarly = InBatch = false;
+        HasEarly = InBatch = false;
+        CancelledUse = -1;
         // First, as it is what can throw.
         if (memory.File == null && entry.Fd == Ring.FileToCome) throw new ArgumentNullException("file");
         if (memory.Input == null && entry is { Opcode: IoUringOp.Splice or IoUringOp.Tee, FileIndex: unchecked((uint)Ring.FileToCome) }) throw new ArgumentNullException("input");

@@ -12,11 +12,11 @@ namespace UringBpf.Ring.Tests;
 /// <summary>What a host does wrong is its to hear of, and harms nothing else; a ring that fails answers all who wait, and frees nothing under what is in flight.</summary>
 public abstract class MisuseTests(RingBackendKind backend) : OnBackend(backend)
 {
-    private const int EBadF = 9;
+    private const int EBadF = 9, ECanceled = 125;
 
     private sealed class Mishap : Exception;
 
-    // What a test's functions below do.
+    // What a test's functions below do; so the classes run one after the other.
     private static Func<long>? s_called;
 
     /// <summary>What programs of these tests call.</summary>
@@ -66,9 +66,38 @@ public abstract class MisuseTests(RingBackendKind backend) : OnBackend(backend)
     }
 
     [Fact]
+    public async Task A_result_that_is_asked_for_too_early_or_twice_leaves_others_alone()
+    {
+        await using var ring = CreateRing();
+        await using var link = ring.Attach(Compile("hang"), new Grants());
+        using var stop = new CancellationTokenSource();
+        // Too early.
+        var timer = ring.TimeoutAsync(TimeSpan.FromHours(1), stop.Token);
+        var chain = link.StartAsync(UringOp.Nop(), BitConverter.GetBytes(1UL), stop.Token);
+        Assert.Throws<InvalidOperationException>(() => { timer.GetAwaiter().GetResult(); });
+        Assert.Throws<InvalidOperationException>(() => { chain.GetAwaiter().GetResult(); });
+        // Those are still theirs: what is started now is another's.
+        var (nop, other) = (ring.NopAsync(5).AsTask(), link.StartAsync(UringOp.Nop(), BitConverter.GetBytes(1UL), stop.Token).AsTask());
+        Assert.Equal(5, await nop.WaitAsync(s_patience));
+        stop.Cancel();
+        Assert.Equal(-ECanceled, await timer.AsTask().WaitAsync(s_patience));
+        Assert.Equal(-ECanceled, (await chain.AsTask().WaitAsync(s_patience)).Verdict);
+        Assert.Equal(-ECanceled, (await other.WaitAsync(s_patience)).Verdict);
+        // Twice: by then it is another's.
+        var again = ring.NopAsync(7);
+        Assert.Equal(7, await again);
+        using var end = new CancellationTokenSource();
+        var waits = ring.TimeoutAsync(TimeSpan.FromHours(1), end.Token).AsTask();
+        await Assert.ThrowsAsync<InvalidOperationException>(async () => await again);
+        Assert.Equal(8, await ring.NopAsync(8).AsTask().WaitAsync(s_patience));
+        end.Cancel();
+        Assert.Equal(-ECanceled, await waits.WaitAsync(s_patience));
+    }
+
+    [Fact]
     public async Task Who_waits_for_an_operation_whose_policy_failed_hears_of_it()
     {
-        foreach (var batched in (bool[])[false, true])
+        foreach (var batched in (int[])[0, 1, 2])
         {
             var ring = CreateRing();
             using var program = Calling(ProgramTypes.Submission);
@@ -77,11 +106,14 @@ public abstract class MisuseTests(RingBackendKind backend) : OnBackend(backend)
             Assert.Equal(0, await ring.NopAsync().AsTask().WaitAsync(s_patience));
             s_called = () => throw new Mishap();
             var waiting = new List<Task>();
-            if (batched)
+            Task? refused = null;
+            if (batched > 0)
             {
                 var batch = ring.Batch();
                 for (var i = 0; i < 3; i++) waiting.Add(batch.Add(Prepare.Nop()).AsTask());
                 waiting.Add(batch.Add(Prepare.FSync(-1)).AsTask());
+                // What would start later is as if it had not been asked for.
+                if (batched == 2) refused = batch.Add(Prepare.Nop().With(SqeFlags.Drain)).AsTask();
                 batch.Submit();
             }
             else
@@ -89,6 +121,7 @@ public abstract class MisuseTests(RingBackendKind backend) : OnBackend(backend)
                 waiting.Add(ring.NopAsync().AsTask());
             }
             foreach (var one in waiting) await Fails<Mishap>(() => one);
+            if (refused != null) await refused.WaitAsync(s_patience);
             await Fails<Mishap>(() => ring.DisposeAsync().AsTask());
         }
     }
@@ -130,6 +163,7 @@ public abstract class MisuseTests(RingBackendKind backend) : OnBackend(backend)
 }
 
 /// <summary>On the kernel's io_uring.</summary>
+[Collection("misuse")]
 public sealed class KernelMisuseTests() : MisuseTests(RingBackendKind.Kernel)
 {
     [Fact]
@@ -157,6 +191,25 @@ public sealed class KernelMisuseTests() : MisuseTests(RingBackendKind.Kernel)
         Assert.Equal(8, registered[0][0]);
         await registered.DisposeAsync();
         Assert.Throws<ObjectDisposedException>(() => registered[0].Length);
+    }
+
+    [Fact]
+    public async Task What_is_shown_of_a_buffer_ends_with_it()
+    {
+        await using var ring = CreateRing();
+        BufferRing? buffers = null;
+        try
+        {
+            buffers = await ring.CreateBufferRingAsync(2, 16, incremental: true);
+        }
+        catch (BpfException old) when (old.Code == "UB4515")
+        {
+            Assert.Skip(old.Reason);
+        }
+        // The same completion again and again, or one that there never was: the last buffer's memory has an end.
+        var shot = new Shot(10, CqeFlags.Buffer | CqeFlags.BufferMore | (CqeFlags)(1 << 16));
+        Assert.Equal([10, 6, 0, 0], Enumerable.Range(0, 4).Select(_ => buffers!.Take(shot).Length));
+        await buffers!.DisposeAsync();
     }
 
     [Fact]
@@ -198,9 +251,11 @@ public sealed class KernelMisuseTests() : MisuseTests(RingBackendKind.Kernel)
 }
 
 /// <summary>On the thread pool and ordinary system calls.</summary>
+[Collection("misuse")]
 public sealed class PortableMisuseTests() : MisuseTests(RingBackendKind.Portable);
 
 /// <summary>On the simulated machine.</summary>
+[Collection("misuse")]
 public sealed class SimulatedMisuseTests() : MisuseTests(RingBackendKind.Simulated)
 {
     [Fact]

@@ -38,6 +38,9 @@ internal abstract class Waiter<TResult>(Ring ring) : IValueTaskSource<TResult>, 
 
     TResult IValueTaskSource<TResult>.GetResult(short token)
     {
+        // Asked for once too often, which the status refuses, or too early: it is another's by now, or an operation's in flight.
+        if (_core.GetStatus(token) == ValueTaskSourceStatus.Pending)
+            throw new InvalidOperationException("the operation has not completed: await it, or use AsTask() to wait for it.");
         try
         {
             return _core.GetResult(token);

@@ -73,7 +73,9 @@ public sealed class BufferRing : IAsyncDisposable
     {
         ObjectDisposedException.ThrowIf(_disposed != 0, this);
         if (shot.BufferId < 0 || shot.BufferId >= Count || shot.Result < 0) throw new ArgumentException("The completion has no buffer.", nameof(shot));
-        return new Span<byte>(Locate(shot.BufferId, (uint)shot.Result, shot.Flags), Math.Min(shot.Result, BufferBytes));
+        var bytes = (uint)shot.Result;
+        var offset = Advance(shot.BufferId, bytes, shot.Flags);
+        return new Span<byte>(Memory(shot.BufferId) + offset, (int)Math.Min(bytes, (uint)BufferBytes - offset));
     }
 
     /// <summary>Gives a buffer back to the kernel. With <see cref="Incremental"/>, only after a completion without <see cref="CqeFlags.BufferMore"/>.</summary>
@@ -117,12 +119,13 @@ public sealed class BufferRing : IAsyncDisposable
         lock (_gate) Free();
     }
 
-    /// <summary>Where the bytes of a completion are.</summary>
-    internal unsafe byte* Locate(int id, uint bytes, CqeFlags flags)
+    // Where in its buffer the bytes of a completion begin: never past its end, whatever completions claim.
+    private uint Advance(int id, uint bytes, CqeFlags flags)
     {
-        var offset = Incremental ? _consumed[id] : 0;
-        if (Incremental) _consumed[id] = (flags & CqeFlags.BufferMore) != 0 ? offset + bytes : 0;
-        return _memory + (nuint)id * (nuint)BufferBytes + Math.Min(offset, (uint)BufferBytes);
+        if (!Incremental) return 0;
+        var offset = _consumed[id];
+        _consumed[id] = (flags & CqeFlags.BufferMore) != 0 ? (uint)Math.Min(offset + (ulong)bytes, (ulong)BufferBytes) : 0;
+        return offset;
     }
 
     /// <summary>The buffer that an address is in, or -1.</summary>

@@ -93,8 +93,9 @@ public sealed class Multishot : IAsyncDisposable, IValueTaskSource<Shot?>, IThre
     /// <summary>Cancels the operation and waits for its end.</summary>
     public async ValueTask DisposeAsync()
     {
-        lock (_gate) _operation?.RequestCancel();
         if (Interlocked.Exchange(ref _disposed, 1) != 0) return;
+        // Not under the lock: where the ring is shut down, asking it ends others. Nobody else's before its result is taken, below.
+        Volatile.Read(ref _operation)?.RequestCancel();
         await _whole.ConfigureAwait(false);
         lock (_gate)
         {

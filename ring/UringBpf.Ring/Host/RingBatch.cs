@@ -154,7 +154,20 @@ internal sealed class BatchCommand(HostOperation?[] items, bool drains) : IQueue
 
 internal sealed class BatchSequence(List<IQueuedCommand> parts) : IRingCommand
 {
-    public void Run(Ring ring) => parts.ForEach(ring.Admit);
+    public void Run(Ring ring)
+    {
+        var next = 0;
+        try
+        {
+            while (next < parts.Count) ring.Admit(parts[next++]);
+        }
+        catch
+        {
+            // The ring is at its end, and has not heard of these.
+            for (; next < parts.Count; next++) parts[next].Refuse(ring, -Errno.Canceled);
+            throw;
+        }
+    }
 
     public void Refuse(Ring ring, int result) => parts.ForEach(part => part.Refuse(ring, result));
 }
