@@ -19,6 +19,7 @@ public sealed unsafe partial class Ring : IAsyncDisposable
 {
     // Completions of cancel requests carry no slot.
     private const ulong NoSlot = ulong.MaxValue - 1;
+    private const int MostQueueEntries = 32768, MostCompletionEntries = 65536;
 
     private readonly RingBackend _backend;
     private readonly OperationTable _operations;
@@ -107,7 +108,7 @@ public sealed unsafe partial class Ring : IAsyncDisposable
 
     private static void Validate(RingOptions options)
     {
-        if (options.QueueEntries is < 1 or > 32768 || options.CompletionEntries is < 1 or > 65536 || options.MaxOperations is < 1 or > 1 << 20 || options.FileSlots is < 1 or > 32768)
+        if (options.QueueEntries is < 1 or > MostQueueEntries || options.CompletionEntries is < 1 or > MostCompletionEntries || options.MaxOperations is < 1 or > 1 << 20 || options.FileSlots is < 1 or > 32768)
             throw new BpfException("UB4511", $"ring options out of range: {options}.");
         if (options.HostReserve < 0 || options.HostReserve >= options.MaxOperations || options.TurnLimit is < 1 or > 65536 || options.TurnBudget < 1)
             throw new BpfException("UB4511", $"ring options out of range: HostReserve {options.HostReserve}, TurnLimit {options.TurnLimit}, TurnBudget {options.TurnBudget}.");

@@ -14,7 +14,8 @@ internal abstract unsafe class EmulatedBackend : RingBackend
     // Links and drains are the kernel's alone.
     private const SqeFlags KnownFlags = SqeFlags.FixedFile | SqeFlags.Async | SqeFlags.CqeSkipSuccess | SqeFlags.BufferSelect;
 
-    private readonly byte* _memory;
+    private byte* _memory;
+    private RingFeatures _features;
     private readonly bool[] _supported = new bool[256];
     private readonly Dictionary<ulong, EmulatedOperation> _inFlight = [];
     private readonly List<EmulatedOperation> _matches = [];
@@ -24,6 +25,14 @@ internal abstract unsafe class EmulatedBackend : RingBackend
     private Descriptor?[] _files = [];
 
     protected EmulatedBackend(string name, uint entries, uint completionEntries, ImmutableArray<IoUringOp> operations, string? fallbackReason)
+    {
+        MakeQueues(entries, completionEntries);
+        foreach (var operation in operations) _supported[(int)operation] = true;
+        Name = name;
+        _features = new RingFeatures(name, SetupFlags.None, false, SqEntries, CqEntries, operations) { FallbackReason = fallbackReason };
+    }
+
+    private void MakeQueues(uint entries, uint completionEntries)
     {
         SqEntries = BitOperations.RoundUpToPowerOf2(entries);
         CqEntries = BitOperations.RoundUpToPowerOf2(completionEntries);
@@ -37,14 +46,26 @@ internal abstract unsafe class EmulatedBackend : RingBackend
         CqTail = SqHead + 3;
         Sqes = (Sqe*)(_memory + indexBytes);
         Cqes = (Cqe*)(Sqes + SqEntries);
-        foreach (var operation in operations) _supported[(int)operation] = true;
-        Name = name;
-        Features = new RingFeatures(name, SetupFlags.None, false, SqEntries, CqEntries, operations) { FallbackReason = fallbackReason };
+    }
+
+    protected override int ResizeCore(uint entries, uint completionEntries)
+    {
+        var memory = _memory;
+        var completions = Cqes;
+        var mask = CqEntries - 1;
+        var (submissions, head, tail) = (*SqHead, *CqHead, *CqTail);
+        MakeQueues(entries, completionEntries);
+        *SqHead = *SqTail = submissions;
+        (*CqHead, *CqTail) = (head, tail);
+        for (var position = head; position != tail; position++) *Completion(position) = completions[position & mask];
+        NativeMemory.AlignedFree(memory);
+        Volatile.Write(ref _features, _features with { QueueEntries = SqEntries, CompletionEntries = CqEntries });
+        return 0;
     }
 
     public override string Name { get; }
 
-    public override RingFeatures Features { get; }
+    public override RingFeatures Features => Volatile.Read(ref _features);
 
     public override bool Supports(IoUringOp operation) => _supported[(int)operation];
 

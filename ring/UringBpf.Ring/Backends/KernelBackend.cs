@@ -20,25 +20,35 @@ internal sealed unsafe class KernelBackend : RingBackend
     private readonly int _fd;
     private readonly int _enterFd;
     private readonly uint _enterFlags;
-    private readonly nint _ring;
-    private readonly nuint _ringBytes;
-    private readonly nuint _sqeBytes;
+    // Zero while nothing is mapped.
+    private nint _ring;
+    private nuint _ringBytes;
+    private nuint _sqeBytes;
     private readonly Lock _wakeGate = new();
     private int _event = -1;
     private readonly ulong* _eventValue;
     private readonly bool[] _supported = new bool[256];
     private bool _wakeArmed;
-    private readonly uint* _sqFlags;
+    private uint* _sqFlags;
     // The kernel says in its flags when it has put off work.
     private readonly bool _flagsWork;
     private int _turnsToAsk;
+    private RingFeatures _features;
+    private int _mapError;
 
-    public KernelBackend(uint entries, uint completionEntries)
+    /// <summary>For tests: so many of the next mappings fail, as without address space.</summary>
+    internal int MappingsToFail { get; set; }
+
+    /// <param name="entries">Submission queue entries.</param>
+    /// <param name="completionEntries">Completion queue entries.</param>
+    /// <param name="without">Flags that are not asked for, as an older kernel would not know them.</param>
+    public KernelBackend(uint entries, uint completionEntries, SetupFlags without = SetupFlags.None)
     {
         var parameters = default(IoUring.Params);
         var fd = -Errno.Inval;
         foreach (var flags in s_preferred)
         {
+            if ((flags & without) != 0) continue;
             parameters = new IoUring.Params
             {
                 Flags = (uint)(flags | SetupFlags.CqSize | SetupFlags.Clamp),
@@ -57,34 +67,13 @@ internal sealed unsafe class KernelBackend : RingBackend
             throw new IoUringRefusedException("io_uring: this kernel is older than 5.5, which it takes at least (features SINGLE_MMAP, NODROP, SUBMIT_STABLE).");
         }
 
-        _ringBytes = Math.Max(parameters.Sq.Array + parameters.SqEntries * sizeof(uint), parameters.Cq.Cqes + parameters.CqEntries * (uint)sizeof(Cqe));
-        _sqeBytes = parameters.SqEntries * (nuint)sizeof(Sqe);
-        _ring = IoUring.Map(fd, _ringBytes, IoUring.OffsetSqRing);
-        var sqes = _ring < 0 ? _ring : IoUring.Map(fd, _sqeBytes, IoUring.OffsetSqes);
-        if (sqes is < 0 and > -4096)
+        if (!Map(parameters))
         {
-            if (_ring > 0) IoUring.Unmap(_ring, _ringBytes);
             IoUring.Close(fd);
-            throw new BpfException("UB4501", $"io_uring: the queues can't be mapped ({Errno.Name(-(int)sqes)}); is RLIMIT_MEMLOCK or RLIMIT_AS too low?");
+            throw new BpfException("UB4501", $"io_uring: the queues can't be mapped ({Errno.Name(_mapError)}); is RLIMIT_MEMLOCK or RLIMIT_AS too low?");
         }
-
-        var memory = (byte*)_ring;
-        SqHead = (uint*)(memory + parameters.Sq.Head);
-        SqTail = (uint*)(memory + parameters.Sq.Tail);
-        SqEntries = parameters.SqEntries;
-        Sqes = (Sqe*)sqes;
-        CqHead = (uint*)(memory + parameters.Cq.Head);
-        CqTail = (uint*)(memory + parameters.Cq.Tail);
-        CqEntries = parameters.CqEntries;
-        Cqes = (Cqe*)(memory + parameters.Cq.Cqes);
         var flagsGot = (SetupFlags)parameters.Flags;
-        _sqFlags = (uint*)(memory + parameters.Sq.Flags);
         _flagsWork = (flagsGot & SetupFlags.TaskRunFlag) != 0;
-        if ((flagsGot & SetupFlags.NoSqArray) == 0)
-        {
-            var array = (uint*)(memory + parameters.Sq.Array);
-            for (uint i = 0; i < SqEntries; i++) array[i] = i;
-        }
 
         Probe();
         (_enterFd, _enterFlags) = RegisterRing(parameters.Features);
@@ -95,13 +84,13 @@ internal sealed unsafe class KernelBackend : RingBackend
             throw new BpfException("UB4501", $"io_uring: no event descriptor ({Errno.Name(-_event)}); RLIMIT_NOFILE is used up.");
         }
         _eventValue = (ulong*)System.Runtime.InteropServices.NativeMemory.AllocZeroed(sizeof(ulong));
-        Features = new RingFeatures("kernel", flagsGot, _enterFlags != 0, SqEntries, CqEntries,
+        _features = new RingFeatures("kernel", flagsGot, _enterFlags != 0, SqEntries, CqEntries,
             [.. Enum.GetValues<IoUringOp>().Where(op => _supported[(int)op])]);
     }
 
     public override string Name => "kernel";
 
-    public override RingFeatures Features { get; }
+    public override RingFeatures Features => Volatile.Read(ref _features);
 
     public override bool Links => true;
 
@@ -139,6 +128,79 @@ internal sealed unsafe class KernelBackend : RingBackend
         _turnsToAsk = 64;
         if (result < 0 || CompletionTail - CompletionHead >= wait) return result;
         return EnterAndAsk(submit - (uint)result, wait) is var more and >= 0 ? result + more : result;
+    }
+
+    protected override int ResizeCore(uint entries, uint completionEntries)
+    {
+        // Kernels that can have both flags. Linux 6.18 does not say where the index array of the new queue is: there must be none.
+        const SetupFlags needed = SetupFlags.DeferTaskRun | SetupFlags.NoSqArray;
+        if ((_features.Setup & needed) != needed) return -Errno.OpNotSupp;
+        var parameters = Sizes(entries, completionEntries);
+        var result = Resize(&parameters);
+        // The sizes are right, so it is the registration that an older kernel does not know.
+        if (result == -Errno.Inval) return -Errno.OpNotSupp;
+        if (result < 0) return result;
+        // What was in the old queues is in the new ones.
+        var before = Sizes(SqEntries, CqEntries);
+        Unmap();
+        if (!Map(parameters))
+        {
+            result = -_mapError;
+            if (Resize(&before) < 0 || !Map(before)) throw new BpfException("UB4505", $"the queues can't be mapped after resizing ({Errno.Name(-result)}): the ring can't go on.");
+        }
+        Volatile.Write(ref _features, _features with { QueueEntries = SqEntries, CompletionEntries = CqEntries });
+        return result;
+    }
+
+    private static IoUring.Params Sizes(uint entries, uint completionEntries) =>
+        new() { SqEntries = entries, CqEntries = completionEntries, Flags = (uint)(SetupFlags.CqSize | SetupFlags.Clamp) };
+
+    private int Resize(IoUring.Params* parameters) => IoUring.Register(_fd, IoUring.RegisterResizeRings, parameters, 1);
+
+    // Finds the queues that the kernel has made.
+    private bool Map(in IoUring.Params parameters)
+    {
+        _ringBytes = Math.Max(parameters.Sq.Array + parameters.SqEntries * sizeof(uint), parameters.Cq.Cqes + parameters.CqEntries * (uint)sizeof(Cqe));
+        _sqeBytes = parameters.SqEntries * (nuint)sizeof(Sqe);
+        if (MappingsToFail > 0)
+        {
+            MappingsToFail--;
+            _mapError = Errno.NoMem;
+            return false;
+        }
+        var ring = IoUring.Map(_fd, _ringBytes, IoUring.OffsetSqRing);
+        var sqes = ring < 0 ? ring : IoUring.Map(_fd, _sqeBytes, IoUring.OffsetSqes);
+        if (sqes is < 0 and > -4096)
+        {
+            if (ring > 0) IoUring.Unmap(ring, _ringBytes);
+            _mapError = -(int)sqes;
+            return false;
+        }
+        _ring = ring;
+        var memory = (byte*)ring;
+        SqHead = (uint*)(memory + parameters.Sq.Head);
+        SqTail = (uint*)(memory + parameters.Sq.Tail);
+        SqEntries = parameters.SqEntries;
+        Sqes = (Sqe*)sqes;
+        CqHead = (uint*)(memory + parameters.Cq.Head);
+        CqTail = (uint*)(memory + parameters.Cq.Tail);
+        CqEntries = parameters.CqEntries;
+        Cqes = (Cqe*)(memory + parameters.Cq.Cqes);
+        _sqFlags = (uint*)(memory + parameters.Sq.Flags);
+        if (((SetupFlags)parameters.Flags & SetupFlags.NoSqArray) == 0)
+        {
+            var array = (uint*)(memory + parameters.Sq.Array);
+            for (uint i = 0; i < SqEntries; i++) array[i] = i;
+        }
+        return true;
+    }
+
+    private void Unmap()
+    {
+        if (_ring == 0) return;
+        IoUring.Unmap((nint)Sqes, _sqeBytes);
+        IoUring.Unmap(_ring, _ringBytes);
+        _ring = 0;
     }
 
     public override void Wake()
@@ -210,11 +272,7 @@ internal sealed unsafe class KernelBackend : RingBackend
 
     public override void Dispose()
     {
-        if (_ring > 0)
-        {
-            IoUring.Unmap((nint)Sqes, _sqeBytes);
-            IoUring.Unmap(_ring, _ringBytes);
-        }
+        Unmap();
         // The thread's registration keeps the ring, and all that is in its file table, as the descriptor does.
         if (_enterFlags != 0)
         {

@@ -1,3 +1,4 @@
+using System.Numerics;
 using System.Runtime.CompilerServices;
 
 namespace UringBpf.Ring;
@@ -113,6 +114,19 @@ internal abstract unsafe class RingBackend : IDisposable
     }
 
     protected abstract int EnterForCore(uint submit, uint wait, TimeSpan timeout);
+
+    /// <summary>Gives both queues new sizes, with what is in them. Nothing may be unsubmitted, and no entry or completion looked at meanwhile.</summary>
+    /// <returns>0 or -errno, and then all is as before: -EOVERFLOW when more completions are there than fit, -EOPNOTSUPP where that is
+    /// not possible; -EAGAIN when it is not now, and will be when the completions that are there have been taken.</returns>
+    /// <exception cref="Bytecode.BpfException">UB4505: the queues are lost.</exception>
+    public int Resize(uint entries, uint completionEntries)
+    {
+        if (Completions > BitOperations.RoundUpToPowerOf2(completionEntries)) return -Errno.Overflow;
+        // Linux 6.18 copies from the first position while it is less than the last: none, where positions start again at zero between the two.
+        return CompletionTail < CompletionHead ? -Errno.Again : ResizeCore(entries, completionEntries);
+    }
+
+    protected abstract int ResizeCore(uint entries, uint completionEntries);
 
     /// <summary>Ends a wait in <see cref="Enter"/>; from any thread.</summary>
     public abstract void Wake();

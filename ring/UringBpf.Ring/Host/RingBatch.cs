@@ -190,6 +190,12 @@ public sealed unsafe partial class Ring
             batch.Refuse(this, -Errno.Canceled);
             return;
         }
+        // The queue was made smaller since the batch was looked at.
+        if (items.Length > _backend.QueueEntries)
+        {
+            batch.Refuse(this, -Errno.NoSpc);
+            return;
+        }
         var next = 0;
         try
         {

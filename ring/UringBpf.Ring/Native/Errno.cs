@@ -4,7 +4,7 @@ namespace UringBpf.Ring;
 internal static class Errno
 {
     public const int Perm = 1, NoEnt = 2, Intr = 4, IO = 5, BadF = 9, Again = 11, NoMem = 12, Access = 13, Fault = 14, Busy = 16,
-        Exist = 17, NotDir = 20, IsDir = 21, Inval = 22, NFile = 23, MFile = 24, NoSpc = 28, Pipe = 32, NameTooLong = 36, NoSys = 38, Time = 62, BadFd = 77,
+        Exist = 17, NotDir = 20, IsDir = 21, Inval = 22, NFile = 23, MFile = 24, NoSpc = 28, Pipe = 32, NameTooLong = 36, NoSys = 38, Time = 62, Overflow = 75, BadFd = 77,
         OpNotSupp = 95, NoBufs = 105, TimedOut = 110, Already = 114, DQuot = 122, Canceled = 125;
 
     // From 1 on; "-" where there is none.

@@ -34,7 +34,7 @@ internal static unsafe partial class IoUring
     public const uint FeatureSingleMmap = 1, FeatureNoDrop = 2, FeatureSubmitStable = 4, FeatureExtArg = 1 << 8, FeatureRegisteredRing = 1 << 13;
     public const uint EnterGetEvents = 1, EnterExtArg = 1 << 3, EnterRegisteredRing = 1 << 4;
     public const uint RegisterFiles = 2, RegisterFilesUpdate = 6, RegisterProbe = 8, RegisterFiles2 = 13, RegisterRingFds = 20, UnregisterRingFds = 21,
-        UnregisterBuffers = 1, RegisterBuffers2 = 15, RegisterBufferRing = 22, UnregisterBufferRing = 23, RegisterSyncCancel = 24;
+        UnregisterBuffers = 1, RegisterBuffers2 = 15, RegisterBufferRing = 22, UnregisterBufferRing = 23, RegisterSyncCancel = 24, RegisterResizeRings = 33;
     public const uint SqCqOverflow = 1 << 1, SqTaskRun = 1 << 2;
     public const uint FilesSparse = 1;
 

@@ -201,7 +201,7 @@ internal sealed unsafe class FlightRecorder : IDisposable
     public void Dispose() => NativeMemory.AlignedFree(_events);
 
     /// <summary>What <see cref="Snapshot"/> says about the ring.</summary>
-    public required RingFeatures Features { private get; init; }
+    public required RingFeatures Features { private get; set; }
 
     private void Fail(Action<RingTrace> handle)
     {

@@ -49,6 +49,7 @@ public sealed class Campaign
     private readonly List<SafeFileHandle> _handles = [];
     private readonly List<CancellationTokenSource> _sources = [];
     private readonly byte[] _buffer = new byte[LongestWrite];
+    private readonly bool _resizes;
     private ulong _random;
     private ulong _signature;
     private long _turns;
@@ -77,6 +78,7 @@ public sealed class Campaign
         _policy = programs.Single(program => program.Verified.Type == ProgramTypes.Submission);
         _trace = trace;
         _random = seed;
+        _resizes = seed % 4 == 0;
         var files = new Dictionary<string, ReadOnlyMemory<byte>>();
         foreach (var name in (string[])["/data/a", "/data/b", "/data/deep/c"])
         {
@@ -203,6 +205,7 @@ public sealed class Campaign
             case 7 when _sources.Count > 0: _sources[Below(_sources.Count)].Cancel(); break;
             case 8 or 9 or 10: Operate(); break;
             case 14: Batch(); break;
+            case 15 when _resizes: Resize(); break;
             case 12 when _policies.Count < 3: AttachPolicy(); break;
             case 13 when _policies.Count > 0: ChangePolicy(Below(_policies.Count)); break;
             default:
@@ -265,6 +268,12 @@ public sealed class Campaign
         if (Below(6) == 0) first = UringOp.RunProgram((uint)Below(3), 7);
         var token = Token();
         _chains.Add(new Running<ChainResult>(on.Link.StartAsync(first, BitConverter.GetBytes((ulong)Below(40)), token), on.Limits));
+    }
+
+    private void Resize()
+    {
+        var entries = 1 << Below(6);
+        _operations.Add(new Running<int>(_ring.ResizeAsync(entries, entries << Below(3)), null));
     }
 
     // Operations and chains of the host, linked and drained in any way.
