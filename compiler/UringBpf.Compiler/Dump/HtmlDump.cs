@@ -21,7 +21,7 @@ internal static class HtmlDump
             <body>
             <h1>{Escape(listing.Program)} <small>{Escape(listing.Type)}</small></h1>
             <p>Each row is a BPF instruction: where it comes from, and what became of it. Machine code that lies elsewhere than its
-            instruction stands with it all the same: <i>on to</i> and <i>from</i> name the rows that run after and before it.</p>
+            instruction stands with it all the same: “; on to 78” and “; from 26” name the rows that run after and before it.</p>
 
             """);
         foreach (var method in listing.Methods) Method(text, method);
@@ -50,7 +50,7 @@ internal static class HtmlDump
 
     // What stands behind a semicolon is a remark.
     private static string Remark(string line) =>
-        line.IndexOf(';') is >= 0 and var at ? $"{Escape(line[..at])}<i>{Escape(line[at..])}</i>" : Escape(line);
+        line.IndexOf(';') is >= 0 and var at ? $"{Escape(line[..at].TrimEnd())}{(at > 0 ? "  " : "")}<i>{Escape(line[at..])}</i>" : Escape(line);
 
     private static string Escape(string text) => WebUtility.HtmlEncode(text);
 
@@ -65,7 +65,7 @@ internal static class HtmlDump
         table { border-collapse: collapse; width: 100%; table-layout: fixed; }
         th { text-align: left; position: sticky; top: 0; background: var(--back); border-bottom: 2px solid var(--line); padding: .3rem .5rem; }
         td { vertical-align: top; border-bottom: 1px solid var(--line); padding: .2rem .5rem; font: 12px/1.5 ui-monospace, monospace; white-space: pre-wrap; overflow-wrap: anywhere; }
-        th:nth-child(1) { width: 26%; } th:nth-child(2) { width: 22%; } th:nth-child(3) { width: 26%; }
+        th:nth-child(1) { width: 25%; } th:nth-child(2) { width: 22%; } th:nth-child(3) { width: 24%; }
         .n { color: var(--dim); display: inline-block; min-width: 2.2em; } b { color: var(--label); font-weight: normal; } i { color: var(--dim); font-style: normal; }
         p { color: var(--dim); margin: .5rem 0 0; max-width: 60rem; }
         tr.same td { background: var(--same); } tr.on td { background: var(--row); }

@@ -164,6 +164,8 @@ internal sealed class TraceModel
                 break;
             case TraceKind.ChainEnd:
                 (lane.Ended, lane.End, lane.Result, lane.Verdict, lane.Steps, lane.Bytes) = (true, entry.Time, entry.Result, (int)entry.A, entry.B, entry.C);
+                // Stamped with its batch, which may be before its last hook where those are timed.
+                if (lane.Decisions.Count > 0) lane.End = Math.Max(lane.End, lane.Decisions[^1].Time + lane.Decisions[^1].Duration);
                 break;
         }
     }
