@@ -24,6 +24,24 @@ public sealed class ConformanceTests
     }
 
     [Fact]
+    public void FilesWithEachOptimisationOffAloneAndOnAlone()
+    {
+        Assert.True(Engines.Switched.Length >= 2 * 14);
+        // Switches change something: all but those that read no register.
+        var kinds = Corpus.Files.Sum(Engines.CheckSwitched);
+        Assert.True(kinds > Corpus.Files.Count(test => test.Outcome == Outcome.Result), $"{kinds} kinds of IL");
+    }
+
+    [Theory]
+    [MemberData(nameof(GridNames))]
+    public void GridWithEachOptimisationOffAloneAndOnAlone(string name)
+    {
+        foreach (var test in Corpus.Grids[name]) Engines.CheckSwitched(test);
+    }
+
+    public static TheoryData<string> GridNames => [.. Corpus.Grids.Keys];
+
+    [Fact]
     public void EveryRowHasCases()
     {
         Console.Out.WriteLine(Corpus.Summary);

@@ -36,6 +36,46 @@ internal static class Engines
         }
     }
 
+    /// <summary>The compiler with each of its optimisations off alone, and on alone.</summary>
+    public static readonly (string Name, CompilerOptions Options)[] Switched = [.. Switches()];
+
+    /// <summary>Runs a case on machine code with each optimisation off alone and on alone, as far as it is other IL than a variant before it.</summary>
+    /// <returns>How many kinds of IL there were.</returns>
+    public static int CheckSwitched(ConformanceCase test)
+    {
+        if (test.Outcome != Outcome.Result) return 0;
+        var size = test.Runs.Min(run => run.Memory.Length);
+        var trusted = ProgramVerifier.Verify(test.Spec, VerifierOptions.Default with { ContextSize = size }).Program ?? UnsafeTrust.Verified(test.Spec, size);
+        var seen = new HashSet<string>();
+        foreach (var (name, options) in Switched)
+        {
+            if (!seen.Add(ProgramDump.Il(trusted, options))) continue;
+            // Maps of its own: what a run leaves there is not for the next.
+            using var maps = MapSet.Create(test.Maps);
+            using var program = Compile(trusted, maps, options);
+            foreach (var run in test.Runs)
+            {
+                var memory = (byte[])run.Memory.Clone();
+                Compare(test, run, $"jit {name}", test.Packet is { } packet ? OnPacket(packet, context => program.Run(context)) : program.Run(memory), memory);
+            }
+        }
+        return seen.Count;
+    }
+
+    private static IEnumerable<(string, CompilerOptions)> Switches()
+    {
+        foreach (var property in typeof(CompilerOptions).GetProperties().Where(property => property.PropertyType == typeof(bool)))
+        {
+            if (!(bool)property.GetValue(CompilerOptions.Default)! || (bool)property.GetValue(CompilerOptions.Straight)!) continue;
+            // Narrow registers are live ranges.
+            var (without, alone) = (CompilerOptions.Default with { }, CompilerOptions.Straight with { SplitLiveRanges = property.Name == nameof(CompilerOptions.NarrowRegisters) });
+            property.SetValue(without, false);
+            property.SetValue(alone, true);
+            yield return ($"without {property.Name}", without);
+            yield return ($"with {property.Name} alone", alone);
+        }
+    }
+
     // What the RFC defines and the verifier refuses (shift counts out of range) runs unverified.
     private static BpfProgram Create(ConformanceCase test, string engine, VerificationResult verification, int size, MapSet maps)
     {
