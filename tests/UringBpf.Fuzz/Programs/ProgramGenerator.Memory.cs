@@ -9,9 +9,47 @@ public sealed partial class ProgramGenerator
 
     private bool Aligned(Place place) => place is Place.Stack or Place.Outer || _forKernel && place == Place.Context;
 
+    // Words side by side, cleared or copied, upwards or downwards: what the JIT does at once. The places may overlap.
+    private void Words()
+    {
+        var to = Pointer(writes: true);
+        var from = _random.OneIn(3) ? -1 : Pointer(writes: false);
+        var count = Math.Min(Words(to), from < 0 ? int.MaxValue : Words(from));
+        if (count < 2) return;
+        count = Math.Min(count, 4 + _random.Below(4));
+        var (toOffset, fromOffset) = (Offset(to), from < 0 ? 0 : Offset(from));
+        var value = from < 0 ? -1 : TargetBut(from, to);
+        var down = _random.OneIn(3);
+        for (var word = 0; word < count; word++)
+        {
+            var at = 8 * (down ? count - 1 - word : word);
+            if (from >= 0) Emit(Load(64), value, from, fromOffset + at);
+            if (from >= 0) Emit(Store(64), to, value, toOffset + at);
+            else Emit(StoreImmediate(64), to, 0, toOffset + at, 0);
+        }
+        if (value >= 0) _held[value] = Held.Number();
+
+        int Pointer(bool writes)
+        {
+            var pointer = _random.OneIn(3) ? 10 : Pick(held => held is { Kind: HeldKind.Memory, Align: >= 8 } && !(writes && held.Place == Place.Constant));
+            return pointer < 0 ? 10 : pointer;
+        }
+
+        Held Of(int pointer) => pointer == 10 ? s_stack : _held[pointer];
+
+        int Words(int pointer) => (Of(pointer).Room + Of(pointer).Offset) / 8;
+
+        int Offset(int pointer) => 8 * _random.Below(Words(pointer) - count + 1) - Of(pointer).Offset;
+    }
+
     // An access at a constant offset from a pointer.
     private void Access()
     {
+        if (!_forKernel && _random.OneIn(12))
+        {
+            Words();
+            return;
+        }
         var pointer = _random.OneIn(3) ? 10 : Pick(held => held.Kind == HeldKind.Memory && (held.Room > 0 || held.Offset > 0));
         if (pointer < 0) pointer = 10;
         Access(pointer, pointer == 10 ? s_stack : _held[pointer], atEdge: _random.OneIn(3));
