@@ -468,6 +468,7 @@ public sealed unsafe partial class Ring
         if (host < 0)
         {
             link.MessageChains--;
+            if (_givenByMessage.Count > 0) _givenByMessage.Remove(result.Chain);
             if (link.Detaching) FinishDetached();
             else Deliver(link);
             return;

@@ -13,36 +13,43 @@ public sealed unsafe partial class Ring
                 link.AwaitTurn();
                 return;
             }
-            if (!link.TryReceive(out var userData, out var value)) return;
+            if (!link.TryReceive(out var message)) return;
             var chain = NewChain(link);
             chain->Host = -1;
-            chain->Context.Scratch[0] = value;
+            chain->Context.Scratch[0] = message.Value;
+            if (message.Policy != null) _givenByMessage.Add(chain->Id, message.Policy);
             link.MessageChains++;
             _recorder?.ChainStarted(chain);
-            var refused = HookCalls.Receive(chain, userData);
+            var refused = HookCalls.Receive(chain, message.UserData);
             if (refused < 0) End(chain, refused, refused);
         }
     }
 }
 
+/// <summary>What a hook sends to another.</summary>
+/// <param name="UserData">As the started chain's first completion has it.</param>
+/// <param name="Value">Its scratch begins with this.</param>
+/// <param name="Policy">What judges it, as it judges the chain that sent it; or null.</param>
+internal readonly record struct HookMessage(ulong UserData, ulong Value, PolicyLink? Policy);
+
 /// <summary>Messages on their way to one hook, from any number of rings. Fixed size; sending allocates nothing.</summary>
 internal sealed class MessageQueue(HookLink link, int capacity) : IRingCommand
 {
     private readonly Lock _gate = new();
-    private readonly (ulong UserData, ulong Value)[] _items = new (ulong, ulong)[capacity];
+    private readonly HookMessage[] _items = new HookMessage[capacity];
     private int _first;
     private int _count;
     private bool _posted;
     private bool _closed;
 
     /// <summary>0, or -errno when it is full or the hook is gone.</summary>
-    public int Send(ulong userData, ulong value)
+    public int Send(in HookMessage message)
     {
         lock (_gate)
         {
             if (_closed) return -Errno.Canceled;
             if (_count == capacity) return -Errno.NoSpc;
-            _items[(_first + _count++) % capacity] = (userData, value);
+            _items[(_first + _count++) % capacity] = message;
             if (_posted) return 0;
             _posted = true;
         }
@@ -50,12 +57,13 @@ internal sealed class MessageQueue(HookLink link, int capacity) : IRingCommand
         return 0;
     }
 
-    public bool TryReceive(out ulong userData, out ulong value)
+    public bool TryReceive(out HookMessage message)
     {
         lock (_gate)
         {
-            (userData, value) = _items[_first];
+            message = _items[_first];
             if (_count == 0) return false;
+            _items[_first] = default;
             _first = (_first + 1) % capacity;
             _count--;
             return true;

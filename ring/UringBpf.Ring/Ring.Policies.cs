@@ -14,6 +14,8 @@ public sealed unsafe partial class Ring
     // Those that judge what they are given with. Once there was one, an operation may name it, though it is gone.
     private readonly HashSet<PolicyLink> _givenPolicies = [];
     private bool _givesPolicies;
+    // Those of chains that messages started, by the chain's number.
+    private readonly Dictionary<ulong, PolicyLink> _givenByMessage = [];
     // Policies run while a hook is inside uring_submit: on a stack of their own.
     private ExecutionState* _policyState;
     private UringSubmission* _submission;
@@ -122,12 +124,19 @@ public sealed unsafe partial class Ring
         get => _policyCount > 0 || _givesPolicies;
     }
 
+    /// <summary>The policy that a chain was given with, or that of the chain whose message started it; or null.</summary>
+    internal PolicyLink? GivenWith(Chain* chain)
+    {
+        if (!_givesPolicies) return null;
+        // It goes with whoever waits for the chain.
+        return chain->Host >= 0 ? _chainWaiting[chain->Host]?.Policy : _givenByMessage.GetValueOrDefault(chain->Id);
+    }
+
     /// <summary>Judges an operation of a chain whose entry is filled in: 0 or -errno.</summary>
     [MethodImpl(MethodImplOptions.NoInlining)]
     internal int Judge(Chain* chain, HookLink link, in UringOp op, UringVector* vectors, Sqe* entry)
     {
-        // That of the chain goes with whoever waits for it.
-        var given = chain->Host >= 0 ? _chainWaiting[chain->Host]?.Policy : null;
+        var given = GivenWith(chain);
         if (_policies.Length == 0 && link.Policies.Length == 0 && given == null) return 0;
         var submission = _submission;
         submission->Opcode = (uint)op.Opcode;

@@ -150,6 +150,56 @@ public abstract class PolicyTests(RingBackendKind backend) : OnBackend(backend)
     }
 
     [Fact]
+    public async Task Given_policies_judge_what_messages_start()
+    {
+        const int EBadF = 9;
+        var reach = Load("reach.bpf.o");
+        await using var ring = CreateRing();
+        await using var other = CreateRing();
+        await using var policy = ring.CreatePolicy(CompilePolicy("deny"), [IoUringOp.Timeout]);
+        await using var hears = ring.Attach(Compile(reach, "hear"), new Grants());
+        await using var posts = ring.Attach(Compile(reach, "post"), new Grants { Targets = [hears] });
+        // With a value above 1000 each chain that is started asks for a timer.
+        ulong[] threeTimes = [2000, 3];
+        var bytes = System.Runtime.InteropServices.MemoryMarshal.AsBytes<ulong>(threeTimes).ToArray();
+        await posts.StartAsync(UringOp.Nop(), bytes, policy).AsTask().WaitAsync(s_patience);
+        for (var wait = 0; policy.Runs < 3 && wait < 10_000; wait++) await Task.Delay(1);
+        Assert.Equal((3L, 3L), (policy.Runs, policy.Refusals));
+        Assert.Equal([(3UL, 0), (0UL, -EBadF)], Emissions(posts).Select(one => (one.UserData, (int)one.Value)));
+        for (var wait = 0; ring.ChainsEnded < 4 && wait < 10_000; wait++) await Task.Delay(1);
+        Assert.Equal((4L, 0), (ring.ChainsEnded, ring.OperationsInFlight));
+        // Those that others start are not judged by it.
+        await posts.StartAsync(UringOp.Nop(), bytes).AsTask().WaitAsync(s_patience);
+        for (var wait = 0; ring.OperationsInFlight < 3 && wait < 10_000; wait++) await Task.Delay(1);
+        Assert.Equal((3, 3L), (ring.OperationsInFlight, policy.Runs));
+        // On another ring nobody would ask it.
+        await using var far = other.Attach(Compile(reach, "hear"), new Grants());
+        await using var away = ring.Attach(Compile(reach, "post"), new Grants { Targets = [far] });
+        await away.StartAsync(UringOp.Nop(), bytes, policy).AsTask().WaitAsync(s_patience);
+        Assert.Equal([(0UL, -EAccess), (0UL, -EBadF)], Emissions(away).Select(one => (one.UserData, (int)one.Value)));
+    }
+
+    [Fact]
+    public async Task Policies_are_given_in_a_batch()
+    {
+        await using var ring = CreateRing();
+        await using var other = CreateRing();
+        await using var link = ring.Attach(Compile("stop"), new Grants());
+        await using var denies = ring.CreatePolicy(CompilePolicy("deny"));
+        var batch = ring.Batch();
+        var first = batch.Add(Prepare.Nop(1).With(SqeFlags.Link)).AsTask();
+        var refused = batch.Add(Prepare.Nop(2).With(SqeFlags.Link), null, denies).AsTask();
+        var after = batch.Add(Prepare.Nop(3)).AsTask();
+        var chain = batch.Add(link, UringOp.Nop(), denies).AsTask();
+        var free = batch.Add(link, UringOp.Nop()).AsTask();
+        Assert.Throws<ArgumentException>(() => { _ = other.Batch().Add(Prepare.Nop(), null, denies); });
+        batch.Submit();
+        Assert.Equal((int[])[1, -EAccess, -ECanceled], await Task.WhenAll(first, refused, after).WaitAsync(s_patience));
+        Assert.Equal((-EAccess, 0), ((await chain.WaitAsync(s_patience)).Verdict, (await free.WaitAsync(s_patience)).Result));
+        Assert.Equal((2L, 2L), (denies.Runs, denies.Refusals));
+    }
+
+    [Fact]
     public async Task What_was_given_with_a_policy_that_is_gone_is_refused()
     {
         await using var ring = CreateRing();

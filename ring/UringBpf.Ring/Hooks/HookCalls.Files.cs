@@ -216,8 +216,11 @@ internal static unsafe partial class HookCalls
         if (chain->Phase != ChainPhase.Live) return -Errno.Canceled;
         const uint itself = uint.MaxValue;
         var link = HookLink.Of(chain);
-        if (target == itself) return link.Send(userData, value);
         var targets = link.Grants.Targets;
-        return target < (uint)targets.Length ? targets[target].Send(userData, value) : -Errno.BadF;
+        if (target != itself && target >= (uint)targets.Length) return -Errno.BadF;
+        var to = target == itself ? link : targets[target];
+        // What the chain was given with judges what it starts, or a message to itself would be a way around it.
+        var policy = link.Ring.GivenWith(chain);
+        return policy != null && to.Ring != link.Ring ? -Errno.Access : to.Send(new HookMessage(userData, value, policy));
     }
 }

@@ -92,7 +92,7 @@ public sealed unsafe class HookLink : IAsyncDisposable
     /// <param name="policy">From <see cref="Ring.CreatePolicy"/> of the same ring. Once it is disposed, what the chain submits is refused with -ECANCELED.</param>
     /// <param name="cancellationToken">Ends the chain with -ECANCELED.</param>
     /// <returns>How the chain ended.</returns>
-    /// <remarks>Chains that this one starts by messages are not judged by it.</remarks>
+    /// <remarks>It judges the chains that this one starts by messages too; a message to a hook of another ring is refused with -EACCES, as no policy of this ring is asked there.</remarks>
     /// <exception cref="ArgumentException">More than 64 bytes of scratch; or the policy is another ring's.</exception>
     public ValueTask<ChainResult> StartAsync(UringOp first, ReadOnlySpan<byte> scratch, PolicyLink policy, CancellationToken cancellationToken = default)
     {
@@ -145,11 +145,11 @@ public sealed unsafe class HookLink : IAsyncDisposable
     internal Task RequestDetach() => _detached.Value;
 
     /// <summary>Any thread: a message for this hook.</summary>
-    internal int Send(ulong userData, ulong value) => _messages.Send(userData, value);
+    internal int Send(in HookMessage message) => _messages.Send(message);
 
     internal void AwaitTurn() => _messages.AwaitTurn();
 
-    internal bool TryReceive(out ulong userData, out ulong value) => _messages.TryReceive(out userData, out value);
+    internal bool TryReceive(out HookMessage message) => _messages.TryReceive(out message);
 
     /// <summary>A provided buffer goes back to the kernel.</summary>
     internal void Recycle(int id)

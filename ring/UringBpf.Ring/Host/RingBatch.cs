@@ -42,6 +42,42 @@ public sealed class RingBatch
         return new ValueTask<int>(host, host.Version);
     }
 
+    /// <summary>As <see cref="Add(in Sqe, SafeHandle, TimeSpan?, CancellationToken)"/>, judged by a policy of its own besides those that are attached; refused, it breaks its link.</summary>
+    /// <param name="entry">As for the other.</param>
+    /// <param name="file">As for the other.</param>
+    /// <param name="policy">From <see cref="Ring.CreatePolicy"/> of this ring. Once it is disposed, the result is -ECANCELED.</param>
+    /// <param name="delay">As for the other.</param>
+    /// <param name="cancellationToken">Asks the kernel to cancel this one.</param>
+    /// <returns>The result, or -errno; the policy's where it refuses.</returns>
+    /// <exception cref="InvalidOperationException">The batch was submitted.</exception>
+    /// <exception cref="ArgumentException">The entry asks to skip its completion; or the policy is another ring's.</exception>
+    public ValueTask<int> Add(in Sqe entry, SafeHandle? file, PolicyLink policy, TimeSpan? delay = null, CancellationToken cancellationToken = default)
+    {
+        _ring.CheckGiven(policy);
+        var result = Add(entry, file, delay, cancellationToken);
+        _items[^1].Operation!.Policy = policy;
+        return result;
+    }
+
+    /// <summary>As <see cref="Add(HookLink, UringOp, SqeFlags, ReadOnlySpan{byte}, CancellationToken)"/>, with a policy that judges this chain's operations besides those of
+    /// the ring and the attachment.</summary>
+    /// <param name="hook">An attachment of this ring.</param>
+    /// <param name="first">The chain's first operation.</param>
+    /// <param name="policy">From <see cref="Ring.CreatePolicy"/> of this ring. Once it is disposed, what the chain submits is refused with -ECANCELED.</param>
+    /// <param name="order">As for the other.</param>
+    /// <param name="scratch">At most 64 bytes that the chain's scratch begins with.</param>
+    /// <param name="cancellationToken">Ends the chain with -ECANCELED.</param>
+    /// <returns>How the chain ended; -ECANCELED when a link before it broke.</returns>
+    /// <exception cref="InvalidOperationException">The batch was submitted.</exception>
+    /// <exception cref="ArgumentException">As for the other; or the policy is another ring's.</exception>
+    public ValueTask<ChainResult> Add(HookLink hook, UringOp first, PolicyLink policy, SqeFlags order = SqeFlags.None, ReadOnlySpan<byte> scratch = default, CancellationToken cancellationToken = default)
+    {
+        _ring.CheckGiven(policy);
+        var result = Add(hook, first, order, scratch, cancellationToken);
+        _items[^1].Chain!.Policy = policy;
+        return result;
+    }
+
     /// <summary>
     /// Adds a chain: programs among the operations, to be linked and drained as they are (what IORING_OP_BPF is for). What is linked to it
     /// starts when the chain has ended with a result that is no error; what drains waits for its end.
