@@ -44,6 +44,7 @@ internal sealed class MetricsEndpoint : BackgroundService
         if (_options.MetricsPort == 0) return;
         using var server = new HttpListener();
         server.Prefixes.Add($"http://127.0.0.1:{_options.MetricsPort}/");
+        server.Prefixes.Add($"http://localhost:{_options.MetricsPort}/");
         server.Start();
         await using var stop = stopping.Register(server.Stop);
         while (!stopping.IsCancellationRequested)

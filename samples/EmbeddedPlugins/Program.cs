@@ -8,6 +8,11 @@ using UringBpf.Samples.EmbeddedPlugins;
 
 var options = Options.Parse(args);
 if (options == null) return Options.Usage();
+if (!File.Exists(options.File))
+{
+    Console.Error.WriteLine($"{options.File}: no such file.");
+    return 1;
+}
 
 var builder = Host.CreateApplicationBuilder(new HostApplicationBuilderSettings { DisableDefaults = true });
 builder.Logging.AddSimpleConsole(console => console.SingleLine = true);
@@ -61,6 +66,8 @@ namespace UringBpf.Samples.EmbeddedPlugins
                 """
                 Loads plug-ins (*.bpf.o, completion hooks) from a folder while it runs, and gives each the blocks of a file to look
                 at. Copy an object into the folder to add it, over another to replace it, remove it to detach it. Ctrl+C stops.
+
+                --metrics serves http://127.0.0.1:PORT/metrics and /health.
 
                 usage: EmbeddedPlugins PLUGIN_FOLDER --file PATH [--workers N] [--metrics PORT]
                 """);

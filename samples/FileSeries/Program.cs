@@ -44,12 +44,13 @@ try
     var result = await hook.StartAsync(UringOp.Nop());
     clock.Stop();
 
-    var errors = 0;
+    var (files, errors) = (0, 0);
     while (hook.TryReadEmission(out var checksum) && hook.TryReadEmission(out var bytes))
     {
         var path = paths[(int)checksum.UserData];
         if (checksum.Value < failed)
         {
+            files++;
             Console.WriteLine($"{checksum.Value:x8} {path} {bytes.Value}");
         }
         else
@@ -59,7 +60,7 @@ try
         }
     }
     var rate = result.Bytes / clock.Elapsed.TotalSeconds / (1 << 20);
-    Console.Error.WriteLine($"{paths.Count - errors} files, {result.Bytes} bytes, {result.Steps} completions, {rate:F0} MiB/s; the host woke {ring.HostWakeUps} time(s)");
+    Console.Error.WriteLine($"{files} files, {result.Bytes} bytes, {result.Steps} completions, {rate:F0} MiB/s; the host woke {ring.HostWakeUps} time(s)");
     if (result.Verdict < 0) Console.Error.WriteLine($"aborted: {Hook.Describe(-result.Verdict)}");
     return errors > 0 || result.Verdict < 0 ? 1 : 0;
 }

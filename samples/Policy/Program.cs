@@ -51,7 +51,8 @@ static int Usage()
 {
     Console.Error.WriteLine(
         """
-        Lets an untrusted hook read beneath DIRECTORY and do nothing else, and shows what it tried.
+        Lets an untrusted hook read beneath DIRECTORY and do nothing else, and shows what it tried. It asks for inside.txt,
+        sub/deeper.txt and link.txt there: what is missing is ENOENT.
 
         usage: Policy DIRECTORY
         """);

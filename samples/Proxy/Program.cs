@@ -78,7 +78,7 @@ static int Usage()
 {
     Console.Error.WriteLine(
         """
-        Passes TCP connections on loopback PORT on to loopback TARGET. Port 0 takes any free port; with --connections it ends
+        Passes TCP connections to loopback port PORT on to loopback port TARGET. Port 0 takes any free port; with --connections it ends
         after so many.
 
         usage: Proxy [--connections N] PORT TARGET

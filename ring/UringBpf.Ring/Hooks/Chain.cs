@@ -203,19 +203,19 @@ public sealed record ChainLimits
 {
     /// <summary>Completions a chain may see before it is ended with -EDQUOT. Default 1,048,576.</summary>
     public uint MaxSteps { get; init; } = 1_048_576;
-    /// <summary>Operations a chain may have in flight; a submit beyond gives -EBUSY. Default 64.</summary>
+    /// <summary>Operations a chain may have in flight; a submit beyond gives -EBUSY. At least 1, default 64.</summary>
     public int MaxInFlight { get; init; } = 64;
     /// <summary>Bytes a chain may read, write, send and receive. What is asked for counts while it is in flight, what was moved
     /// counts for good; a submit beyond gives -EDQUOT. Default unlimited.</summary>
     public ulong MaxBytes { get; init; } = ulong.MaxValue;
     /// <summary>File slots of its own that each chain can open files into, numbered after the granted files. 0..16, default 4.</summary>
     public int OwnFiles { get; init; } = 4;
-    /// <summary>Buffers of its own that each chain has, numbered after the granted buffers. Default 0.</summary>
+    /// <summary>Buffers of its own that each chain has, numbered after the granted buffers. 0..4096, default 0.</summary>
     public int OwnBuffers { get; init; }
-    /// <summary>Bytes of each own buffer. Default 65,536.</summary>
+    /// <summary>Bytes of each own buffer; those of a chain take at most 2 GiB together. Default 65,536.</summary>
     public int OwnBufferBytes { get; init; } = 65_536;
     /// <summary>Chains that messages have started and that have not ended: further messages wait, and so many more are refused (-ENOSPC).
-    /// Default 64.</summary>
+    /// 1..1,048,576, default 64.</summary>
     public int MaxMessageChains { get; init; } = 64;
 
     internal void Validate()

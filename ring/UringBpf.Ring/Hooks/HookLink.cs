@@ -102,7 +102,7 @@ public sealed unsafe class HookLink : IAsyncDisposable
 
     /// <summary>
     /// Puts another program in place. Chains that run finish on the program they started with; new ones use this one. The
-    /// old program may be disposed after its last chain.
+    /// old program may be disposed at once: the link keeps what those chains need. Any thread.
     /// </summary>
     /// <param name="program">A completion program.</param>
     /// <exception cref="BpfException">UB4502 when the program is of another type or writes to read-only buffers; UB4503 when the

@@ -12,7 +12,6 @@ public sealed partial class DiagnosticsTests
     {
         ["UB3003"] = "needs another processor, or a runtime without event tracing",
         ["UB4103"] = "needs a machine that is out of memory",
-        ["UB4505"] = "needs a kernel whose ring breaks",
         ["UB5003"] = "stands for a tool that failed without a code of its own",
     };
 
