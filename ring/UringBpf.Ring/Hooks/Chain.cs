@@ -64,6 +64,10 @@ internal unsafe struct Chain
     public ulong Bytes;
     /// <summary>Bytes that transfers in flight may still move.</summary>
     public ulong Reserved;
+    /// <summary>Provided buffers it holds, or has given back while operations of its own work on them.</summary>
+    public int Held;
+    /// <summary>Operations in flight that work on provided buffers.</summary>
+    public int Occupying;
     public int Result;
     public int Verdict;
     /// <summary>Index of the host's waiting object.</summary>
@@ -86,10 +90,6 @@ internal unsafe struct Chain
     /// <summary>With <see cref="ChainMarks.Provided"/>: the buffer's id, and whether the hook has asked to hold it.</summary>
     public int ProvidedId;
     public bool Holds;
-    /// <summary>Provided buffers it holds, or has given back while operations of its own work on them.</summary>
-    public int Held;
-    /// <summary>Operations in flight that work on provided buffers.</summary>
-    public int Occupying;
     /// <summary>Operations in flight that drain: what was submitted after them waits.</summary>
     public int Draining;
 }
