@@ -17,7 +17,7 @@ namespace UringBpf.Ring;
 /// </remarks>
 public sealed unsafe partial class Ring : IAsyncDisposable
 {
-    // Completions of cancel requests carry no slot.
+    // Of entries of the ring's own that nothing waits for.
     private const ulong NoSlot = ulong.MaxValue - 1;
     private const int MostQueueEntries = 32768, MostCompletionEntries = 65536;
 
@@ -327,6 +327,18 @@ public sealed unsafe partial class Ring : IAsyncDisposable
         }
     }
 
+    // For entries that are linked: a link that is split by an enter is broken. Everything before it goes first, then it fits.
+    private void MakeRoom(int entries)
+    {
+        FlushPending();
+        for (var attempt = 0; _backend.Room < entries; attempt++)
+        {
+            Enter(0);
+            if (attempt > 100_000) throw new BpfException("UB4505", "the submission queue does not drain: the ring can't go on.");
+            if (attempt > 100) Thread.Yield();
+        }
+    }
+
     /// <summary>
     /// Gives an operation its entry, cleared and tagged. Where the submission queue is full the entry waits in the slot: a
     /// hook may be running, and nothing reaches the kernel before it returns. <see cref="Send"/> or <see cref="Abandon"/>
@@ -466,30 +478,15 @@ public sealed unsafe partial class Ring : IAsyncDisposable
     private void CompleteUnknown(ulong tag, int result, CqeFlags flags)
     {
         // A cancel request's, a wake-up, or of an operation that is over.
-        if (tag >= NoSlot) _completions--;
+        if (tag >= NoSlot || (tag & CancelBit) != 0) _completions--;
         if (tag == NoSlot) return;
         if (tag > NoSlot)
         {
             _backend.Absorb(new Cqe { UserData = tag, Result = result, Flags = flags });
             return;
         }
-        _lateCompletions++;
-    }
-
-    // Asks the kernel to cancel an operation; its own completion will tell how that went.
-    private void CancelOperation(Operation* operation)
-    {
-        if ((operation->Marks & OperationMarks.Cancelling) != 0) return;
-        operation->Marks |= OperationMarks.Cancelling;
-        _recorder?.Cancelled(operation);
-        if ((operation->Marks & OperationMarks.Held) != 0)
-        {
-            CancelHeld(operation);
-            return;
-        }
-        // A request that still waits for room goes first, so that the kernel knows it.
-        FlushPending();
-        *MakeRoom() = new Sqe { Opcode = IoUringOp.AsyncCancel, Fd = -1, Address = operation->Tag, UserData = NoSlot };
+        if ((tag & CancelBit) != 0) CancelAnswered(tag & ~CancelBit, result);
+        else _lateCompletions++;
     }
 
     // True when nothing is left that holds memory of ours.

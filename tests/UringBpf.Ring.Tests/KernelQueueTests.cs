@@ -1,3 +1,4 @@
+using System.IO.Pipes;
 using System.Net;
 using System.Net.Sockets;
 using System.Runtime.InteropServices;
@@ -139,4 +140,55 @@ public sealed partial class KernelQueueTests() : OnBackend(RingBackendKind.Kerne
         Assert.Equal(7, await ring.SendAsync(socket.SafeHandle, new byte[7]));
         Assert.Equal(7, probe.ReceiveFrom(new byte[10], ref from));
     }
+
+    [Fact]
+    public async Task What_has_not_started_when_it_is_cancelled_is_cancelled_when_it_has()
+    {
+        var ring = CreateRing();
+        using var pipe = new AnonymousPipeServerStream(PipeDirection.Out);
+        var buffer = new byte[16];
+        using var pin = buffer.AsMemory().Pin();
+        using var stop = new CancellationTokenSource();
+        // The kernel does not find what is linked to something else that has not ended.
+        foreach (var waits in (bool[])[true, false])
+        {
+            var batch = ring.Batch();
+            var first = batch.Add(LinkedTimer(), delay: TimeSpan.FromMilliseconds(50)).AsTask();
+            var second = batch.Add(Read(pipe, pin, SqeFlags.None), cancellationToken: waits ? stop.Token : default).AsTask();
+            batch.Submit();
+            if (waits)
+            {
+                await ring.NopAsync().AsTask().WaitAsync(s_patience);
+                stop.Cancel();
+                Assert.Equal(-ECanceled, await second.WaitAsync(s_patience));
+            }
+            await first.WaitAsync(s_patience);
+            // The other is in flight when the ring goes.
+            if (!waits) await ring.DisposeAsync().AsTask().WaitAsync(s_patience);
+            Assert.Equal(-ECanceled, await second.WaitAsync(s_patience));
+        }
+    }
+
+    [Fact]
+    public async Task A_cancel_that_comes_as_a_worker_thread_is_about_to_wait_is_not_lost()
+    {
+        await using var ring = CreateRing();
+        using var pipe = new AnonymousPipeServerStream(PipeDirection.Out);
+        var buffer = new byte[16];
+        using var pin = buffer.AsMemory().Pin();
+        var random = new Random(1);
+        for (var i = 0; i < 20_000; i++)
+        {
+            using var stop = new CancellationTokenSource();
+            var reading = ring.SubmitAsync(Read(pipe, pin, SqeFlags.Async), stop.Token).AsTask();
+            Thread.SpinWait(random.Next(600));
+            stop.Cancel();
+            Assert.Equal(-ECanceled, await reading.WaitAsync(s_patience));
+        }
+    }
+
+    private static unsafe Sqe LinkedTimer() => Prepare.Timeout(null).With(SqeFlags.HardLink);
+
+    private static unsafe Sqe Read(AnonymousPipeServerStream pipe, System.Buffers.MemoryHandle pin, SqeFlags flags) =>
+        Prepare.Read((int)pipe.ClientSafePipeHandle.DangerousGetHandle(), pin.Pointer, 16, ulong.MaxValue).With(flags);
 }

@@ -111,6 +111,8 @@ internal unsafe struct OperationExtra
     public UringOpFlags Flags;
     /// <summary>The provided buffer that the operation works on, plus 1, or <see cref="OccupiesVectors"/>; 0 for none, and while the slot is free.</summary>
     public int Occupies;
+    /// <summary>Requests to cancel it that did not find it.</summary>
+    public int CancelTries;
     /// <summary>What a zero-copy send moved, or why it failed: its last completion says nothing of it.</summary>
     public int Sent;
     /// <summary>The entry while it waits for room in the submission queue.</summary>

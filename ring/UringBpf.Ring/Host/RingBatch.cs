@@ -235,14 +235,7 @@ public sealed unsafe partial class Ring
         var next = 0;
         try
         {
-            // A link that is split by an enter is broken: everything before it goes first, then it fits.
-            FlushPending();
-            for (var attempt = 0; _backend.Room < items.Length; attempt++)
-            {
-                Enter(0);
-                if (attempt > 100_000) throw new BpfException("UB4505", "the submission queue does not drain: the ring can't go on.");
-                if (attempt > 100) Thread.Yield();
-            }
+            MakeRoom(items.Length);
             while (next < items.Length) Submit(batch, next++);
         }
         catch (Exception error)
