@@ -39,6 +39,7 @@ public sealed class SampleTests
         outcome = await Tool.Start("FileSeries", ["--on-error", "abort", .. paths]);
         Assert.Equal((1, 1), (outcome.Exit, outcome.Lines.Length));
         Assert.Contains("aborted: No such file or directory (errno 2)", outcome.Error);
+        Assert.Contains("\n1 files, 1 bytes, ", "\n" + outcome.Error);
         Assert.Equal(2, (await Tool.Start("FileSeries")).Exit);
     }
 
