@@ -50,7 +50,9 @@ internal static class CompileComparison
     {
         text.Append("Growth: generated programs of the same blocks. Nanoseconds per instruction of a run are of instructions executed.\n\n" +
             "As many in programs of 1,000: the same instructions, run one program after the other, so that their machine code takes as much of the processor's caches.\n\n" +
-            "| instructions | compile µs | per instruction µs | run ns per instruction | relative to 1,000 | as many in programs of 1,000 | relative to those |\n|---:|---:|---:|---:|---:|---:|---:|\n");
+            "clang: what clang -O2 without vectorising makes of the same program in C, one function, with a look-up of its own, run in the same rounds: how its time per instruction grows, " +
+            "and how many bytes of code it has for each instruction, is how much any compiler's code is slower where it is longer than the caches.\n\n" +
+            "| instructions | compile µs | per instruction µs | run ns per instruction | relative to 1,000 | as many in programs of 1,000 | relative to those | clang's relative to its 1,000 | relative to clang | clang's bytes per instruction |\n|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|\n");
         var lengths = new[] { 100, 1_000, 4_000, 10_000, 20_000, 50_000 };
         var programs = lengths.Select(length => ProgramVerifier.VerifyOrThrow(GeneratedProgram.Of(length))).ToList();
         var mapSets = programs.Select(program => MapSet.Create(program.Spec.Maps)).ToList();
@@ -66,6 +68,9 @@ internal static class CompileComparison
         var copies = Enumerable.Range(0, lengths[^1] / lengths[1]).Select(_ => ProgramCompiler.Compile(programs[1], mapSets[1])).ToList();
         var candidates = compiled.Select((program, i) => Candidate(lengths[i], [program], context)).ToList();
         candidates.AddRange(lengths.Skip(1).Select(length => Candidate(length, copies[..(length / lengths[1])], context)));
+        var natives = lengths.Select(length => NativePeer.TryCreate(GeneratedProgram.InC(length), "generated")).ToList();
+        var firstNative = candidates.Count;
+        candidates.AddRange(natives.OfType<NativePeer>().Select((native, i) => Candidate(lengths[i], native, context)));
         for (var i = 0; i < 3; i++)
         {
             foreach (var candidate in candidates) candidate.Run(40);
@@ -79,8 +84,11 @@ internal static class CompileComparison
             var times = Times(Math.Max(9, Math.Min(rounds, 20_000 / lengths[i])), () => ProgramCompiler.Compile(program, maps).Dispose());
             var perInstruction = timings[i].MedianNs / executed[i];
             var apart = i == 0 ? null : (double?)timings[lengths.Length + i - 1].MedianNs / (executed[1] * (lengths[i] / lengths[1]));
+            double? Native(int at) => natives[at] is null ? null : timings[firstNative + at].MedianNs / executed[at];
             text.Append(CultureInfo.InvariantCulture,
-                $"| {program.Spec.Instructions.Length:n0} | {times.Median:n0} | {times.Median / program.Spec.Instructions.Length:0.00} | {perInstruction:0.00} | {perInstruction / baseline:0.00} | {apart:0.00} | {perInstruction / apart:0.00} |\n");
+                $"| {program.Spec.Instructions.Length:n0} | {times.Median:n0} | {times.Median / program.Spec.Instructions.Length:0.00} | {perInstruction:0.00} | {perInstruction / baseline:0.00} | {apart:0.00} | {perInstruction / apart:0.00} | " +
+                $"{Native(i) / Native(1):0.00} | {perInstruction / Native(i):0.00} | {(double?)natives[i]?.CodeBytes / program.Spec.Instructions.Length:0.00} |\n");
+            natives[i]?.Dispose();
             compiled[i].Dispose();
             maps.Dispose();
         }
@@ -89,6 +97,18 @@ internal static class CompileComparison
 
     private static Candidate Candidate(int length, IReadOnlyList<BpfProgram> programs, byte[] context) =>
         new(length.ToString(CultureInfo.InvariantCulture), runs => Enter([.. programs], context, runs));
+
+    private static unsafe Candidate Candidate(int length, NativePeer native, byte[] context)
+    {
+        var function = native.Function;
+        return new($"clang {length}", runs =>
+        {
+            fixed (byte* memory = context)
+            {
+                for (var run = 0; run < runs; run++) function(memory);
+            }
+        });
+    }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static unsafe void Enter(BpfProgram[] programs, byte[] context, int runs)

@@ -53,18 +53,70 @@ internal static class GeneratedProgram
         """,
     ];
 
+    // The same in C; the look-up is a call of a hash table without entries, as the program's is.
+    private static readonly string[] s_nativeBlocks =
+    [
+        """
+            r7 += context[*(u64 *)(context + 8) & 31];
+            spill = r7;
+            if (r7 <= 1000) r7 += 3;
+            r7 = spill;
+        """,
+        """
+            key = (u32)r7;
+            value = lookup(&values, &key);
+            if (value && *(u32 *)(context + 4) <= 7) r7 ^= value[*(u32 *)(context + 4)];
+        """,
+        """
+            number = *(u32 *)(context + 12);
+            if ((s32)number > 100) r7 = (u32)(r7 >> 3) - number;
+            else r7 = r7 * 31 + number;
+        """,
+    ];
+
+    private const string NativeStart = """
+        typedef unsigned char u8; typedef unsigned u32; typedef int s32; typedef unsigned long long u64;
+        struct table { u32 used[2048], keys[2048]; u64 values[2048][8]; } values;
+        __attribute__((noinline)) u64 *lookup(struct table *table, const u32 *key)
+        {
+            __asm__ volatile("" ::: "memory");
+            u32 place = *key * 2654435769u >> 21;
+            while (table->used[place] && table->keys[place] != *key) place = (place + 1) & 2047;
+            return table->used[place] ? table->values[place] : 0;
+        }
+        u64 generated(u8 *context)
+        {
+            u64 r7 = 0, spill, *value;
+            u32 key, number;
+
+        """;
+
     /// <summary>A program of about so many instructions.</summary>
     public static ProgramSpec Of(int instructions)
     {
         var text = new StringBuilder("r6 = r1\nr7 = 0\n");
-        for (int block = 0, length = 4; length < instructions; block++)
-        {
+        foreach (var block in Blocks(instructions))
             text.AppendFormat(System.Globalization.CultureInfo.InvariantCulture, s_blocks[block % s_blocks.Length], block).Append('\n');
-            length += (block % s_blocks.Length) switch { 0 => 11, 1 => 14, _ => 7 };
-        }
         text.Append("r0 = r7\nexit\n");
         var code = Assembler.Assemble(text.ToString(), [s_map]);
         return new() { Name = "generated", Type = Wide, Instructions = code, Maps = [s_map] };
+    }
+
+    /// <summary>What that program does, in C: a function <c>generated</c>, and <c>generated_end</c> behind it.</summary>
+    public static string InC(int instructions)
+    {
+        var text = new StringBuilder(NativeStart);
+        foreach (var block in Blocks(instructions)) text.Append(s_nativeBlocks[block % s_blocks.Length]).Append('\n');
+        return text.Append("    return r7;\n}\nvoid generated_end(void)\n{\n}\n").ToString();
+    }
+
+    private static IEnumerable<int> Blocks(int instructions)
+    {
+        for (int block = 0, length = 4; length < instructions; block++)
+        {
+            yield return block;
+            length += (block % s_blocks.Length) switch { 0 => 11, 1 => 14, _ => 7 };
+        }
     }
 
     // 64 bytes of context memory.

@@ -18,6 +18,9 @@ internal sealed unsafe class NativePeer : IDisposable
     /// <summary>The kernel. No transition: the call costs what a C caller pays.</summary>
     public delegate* unmanaged[SuppressGCTransition]<byte*, ulong> Function { get; }
 
+    /// <summary>Its bytes of machine code, where the source says with a function of this name and "_end" where it ends; else 0.</summary>
+    public long CodeBytes { get; private init; }
+
     /// <summary>The flags beside -O2.</summary>
     public static string[] Flags(bool vectorize) => vectorize ? [] : ["-fno-vectorize", "-fno-slp-vectorize"];
 
@@ -25,27 +28,45 @@ internal sealed unsafe class NativePeer : IDisposable
     public static NativePeer? TryCreate(Kernel kernel, bool vectorize)
     {
         var output = Path.Combine(Path.GetTempPath(), $"uringbpf-{Environment.ProcessId}-{kernel.Name}-{(vectorize ? "vec" : "novec")}.so");
-        if (!Compile(kernel, Flags(vectorize), output)) return null;
+        if (!Compile(kernel.Source, Flags(vectorize), output)) return null;
         var library = NativeLibrary.Load(output);
         File.Delete(output);
         return new NativePeer(library, kernel.Name, kernel.Input());
     }
 
+    /// <summary>Compiles C without vectorising and loads one of its functions, or null when there is no clang.</summary>
+    public static NativePeer? TryCreate(string text, string name)
+    {
+        var file = Path.Combine(Path.GetTempPath(), $"uringbpf-{Environment.ProcessId}-{name}-{text.Length}");
+        File.WriteAllText(file + ".c", text);
+        try
+        {
+            if (!Compile(file + ".c", Flags(vectorize: false), file + ".so")) return null;
+            var library = NativeLibrary.Load(file + ".so");
+            return new NativePeer(library, name, []) { CodeBytes = NativeLibrary.GetExport(library, name + "_end") - NativeLibrary.GetExport(library, name) };
+        }
+        finally
+        {
+            File.Delete(file + ".c");
+            File.Delete(file + ".so");
+        }
+    }
+
     public void Dispose() => NativeLibrary.Free(_library);
 
-    private static bool Compile(Kernel kernel, string[] flags, string output)
+    private static bool Compile(string source, string[] flags, string output)
     {
         foreach (var compiler in new[] { "clang-19", "clang" })
         {
             var start = new ProcessStartInfo(compiler) { RedirectStandardError = true };
-            foreach (var argument in (string[])["-O2", .. flags, "-shared", "-fPIC", "-Wl,-Bsymbolic", "-o", output, kernel.Source]) start.ArgumentList.Add(argument);
+            foreach (var argument in (string[])["-O2", .. flags, "-shared", "-fPIC", "-Wl,-Bsymbolic", "-o", output, source]) start.ArgumentList.Add(argument);
             try
             {
                 using var process = Process.Start(start)!;
                 var errors = process.StandardError.ReadToEnd();
                 process.WaitForExit();
                 if (process.ExitCode == 0) return true;
-                throw new InvalidOperationException($"{compiler} failed on {kernel.Source}: {errors}");
+                throw new InvalidOperationException($"{compiler} failed on {source}: {errors}");
             }
             catch (System.ComponentModel.Win32Exception)
             {
