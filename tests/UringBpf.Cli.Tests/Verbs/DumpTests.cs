@@ -117,7 +117,8 @@ public sealed class DumpTests
         Assert.DoesNotMatch(@"call r[a-z0-9]+\n", outcome.Out);
         // Both ends of each way that goes on elsewhere.
         Assert.Equal(Regex.Count(outcome.Out, "; on to "), Regex.Count(outcome.Out, "; from "));
-        if (sample == "Hedge") Assert.Matches(@"call r[a-z0-9]+ +; HookHost\.Cancel\n", outcome.Out);
+        // Through the ring's table of functions where the kfunc is inlined; it is not while the coverage of the tests is measured.
+        if (sample == "Hedge") Assert.Matches(@"call (r[a-z0-9]+ +; HookHost\.Cancel|qword \[rip\+HookFunctions\.Cancel\])\n", outcome.Out);
         // RyuJIT lays the cases of the switch out in another order: each comparison stands with its own jump.
         if (sample == "FileSeries")
         {
