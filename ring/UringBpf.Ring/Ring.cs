@@ -317,20 +317,19 @@ public sealed unsafe partial class Ring : IAsyncDisposable
     // A queue entry for the owner itself, outside of hooks: enters when the queue is full.
     private Sqe* MakeRoom()
     {
-        for (var attempt = 0; ; attempt++)
-        {
-            var sqe = _backend.NextSqe();
-            if (sqe != null) return sqe;
-            Enter(0);
-            if (attempt > 100_000) throw new BpfException("UB4505", "the submission queue does not drain: the ring can't go on.");
-            if (attempt > 100) Thread.Yield();
-        }
+        WaitForRoom(1);
+        return _backend.NextSqe();
     }
 
     // For entries that are linked: a link that is split by an enter is broken. Everything before it goes first, then it fits.
     private void MakeRoom(int entries)
     {
         FlushPending();
+        WaitForRoom(entries);
+    }
+
+    private void WaitForRoom(int entries)
+    {
         for (var attempt = 0; _backend.Room < entries; attempt++)
         {
             Enter(0);

@@ -36,6 +36,16 @@ internal static class Hooks
         }
     }
 
+    /// <summary>On the ring's thread: an operation of its own that nobody waits for cancels all timeouts.</summary>
+    public static unsafe void CancelTimeouts(Ring ring)
+    {
+        // IORING_ASYNC_CANCEL_ALL and _OP.
+        const uint all = 1, byOperation = 32;
+        var operation = ring.Operations.Take(OperationOwner.Chain);
+        *ring.Reserve(operation) = new Sqe { Opcode = IoUringOp.AsyncCancel, Fd = -1, OpFlags = all | byOperation, Length = (uint)IoUringOp.Timeout, UserData = ulong.MaxValue - 1 };
+        ring.Operations.Free(operation);
+    }
+
     public static List<Emission> Emissions(HookLink link)
     {
         var found = new List<Emission>();

@@ -23,7 +23,7 @@ public sealed partial class KernelQueueTests() : OnBackend(RingBackendKind.Kerne
         await ring.RunOnOwner(() => Assert.Equal(operations, ring.OperationsInFlight));
         Assert.Equal(0, ring.Overflows);
         // All end at once, by one request: more than the completion queue holds.
-        await ring.RunOnOwner(() => CancelAll(ring));
+        await ring.RunOnOwner(() => Hooks.CancelTimeouts(ring));
         Assert.All(await Task.WhenAll(timers).WaitAsync(s_patience), result => Assert.Equal(-ECanceled, result));
         Assert.True(ring.Overflows > 0, "the queue did not overflow");
         Assert.Equal((operations, 0, 0L), (ring.Completions, ring.OperationsInFlight, ring.LateCompletions));
@@ -33,15 +33,6 @@ public sealed partial class KernelQueueTests() : OnBackend(RingBackendKind.Kerne
         gate.Set();
         Assert.Equal(Enumerable.Range(0, operations), await Task.WhenAll(nops).WaitAsync(s_patience));
         Assert.Equal(2 * operations, ring.Completions);
-    }
-
-    private static unsafe void CancelAll(Ring ring)
-    {
-        // An operation of the ring's own that nobody waits for: IORING_ASYNC_CANCEL_ALL and _OP, of all timeouts.
-        const uint all = 1, byOperation = 32;
-        var operation = ring.Operations.Take(OperationOwner.Chain);
-        *ring.Reserve(operation) = new Sqe { Opcode = IoUringOp.AsyncCancel, Fd = -1, OpFlags = all | byOperation, Length = (uint)IoUringOp.Timeout, UserData = ulong.MaxValue - 1 };
-        ring.Operations.Free(operation);
     }
 
     [Fact]

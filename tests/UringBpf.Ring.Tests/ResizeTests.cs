@@ -89,7 +89,7 @@ public abstract class ResizeTests(RingBackendKind backend) : OnBackend(backend)
         using var gate = new ManualResetEventSlim();
         // In one turn: all end at once, more than the queue holds, and then it grows.
         ring.Post(new DelegateCommand(_ => gate.Wait(s_patience), null));
-        ring.Post(new DelegateCommand(_ => CancelAll(ring), null));
+        ring.Post(new DelegateCommand(_ => CancelTimeouts(ring), null));
         var resized = Resize(ring, 64, 256);
         gate.Set();
         Assert.Equal(0, await resized);
@@ -99,15 +99,6 @@ public abstract class ResizeTests(RingBackendKind backend) : OnBackend(backend)
         var nops = Enumerable.Range(0, 64).Select(i => ring.NopAsync(i).AsTask()).ToArray();
         Assert.Equal(Enumerable.Range(0, 64), await Task.WhenAll(nops).WaitAsync(s_patience));
         Assert.Equal(overflows, ring.Overflows);
-    }
-
-    private static unsafe void CancelAll(Ring ring)
-    {
-        // IORING_ASYNC_CANCEL_ALL and _OP; nobody waits for its completion.
-        const uint all = 1, byOperation = 32;
-        var operation = ring.Operations.Take(OperationOwner.Chain);
-        *ring.Reserve(operation) = new Sqe { Opcode = IoUringOp.AsyncCancel, Fd = -1, OpFlags = all | byOperation, Length = (uint)IoUringOp.Timeout, UserData = ulong.MaxValue - 1 };
-        ring.Operations.Free(operation);
     }
 
     [Fact]

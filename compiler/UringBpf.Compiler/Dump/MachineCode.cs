@@ -65,7 +65,8 @@ internal static class MachineCode
         return (above, below);
     }
 
-    private static bool FallsThrough(in Instruction instruction) =>
+    /// <summary>True when what stands next may run next.</summary>
+    internal static bool FallsThrough(in Instruction instruction) =>
         instruction.FlowControl is not (FlowControl.UnconditionalBranch or FlowControl.IndirectBranch or FlowControl.Return);
 
     // Addresses count from 0: where the code lies does not matter.

@@ -75,7 +75,7 @@ internal sealed class RegisterValues
             var after = After(instruction, _before[index]!);
             if (instruction.FlowControl is FlowControl.ConditionalBranch or FlowControl.UnconditionalBranch && instruction.Op0Kind == OpKind.NearBranch64 && _index.TryGetValue(instruction.NearBranchTarget, out var target))
                 Reach(target, after, open);
-            if (instruction.FlowControl is not (FlowControl.UnconditionalBranch or FlowControl.IndirectBranch or FlowControl.Return) && index + 1 < _code.Count) Reach(index + 1, after, open);
+            if (MachineCode.FallsThrough(instruction) && index + 1 < _code.Count) Reach(index + 1, after, open);
         }
     }
 

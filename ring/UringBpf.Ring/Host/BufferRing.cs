@@ -100,16 +100,12 @@ public sealed class BufferRing : IAsyncDisposable
         if (Interlocked.Exchange(ref _disposed, 1) != 0) return;
         try
         {
-            await _ring.RunOnOwner(() =>
+            var ended = await _ring.EndRegistration(() =>
             {
                 if (_ring.Uses(this)) throw new BpfException("UB4515", "an operation that receives into these buffers is in flight: dispose them after it.");
                 _ring.Unregister(this);
             }).ConfigureAwait(false);
-        }
-        catch (BpfException shutDown) when (shutDown.Code == "UB4503")
-        {
-            // The ring is gone, and with it what could still write to the memory; one that failed may have left operations behind it.
-            if (_ring.Failed) return;
+            if (!ended) return;
         }
         catch (BpfException)
         {

@@ -56,12 +56,7 @@ public sealed class RegisteredBuffers : IAsyncDisposable
         if (Interlocked.Exchange(ref _disposed, 1) != 0) return;
         try
         {
-            await _ring.RunOnOwner(() => _ring.UnregisterBuffers()).ConfigureAwait(false);
-        }
-        catch (BpfException shutDown) when (shutDown.Code == "UB4503")
-        {
-            // The ring is gone, and with it what could still write to the memory; one that failed may have left operations behind it.
-            if (_ring.Failed) return;
+            if (!await _ring.EndRegistration(_ring.UnregisterBuffers).ConfigureAwait(false)) return;
         }
         catch (BpfException)
         {
@@ -129,6 +124,23 @@ public sealed partial class Ring
                 _ => "",
             };
             throw new BpfException("UB4515", $"registered buffers are refused ({Errno.Name(-result)}){cause}.");
+        }
+    }
+
+    /// <summary>Ends a registration of memory that the kernel writes to, on the owner.</summary>
+    /// <param name="end">Ends it, or throws: then all stays as it is.</param>
+    /// <returns>True when the memory may be freed: also when the ring is gone, and with it what could still write there; but one that
+    /// failed may have left operations behind it.</returns>
+    internal async ValueTask<bool> EndRegistration(Action end)
+    {
+        try
+        {
+            await RunOnOwner(end).ConfigureAwait(false);
+            return true;
+        }
+        catch (BpfException shutDown) when (shutDown.Code == "UB4503")
+        {
+            return !Failed;
         }
     }
 

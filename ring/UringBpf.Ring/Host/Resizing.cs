@@ -24,14 +24,10 @@ public sealed partial class Ring
         if (queueEntries is < 1 or > MostQueueEntries || completionEntries is < 1 or > MostCompletionEntries
             || BitOperations.RoundUpToPowerOf2((uint)completionEntries) < BitOperations.RoundUpToPowerOf2((uint)queueEntries))
             throw new BpfException("UB4511", $"queue sizes out of range: {queueEntries} submissions, {completionEntries} completions.");
-        var command = new ResizeCommand(this, (uint)queueEntries, (uint)completionEntries);
-        var result = new ValueTask<int>(command, command.Version);
-        // Never at once, where the caller is the driver: a hook may be running, in the middle of an entry.
-        Post(command);
-        return result;
+        return OwnerCall.Start(this, () => Resize((uint)queueEntries, (uint)completionEntries) is var result && result == -Errno.Again ? null : result);
     }
 
-    internal int Resize(uint queueEntries, uint completionEntries)
+    private int Resize(uint queueEntries, uint completionEntries)
     {
         if (_stopping) return -Errno.Canceled;
         // Then there is nothing in the submission queue.
@@ -41,30 +37,5 @@ public sealed partial class Ring
         if (_deferredCount == 0) (_deferred, _firstDeferred) = ([], 0);
         if (_recorder != null) _recorder.Features = _backend.Features;
         return 0;
-    }
-}
-
-/// <summary>Rare: not pooled.</summary>
-internal sealed class ResizeCommand(Ring ring, uint queueEntries, uint completionEntries) : Waiter<int>(ring), IRingCommand
-{
-    public void Run(Ring owner)
-    {
-        try
-        {
-            var result = owner.Resize(queueEntries, completionEntries);
-            if (result == -Errno.Again) owner.Post(this);
-            else Complete(result);
-        }
-        catch (BpfException lost)
-        {
-            Fail(lost);
-            throw;
-        }
-    }
-
-    public void Refuse(Ring owner, int result) => Complete(result);
-
-    protected override void Recycle()
-    {
     }
 }

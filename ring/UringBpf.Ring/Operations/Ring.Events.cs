@@ -1,5 +1,4 @@
 using System.Runtime.InteropServices;
-using UringBpf.Bytecode;
 
 namespace UringBpf.Ring;
 
@@ -25,18 +24,12 @@ public sealed partial class Ring
     /// <param name="patience">How long the owner waits at most.</param>
     /// <returns>0, also when there was nothing to cancel; -ETIME when it took longer; -EOPNOTSUPP where the back end is not the kernel; -ECANCELED when the ring is shut down.</returns>
     /// <exception cref="ObjectDisposedException">The file is closed.</exception>
-    public ValueTask<int> CancelFileAndWaitAsync(SafeHandle file, TimeSpan patience)
-    {
-        var command = new CancelFileCommand(this, file, patience);
-        var result = new ValueTask<int>(command, command.Version);
-        // Never at once, where the caller is the driver: what was started before waits for the next turn too.
-        Post(command);
-        return result;
-    }
+    public ValueTask<int> CancelFileAndWaitAsync(SafeHandle file, TimeSpan patience) =>
+        OwnerCall.Start(this, () => CancelFile((int)file.DangerousGetHandle(), patience), file);
 
     // The kernel finds what it has been told of: what this turn has gathered is submitted first, and what waits for a slot
     // is never sent.
-    internal int CancelFile(int fd, TimeSpan patience)
+    private int CancelFile(int fd, TimeSpan patience)
     {
         CancelWaiting(host => host.Entry.Fd == fd && (host.Entry.Flags & SqeFlags.FixedFile) == 0);
         SubmitAll();
@@ -80,44 +73,5 @@ public sealed partial class Ring
         *(uint*)native = events;
         *(ulong*)(native + (RuntimeInformation.ProcessArchitecture == Architecture.X64 ? 4 : 8)) = data;
         return Start(Prepare.EpollCtl(FileToCome, fd, operation, native), new HostMemory { File = epoll, Native = native }, cancellationToken);
-    }
-}
-
-/// <summary>Rare: not pooled.</summary>
-internal sealed class CancelFileCommand : Waiter<int>, IRingCommand
-{
-    private readonly SafeHandle _file;
-    private readonly TimeSpan _patience;
-
-    public CancelFileCommand(Ring ring, SafeHandle file, TimeSpan patience) : base(ring)
-    {
-        var added = false;
-        file.DangerousAddRef(ref added);
-        _file = file;
-        _patience = patience;
-    }
-
-    public void Run(Ring owner)
-    {
-        try
-        {
-            Refuse(owner, owner.CancelFile((int)_file.DangerousGetHandle(), _patience));
-        }
-        catch (BpfException lost)
-        {
-            _file.DangerousRelease();
-            Fail(lost);
-            throw;
-        }
-    }
-
-    public void Refuse(Ring owner, int result)
-    {
-        _file.DangerousRelease();
-        Complete(result);
-    }
-
-    protected override void Recycle()
-    {
     }
 }
