@@ -9,6 +9,7 @@ const int blockBytes = 1 << 17;
 const ulong failed = 1UL << 32;
 
 var skip = true;
+var rust = false;
 var paths = new List<string>();
 for (var i = 0; i < args.Length; i++)
 {
@@ -16,6 +17,9 @@ for (var i = 0; i < args.Length; i++)
     {
         case "--on-error" when i + 1 < args.Length && args[i + 1] is "skip" or "abort":
             skip = args[++i] == "skip";
+            break;
+        case "--rust":
+            rust = true;
             break;
         case "-h" or "--help" or "--on-error":
             return Usage();
@@ -28,7 +32,7 @@ if (paths.Count == 0) return Usage();
 
 try
 {
-    var spec = Hook.Load()
+    var spec = Hook.Load(rust ? "hook.rs.bpf.o" : "hook.bpf.o")
         .WithGlobal("path_count", (uint)paths.Count)
         .WithGlobal("block_bytes", (uint)blockBytes)
         .WithGlobal("skip_errors", skip ? 1u : 0u);
@@ -76,7 +80,9 @@ static int Usage()
         """
         Prints the CRC-32C of each file as `<checksum> <path> <bytes>`, computed in an io_uring completion hook.
 
-        usage: FileSeries [--on-error skip|abort] PATH...
+        usage: FileSeries [--on-error skip|abort] [--rust] PATH...
+
+        --rust  takes the hook written in Rust (hook.bpf.rs) in place of the one in C (hook.bpf.c)
         """);
     return 2;
 }

@@ -9,8 +9,10 @@ namespace UringBpf.Cli.Tests;
 /// <summary>The samples as a user runs them, checked against independent computations.</summary>
 public sealed class SampleTests
 {
-    [Fact]
-    public async Task FileSeries_prints_checksums_and_wakes_once()
+    [Theory]
+    [InlineData]
+    [InlineData("--rust")]
+    public async Task FileSeries_prints_checksums_and_wakes_once(params string[] options)
     {
         using var folder = new TemporaryFolder();
         var random = new Random(7);
@@ -18,7 +20,7 @@ public sealed class SampleTests
         var contents = sizes.Select(size => { var bytes = new byte[size]; random.NextBytes(bytes); return bytes; }).ToArray();
         "123456789"u8.CopyTo(contents[1]);
         var paths = contents.Select((content, i) => folder.File($"file{i}", content)).ToArray();
-        var outcome = await Tool.Start("FileSeries", paths);
+        var outcome = await Tool.Start("FileSeries", [.. options, .. paths]);
         Tool.SkipIfRefused(outcome);
         Assert.Equal(contents.Select((content, i) => $"{Crc32C(content):x8} {paths[i]} {content.Length}"), outcome.Lines);
         // The check value of CRC-32C (Castagnoli).
@@ -27,16 +29,18 @@ public sealed class SampleTests
         Assert.Equal(0, outcome.Exit);
     }
 
-    [Fact]
-    public async Task FileSeries_skips_what_fails_or_stops_there()
+    [Theory]
+    [InlineData]
+    [InlineData("--rust")]
+    public async Task FileSeries_skips_what_fails_or_stops_there(params string[] options)
     {
         using var folder = new TemporaryFolder();
         string[] paths = [folder.File("a", [1]), folder["missing"], folder.File("b", [2])];
-        var outcome = await Tool.Start("FileSeries", paths);
+        var outcome = await Tool.Start("FileSeries", [.. options, .. paths]);
         Tool.SkipIfRefused(outcome);
         Assert.Equal((1, 2), (outcome.Exit, outcome.Lines.Length));
         Assert.Contains($"{paths[1]}: No such file or directory (errno 2)", outcome.Error);
-        outcome = await Tool.Start("FileSeries", ["--on-error", "abort", .. paths]);
+        outcome = await Tool.Start("FileSeries", ["--on-error", "abort", .. options, .. paths]);
         Assert.Equal((1, 1), (outcome.Exit, outcome.Lines.Length));
         Assert.Contains("aborted: No such file or directory (errno 2)", outcome.Error);
         Assert.Contains("\n1 files, 1 bytes, ", "\n" + outcome.Error);

@@ -39,7 +39,7 @@ public sealed partial class PackageTests(Feed feed)
             var assembly = name == "UringBpf" ? "UringBpf.Engine" : name;
             Assert.Equal([$"lib/net10.0/{assembly}.dll", $"lib/net10.0/{assembly}.xml"], feed.Contents($"{name}.{feed.Version}.nupkg").Where(entry => entry.StartsWith("lib/", StringComparison.Ordinal)));
         }
-        Assert.Contains("include/uring_bpf.h", feed.Contents($"UringBpf.Ring.{feed.Version}.nupkg"));
+        foreach (var header in new[] { "include/uring_bpf.h", "include/uring_bpf.rs" }) Assert.Contains(header, feed.Contents($"UringBpf.Ring.{feed.Version}.nupkg"));
         var umbrella = feed.Contents($"UringBpf.{feed.Version}.nupkg");
         Assert.Contains("buildTransitive/UringBpf.targets", umbrella);
         Assert.Contains("tools/net10.0/uringbpf.dll", umbrella);

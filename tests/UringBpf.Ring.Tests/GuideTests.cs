@@ -23,18 +23,32 @@ public abstract partial class GuideTests(RingBackendKind backend) : OnBackend(ba
         Assert.All(blocks, block => Assert.Contains(block, source));
     }
 
+    [Fact]
+    public void The_page_shows_what_is_run_in_Rust()
+    {
+        var page = File.ReadAllText(Path.Combine(Folder(), "../../docs/hooks.md"));
+        var source = File.ReadAllText(Path.Combine(Folder(), "bpf/guide.bpf.rs"));
+        var shown = Assert.Single(RustBlock().Matches(page)).Groups[1].Value;
+        Assert.EndsWith(shown[shown.IndexOf("use core", StringComparison.Ordinal)..], source);
+    }
+
+    [GeneratedRegex("```rust\n(.*?)```", RegexOptions.Singleline)]
+    private static partial Regex RustBlock();
+
     [GeneratedRegex("```c\n(.*?)```", RegexOptions.Singleline)]
     private static partial Regex CBlock();
 
     private static string Folder([CallerFilePath] string here = "") => Path.GetDirectoryName(here)!;
 
-    [Fact]
-    public async Task A_file_is_read_to_its_end_and_the_host_wakes_once()
+    [Theory]
+    [InlineData("guide.bpf.o")]
+    [InlineData("guide.rs.bpf.o")]
+    public async Task A_file_is_read_to_its_end_and_the_host_wakes_once(string guide)
     {
         using var folder = new TemporaryFolder();
         using var file = File.OpenHandle(folder.File("data", new byte[10_000]));
         await using var ring = CreateRing();
-        await using var hook = ring.Attach(Compile(s_guide, "to_the_end"), new Grants { Files = [file], Buffers = [4096] });
+        await using var hook = ring.Attach(Compile(Load(guide), "to_the_end"), new Grants { Files = [file], Buffers = [4096] });
         var result = await hook.StartAsync(UringOp.Read(file: 0, buffer: 0, length: 4096, offset: 0)).AsTask().WaitAsync(s_patience);
         Assert.Equal((0, 10_000UL, 1L), (result.Result, result.Bytes, ring.HostWakeUps));
     }

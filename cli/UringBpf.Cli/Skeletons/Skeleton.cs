@@ -214,6 +214,8 @@ internal static class Skeleton
                 case BtfModifier modifier: id = modifier.TypeId; break;
                 case BtfVariable variable: id = variable.TypeId; break;
                 case BtfArray array: id = array.ElementTypeId; break;
+                // Rust has no qualifiers: uring_bpf.rs has a type for what is read as if it were volatile.
+                case BtfStruct cell: return cell.Name.StartsWith("Global<", StringComparison.Ordinal);
                 default: return false;
             }
         }

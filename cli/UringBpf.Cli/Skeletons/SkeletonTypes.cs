@@ -44,11 +44,20 @@ internal sealed class SkeletonTypes(BtfSpec types, params IEnumerable<string> ta
             BtfPointer => "ulong",
             BtfEnum { Values.IsEmpty: false } constants => Enum(constants, hint),
             BtfEnum constants => Integer(constants.Size, constants.IsSigned, false),
+            BtfStruct cell when InCell(cell) is { } value => Find(value, hint),
             BtfStruct { Size: > 0 } record => Struct(record, hint),
             BtfArray array when types.SizeOf(array.ElementTypeId) is > 0 and var size && array.Count is > 0 and < int.MaxValue =>
                 Array(Of(array.ElementTypeId, (int)size, hint), array.Count),
             _ => null,
         };
+    }
+
+    /// <summary>The type in one of Rust's cells, such as the <c>Global</c> of uring_bpf.rs, which is all that they are; else null.</summary>
+    private int? InCell(BtfStruct type)
+    {
+        var generic = type.Name.IndexOf('<', StringComparison.Ordinal);
+        return generic > 0 && type.Name[..generic] is "Global" or "UnsafeCell" or "Cell"
+            && type.Members is [{ BitOffset: 0, BitSize: 0 } only] && types.SizeOf(only.TypeId) == type.Size ? only.TypeId : null;
     }
 
     private string Plain(int bytes) => Integer(bytes, false, false) ?? Array("byte", bytes);
@@ -88,7 +97,7 @@ internal sealed class SkeletonTypes(BtfSpec types, params IEnumerable<string> ta
         if (_structs.TryGetValue(type.Id, out var known)) return known;
         var name = _structs[type.Id] = _names.Add(type.Name.Length > 0 ? type.Name : hint);
         var underlying = Integer(type.Size, type.IsSigned, false)!;
-        var text = new StringBuilder($"/// <summary>C: <c>{types.Format(type.Id)}</c>.</summary>\npublic enum {name} : {underlying}\n{{\n");
+        var text = new StringBuilder($"/// <summary>C: <c>{Escape(types.Format(type.Id))}</c>.</summary>\npublic enum {name} : {underlying}\n{{\n");
         foreach (var value in type.Values) text.Append(CultureInfo.InvariantCulture, $"    @{value.Name} = unchecked(({underlying})({value.Value})),\n");
         _declarations.Add(text.Append("}\n").ToString());
         return name;
@@ -101,7 +110,7 @@ internal sealed class SkeletonTypes(BtfSpec types, params IEnumerable<string> ta
         var fields = new StringBuilder();
         AddFields(type, 0, name, new CSharpNames(name), fields);
         _declarations.Add($$"""
-            /// <summary>C: <c>{{types.Format(type.Id)}}</c>, {{type.Size}} bytes.</summary>
+            /// <summary>C: <c>{{Escape(types.Format(type.Id))}}</c>, {{type.Size}} bytes.</summary>
             [global::System.Runtime.InteropServices.StructLayout(global::System.Runtime.InteropServices.LayoutKind.Explicit, Size = {{type.Size}})]
             public struct {{name}}
             {

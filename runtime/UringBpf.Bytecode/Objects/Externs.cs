@@ -28,6 +28,11 @@ internal sealed class Externs(LoadOptions options, KernelConfiguration configura
             throw new BpfException("UB1321", $"{function.Describe(slot)}: it calls '{symbol.Name}', a function of the compiler's run-time library, which BPF does not have. "
                 + $"Use __builtin_{symbol.Name.TrimStart('_')} with a constant size, or smaller objects.", slot);
         }
+        if (IsRustCore(symbol.Name))
+        {
+            throw new BpfException("UB1321", $"{function.Describe(slot)}: it calls '{StringTable.Shorten(symbol.Name)}' of Rust's core library, of which an object has only what is inlined. "
+                + "Most such calls are panics: use what can't panic, as get() in place of an index.", slot);
+        }
         throw Unresolved(function, slot, symbol, "no kfunc has this name");
     }
 
@@ -37,6 +42,10 @@ internal sealed class Externs(LoadOptions options, KernelConfiguration configura
         if (function is not null && _checked.Add(function)) KfuncTypes.Check(btf, function);
         return function;
     }
+
+    // A name of crate `core`, in either of rustc's manglings.
+    private static bool IsRustCore(string name) =>
+        (name.StartsWith("_R", StringComparison.Ordinal) || name.StartsWith("_ZN", StringComparison.Ordinal)) && name.Contains("4core", StringComparison.Ordinal);
 
     private static BpfException Unresolved(ObjectFunction function, int slot, ElfSymbol symbol, string why) =>
         new("UB1320", $"{function.Describe(slot)}: the extern '{symbol.Name}' can't be resolved: {why}. Declare it weak if the program can do without.", slot);

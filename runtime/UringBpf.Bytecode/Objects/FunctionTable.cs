@@ -59,10 +59,11 @@ internal sealed class FunctionTable
         return new ObjectFunction(symbol, section, (int)(symbol.Value / Instruction.Size), (int)(symbol.Size / Instruction.Size));
     }
 
-    // As libbpf: exported functions outside .text are programs. What is in .text are subprograms, unless it is the only
-    // function of the object (an object without SEC).
+    // As libbpf: exported functions outside .text are programs. What is in .text, or in .text.NAME as compilers put it that give
+    // each function a section of its own (rustc, -ffunction-sections), are subprograms, unless it is the only function of the
+    // object (an object without SEC).
     private static IEnumerable<ObjectFunction> FindPrograms(List<ObjectFunction> functions) =>
-        functions.Count == 1 ? functions : functions.Where(function => function.IsExported && function.Section.Name != ".text");
+        functions.Count == 1 ? functions : functions.Where(function => function.IsExported && !function.Section.IsOrStartsWith(".text"));
 
     private static void AddDebugInformation(ObjectFile file, ElfSection section, ObjectFunction[] functions)
     {

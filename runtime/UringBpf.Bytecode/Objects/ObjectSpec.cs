@@ -18,7 +18,7 @@ public sealed record ObjectSpec
     /// <summary>The file name given to <c>Load</c>, for messages.</summary>
     public string FileName { get; private init; } = "";
 
-    /// <summary>The programs in section order: exported functions of code sections other than <c>.text</c>. One in a section
+    /// <summary>The programs in section order: exported functions of code sections other than <c>.text</c> and <c>.text.*</c>. One in a section
     /// that no program type claims has a null <see cref="ProgramSpec.Type"/>.</summary>
     public ImmutableArray<ProgramSpec> Programs { get; private init; } = [];
 

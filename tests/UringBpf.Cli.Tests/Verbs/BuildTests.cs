@@ -114,6 +114,16 @@ public sealed class BuildTests
     }
 
     [Fact]
+    public async Task A_skeleton_of_an_object_from_Rust_sees_through_its_cells()
+    {
+        var outcome = await Tool.Run("skeleton", Path.Combine(Tool.Root, "samples/FileSeries/hook.rs.bpf.o"));
+        Assert.Equal((0, ""), (outcome.Exit, outcome.Error));
+        Assert.Contains("public uint? PathCount { get; set; }", outcome.Out);
+        Assert.Contains("BpfGlobal<uint>", outcome.Out);
+        Assert.DoesNotContain("Cell", outcome.Out);
+    }
+
+    [Fact]
     public async Task A_skeleton_goes_to_standard_output_or_a_file()
     {
         using var folder = new TemporaryFolder();
