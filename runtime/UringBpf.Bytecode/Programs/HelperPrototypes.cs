@@ -47,8 +47,8 @@ public static class HelperPrototypes
         new("fmt", ReadMemory), new("fmt_size", Size), new("arg1", Anything), new("arg2", Anything), new("arg3", Anything)) with
     {
         ReturnMin = Limits.MinErrno,
-        ReturnMax = 1024,
-        Summary = "Prints a formatted line to the engine's trace sink; bytes written or -errno.",
+        ReturnMax = int.MaxValue,
+        Summary = "Prints a formatted line to the engine's trace sink; bytes of the format (the kernel: bytes written) or -errno.",
     };
 
     /// <summary>u32 bpf_get_prandom_u32(void)</summary>
@@ -187,7 +187,7 @@ public static class HelperPrototypes
     public static FunctionPrototype Snprintf { get; } = Define(165, "bpf_snprintf", ReturnKind.Scalar,
         new("str", WriteMemory, Nullable: true), new("str_size", SizeOrZero), new("fmt", ConstantString),
         new("data", ReadMemory, Nullable: true), new("data_len", SizeOrZero)) with
-    { ReturnMin = Limits.MinErrno, ReturnMax = int.MaxValue, Summary = "Formats into memory; the bytes the whole text takes, NUL included, or -errno." };
+    { ReturnMin = Limits.MinErrno, ReturnMax = int.MaxValue, Summary = "Formats numbers into memory (%s and %pI4 are -EINVAL: no pointers are passed here); the bytes the whole text takes, NUL included, or -errno." };
 
     /// <summary>long bpf_trace_vprintk(fmt, fmt_size, data, data_len)</summary>
     public static FunctionPrototype TraceVprintk { get; } = Define(177, "bpf_trace_vprintk", ReturnKind.Scalar,
@@ -195,7 +195,7 @@ public static class HelperPrototypes
     {
         Traits = FunctionTraits.ReadsPointers,
         ReturnMin = Limits.MinErrno,
-        ReturnMax = 1024,
+        ReturnMax = int.MaxValue,
         Summary = "As bpf_trace_printk with up to 12 arguments in an array of 64-bit numbers.",
     };
 

@@ -10,16 +10,16 @@ internal unsafe ref struct TextFormat
     private readonly Span<byte> _output;
     private readonly ReadOnlySpan<ulong> _arguments;
     private readonly ExecutionState* _state;
-    private readonly bool _frozenOnly;
+    private readonly bool _follows;
     private int _used;
     private long _total;
 
-    private TextFormat(ReadOnlySpan<ulong> arguments, Span<byte> output, ExecutionState* state, bool frozenOnly)
+    private TextFormat(ReadOnlySpan<ulong> arguments, Span<byte> output, ExecutionState* state, bool follows)
     {
         _arguments = arguments;
         _output = output;
         _state = state;
-        _frozenOnly = frozenOnly;
+        _follows = follows;
     }
 
     /// <summary>Formats into <paramref name="output"/>, cut to fit, not terminated.</summary>
@@ -27,10 +27,11 @@ internal unsafe ref struct TextFormat
     /// <param name="arguments">As many as there are; fewer may be used.</param>
     /// <param name="output">Where the text goes.</param>
     /// <param name="state">The run: addresses are followed only into its stack, its context and live maps.</param>
-    /// <param name="frozenOnly">Follow addresses only into the run's stack and global constants: for text the program can read.</param>
+    /// <param name="follows">False for text that the program can read, where a conversion that follows an address is refused: arguments
+    /// are numbers there, and what a guessed one shows would tell the program where things are.</param>
     /// <returns>Bytes of the whole text, which may be more than fitted, or -EINVAL.</returns>
-    public static long Format(ReadOnlySpan<byte> format, ReadOnlySpan<ulong> arguments, Span<byte> output, ExecutionState* state, bool frozenOnly) =>
-        new TextFormat(arguments, output, state, frozenOnly).Run(format);
+    public static long Format(ReadOnlySpan<byte> format, ReadOnlySpan<ulong> arguments, Span<byte> output, ExecutionState* state, bool follows) =>
+        new TextFormat(arguments, output, state, follows).Run(format);
 
     private long Run(ReadOnlySpan<byte> format)
     {
@@ -56,7 +57,7 @@ internal unsafe ref struct TextFormat
             if (next >= _arguments.Length) return -Errno.EINVAL;
             var spec = default(Conversion);
             i = Parse(format, i + 1, ref spec);
-            if (i < 0) return -Errno.EINVAL;
+            if (i < 0 || (!_follows && spec.Kind is (byte)'s' or (byte)'4' or (byte)'6')) return -Errno.EINVAL;
             Convert(spec, _arguments[next++]);
         }
         return _total;
@@ -220,8 +221,8 @@ internal unsafe ref struct TextFormat
         const ulong stackBytes = Bytecode.Limits.Frames * Bytecode.Limits.StackBytesPerFrame;
         if (address < stackTop && address >= stackTop - stackBytes) return stackTop - address;
         var context = (ulong)_state->Context;
-        if (!_frozenOnly && address >= context && address - context < _state->ContextLength) return _state->ContextLength - (address - context);
-        return AddressSpace.Readable(address, _frozenOnly);
+        if (address >= context && address - context < _state->ContextLength) return _state->ContextLength - (address - context);
+        return AddressSpace.Readable(address);
     }
 
     private void Pad(in Conversion spec, scoped ReadOnlySpan<byte> text)

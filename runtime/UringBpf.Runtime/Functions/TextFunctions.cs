@@ -24,7 +24,9 @@ public static unsafe class TextFunctions
         set => s_sink = value;
     }
 
-    /// <summary>bpf_trace_printk: bytes printed; -EINVAL for a bad format; -EIO when the sink threw.</summary>
+    /// <summary>bpf_trace_printk: bytes of the format up to its NUL; -EINVAL for a bad one; -EIO when the sink threw.</summary>
+    /// <remarks>The kernel's result is the bytes printed. Arguments may be pointers, and how many digits an address takes, or how
+    /// long the text at it is, tells a program where things are.</remarks>
     public static ulong TracePrint(ulong format, ulong formatSize, ulong first, ulong second, ulong third, ExecutionState* state) =>
         Print(format, formatSize, [first, second, third], state);
 
@@ -36,7 +38,7 @@ public static unsafe class TextFunctions
         return Print(format, formatSize, Arguments(data, dataBytes, arguments), state);
     }
 
-    /// <summary>bpf_snprintf: bytes the whole text takes, its NUL included, or -EINVAL. The buffer is filled to its end: text, then zeroes.</summary>
+    /// <summary>bpf_snprintf: bytes the whole text takes, its NUL included, or -EINVAL, also for conversions that follow an address. The buffer is filled to its end: text, then zeroes.</summary>
     public static ulong Format(ulong buffer, ulong size, ulong format, ulong data, ulong dataBytes, ExecutionState* state)
     {
         var output = new Span<byte>((byte*)buffer, (int)size);
@@ -44,7 +46,7 @@ public static unsafe class TextFunctions
         if (!AreArguments(data, dataBytes)) return Errno.Status(Errno.EINVAL);
         Span<ulong> arguments = stackalloc ulong[MaxArguments];
         var text = MemoryMarshal.CreateReadOnlySpanFromNullTerminated((byte*)format);
-        var length = TextFormat.Format(text, Arguments(data, dataBytes, arguments), output.IsEmpty ? output : output[..^1], state, frozenOnly: true);
+        var length = TextFormat.Format(text, Arguments(data, dataBytes, arguments), output.IsEmpty ? output : output[..^1], state, follows: false);
         return (ulong)(length < 0 ? length : length + 1);
     }
 
@@ -72,7 +74,7 @@ public static unsafe class TextFunctions
         var end = text.IndexOf((byte)0);
         if (end < 0) return Errno.Status(Errno.EINVAL);
         Span<byte> line = stackalloc byte[MaxLine];
-        var length = TextFormat.Format(text[..end], arguments, line, state, frozenOnly: false);
+        var length = TextFormat.Format(text[..end], arguments, line, state, follows: true);
         if (length < 0) return (ulong)length;
         line = line[..(int)Math.Min(length, MaxLine)];
         try
@@ -84,7 +86,7 @@ public static unsafe class TextFunctions
             // The sink is the host's; its failure must not unwind a program. The program is told.
             return Errno.Status(Errno.EIO);
         }
-        return (ulong)line.Length;
+        return (ulong)end;
     }
 
     private static bool AreArguments(ulong data, ulong bytes) => bytes % 8 == 0 && bytes <= MaxArguments * 8 && (bytes == 0 || data != 0);

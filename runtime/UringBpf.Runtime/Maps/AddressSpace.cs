@@ -10,12 +10,12 @@ internal static unsafe class AddressSpace
     // By start. Few maps come and go, so a list does.
     private static readonly List<Range> s_ranges = [];
 
-    private sealed record Range(ulong Start, ulong End, bool IsFrozen);
+    private sealed record Range(ulong Start, ulong End);
 
     /// <summary>Notes a map's memory.</summary>
-    public static void Add(byte* start, ulong bytes, bool isFrozen)
+    public static void Add(byte* start, ulong bytes)
     {
-        lock (s_gate) s_ranges.Insert(After((ulong)start), new Range((ulong)start, (ulong)start + bytes, isFrozen));
+        lock (s_gate) s_ranges.Insert(After((ulong)start), new Range((ulong)start, (ulong)start + bytes));
     }
 
     /// <summary>Forgets it, before it is freed.</summary>
@@ -31,15 +31,14 @@ internal static unsafe class AddressSpace
     /// <summary>Bytes readable from an address on, 0 when it lies in no map. What it says holds until the run that asks
     /// ends: memory is not freed under an active run.</summary>
     /// <param name="address">Any number.</param>
-    /// <param name="frozenOnly">Count global constants only.</param>
-    public static ulong Readable(ulong address, bool frozenOnly)
+    public static ulong Readable(ulong address)
     {
         lock (s_gate)
         {
             var after = After(address);
             if (after == 0) return 0;
             var range = s_ranges[after - 1];
-            return address < range.End && (range.IsFrozen || !frozenOnly) ? range.End - address : 0;
+            return address < range.End ? range.End - address : 0;
         }
     }
 

@@ -61,7 +61,7 @@ public abstract unsafe class BpfMap : IDisposable
         };
         Interlocked.Increment(ref s_liveMaps);
         Interlocked.Add(ref s_liveBytes, (long)total);
-        AddressSpace.Add(_header->Data, dataBytes, spec.IsFrozen);
+        AddressSpace.Add(_header->Data, dataBytes);
     }
 
     /// <summary>Creates a map that belongs to no set: an inner map of a map of maps, or one the host works with alone.</summary>
