@@ -40,6 +40,15 @@ public static unsafe class CompiledCode
     public static int SignedModulo32(int dividend, int divisor) =>
         divisor == 0 ? dividend : divisor == -1 ? 0 : dividend % divisor;
 
+    /// <summary>Takes from a metered run's budget; true when that ends the run. What holds something goes on.</summary>
+    public static bool HasExpired(ExecutionState* state, int instructions)
+    {
+        state->Budget -= instructions;
+        if (state->Budget >= 0 || state->Held != 0) return false;
+        state->Fault = RunFault.BudgetExhausted;
+        return true;
+    }
+
     // Atomics are not inlined: RyuJIT (.NET 10.0) loses that they write memory, so that a load after them may move before them.
     // In additions it folds the subtraction away with the write; others it moves with the use of their result.
 

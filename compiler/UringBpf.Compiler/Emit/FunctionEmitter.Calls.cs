@@ -125,7 +125,7 @@ internal sealed unsafe partial class FunctionEmitter
     private void EmitSubprogramCall()
     {
         var callee = _program.Functions[_program.Callee(_slot)];
-        if (_metered) Charge(1);
+        if (_metered) Charge(_program.Verified.CallCosts[callee.Index]);
         foreach (var register in callee.ArgumentRegisters) Load64(register);
         if (_program.Inlines(_function.Index, callee.Index))
         {

@@ -88,7 +88,7 @@ internal sealed partial class FunctionEmitter
     /// <summary>Pays for a callback.</summary>
     public void ChargeEntry()
     {
-        if (_metered) Charge(1);
+        if (_metered) Charge(_program.Verified.CallCosts[_function.Index]);
     }
 
     // Takes from the budget; ends the run when it is used up.

@@ -164,8 +164,19 @@ internal sealed unsafe class CallbackFrame : FunctionFrame
     }
 
     /// <summary>Writes a method that passes its arguments on to the subprogram's own: for subprograms made of regions.</summary>
-    public static void EmitForward(FunctionGraph function, CodeTarget target)
+    public static void EmitForward(FunctionGraph function, CodeTarget target, int cost)
     {
+        if (cost > 0)
+        {
+            var goesOn = target.Generator.DefineLabel();
+            target.Generator.Emit(OpCodes.Ldarg, StateArgument);
+            target.Generator.Emit(OpCodes.Ldc_I4, cost);
+            target.Generator.EmitCall(OpCodes.Call, typeof(CompiledCode).GetMethod(nameof(CompiledCode.HasExpired))!, null);
+            target.Generator.Emit(OpCodes.Brfalse, goesOn);
+            target.Generator.Emit(OpCodes.Ldc_I8, 0L);
+            target.Generator.Emit(OpCodes.Ret);
+            target.Generator.MarkLabel(goesOn);
+        }
         foreach (var register in function.ArgumentRegisters)
         {
             if (register is >= 1 and <= 4) target.Generator.Emit(OpCodes.Ldarg, (short)register);

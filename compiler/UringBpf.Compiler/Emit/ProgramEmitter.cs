@@ -85,7 +85,7 @@ internal sealed class ProgramEmitter(ProgramGraph program, CompilerOptions optio
         }
         if (key.Kind == MethodKind.Callback)
         {
-            CallbackFrame.EmitForward(function, target);
+            CallbackFrame.EmitForward(function, target, program.Verified.Termination == Bytecode.Termination.Metered ? program.Verified.CallCosts[function.Index] : 0);
             return;
         }
         if (!_plans.TryGetValue(key.Function, out var plan))

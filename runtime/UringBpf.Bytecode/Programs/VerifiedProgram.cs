@@ -88,6 +88,7 @@ public sealed class VerifiedProgram
         StackBytes = stackBytes;
         WritesBuffers = writesBuffers;
         Processed = processed;
+        CallCosts = termination == Termination.Metered ? [.. subprograms.Select(function => CallCost.Of(spec.Instructions, function))] : [];
     }
 
     /// <summary>The program.</summary>
@@ -104,6 +105,9 @@ public sealed class VerifiedProgram
     public Termination Termination { get; }
     /// <summary>Proved upper bound of instructions executed in one run; <see cref="long.MaxValue"/> when metered.</summary>
     public long WorstCaseInstructions { get; }
+    /// <summary>Of a metered program, what a run pays when it enters each of <see cref="Subprograms"/>, by a call or as a callback, in
+    /// instructions: jumps backwards within it, and what it calls, are paid for apart. Empty when the end is proved.</summary>
+    public ImmutableArray<int> CallCosts { get; }
     /// <summary>Deepest stack over the call chain, in bytes.</summary>
     public int StackBytes { get; }
     /// <summary>True when it may write to the completion's data or to memory from uring_buffer: attaching it with read-only buffers is refused.</summary>

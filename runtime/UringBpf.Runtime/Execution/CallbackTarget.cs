@@ -22,3 +22,13 @@ public unsafe struct CallbackTarget
     /// <summary>First argument of <see cref="Invoke"/>: the engine's own.</summary>
     public nint Self;
 }
+
+/// <summary>A function of an interpreted program as a callback: what its address in the program is, and what Self is.</summary>
+[StructLayout(LayoutKind.Sequential)]
+internal unsafe struct DecodedCallback
+{
+    public CallbackTarget Target;
+    public DecodedInstruction* Start;
+    /// <summary>What a metered run pays for each round.</summary>
+    public int Cost;
+}

@@ -4,7 +4,7 @@ using UringBpf.Bytecode;
 namespace UringBpf.Runtime;
 
 /// <summary>Turns instructions into what <see cref="InterpreterLoop{TMetering}"/> runs: one for each slot, so that jump distances stay.</summary>
-internal unsafe ref struct Decoder(VerifiedProgram verified, MapSet maps, FunctionRegistry functions, GCHandle registry, DecodedInstruction* code, CallbackTarget* callbacks)
+internal unsafe ref struct Decoder(VerifiedProgram verified, MapSet maps, FunctionRegistry functions, GCHandle registry, DecodedInstruction* code, DecodedCallback* callbacks)
 {
     /// <summary>Code of each opcode row; calls, wide immediates and exit are decoded by hand.</summary>
     public static ReadOnlySpan<Code> Codes => s_codes;
@@ -16,8 +16,10 @@ internal unsafe ref struct Decoder(VerifiedProgram verified, MapSet maps, Functi
         var metered = verified.Termination == Termination.Metered;
         for (var i = 0; i < verified.Subprograms.Length; i++)
         {
-            callbacks[i].Self = (nint)(code + verified.Subprograms[i].Start);
-            callbacks[i].Invoke = metered ? &InterpretedProgram.InvokeMetered : &InterpretedProgram.InvokeProved;
+            callbacks[i].Start = code + verified.Subprograms[i].Start;
+            callbacks[i].Cost = metered ? verified.CallCosts[i] : 0;
+            callbacks[i].Target.Self = (nint)(callbacks + i);
+            callbacks[i].Target.Invoke = metered ? &InterpretedProgram.InvokeMetered : &InterpretedProgram.InvokeProved;
         }
         var instructions = verified.Spec.Instructions;
         for (var slot = 0; slot < instructions.Length; slot++)
@@ -114,6 +116,7 @@ internal unsafe ref struct Decoder(VerifiedProgram verified, MapSet maps, Functi
         {
             decoded->Code = Code.CallSubprogram;
             decoded->Target = instruction.Immediate;
+            if (verified.Termination == Termination.Metered) decoded->Charge = verified.CallCosts[FunctionAt(slot + 1 + instruction.Immediate, slot)];
             return;
         }
         if (row.Operation == Operation.CallRegister)

@@ -10,10 +10,10 @@ namespace UringBpf.Runtime;
 public sealed unsafe class InterpretedProgram : BpfProgram
 {
     private readonly DecodedInstruction* _code;
-    private readonly CallbackTarget* _callbacks;
+    private readonly DecodedCallback* _callbacks;
     private readonly GCHandle _functions;
 
-    private InterpretedProgram(VerifiedProgram verified, MapSet maps, DecodedInstruction* code, CallbackTarget* callbacks, GCHandle functions)
+    private InterpretedProgram(VerifiedProgram verified, MapSet maps, DecodedInstruction* code, DecodedCallback* callbacks, GCHandle functions)
         : base(verified, maps)
     {
         _code = code;
@@ -33,7 +33,7 @@ public sealed unsafe class InterpretedProgram : BpfProgram
         functions ??= FunctionRegistry.BuiltIn;
         var slots = verified.Spec.Instructions.Length;
         var code = (DecodedInstruction*)NativeMemory.AllocZeroed((nuint)(slots + 1), (nuint)sizeof(DecodedInstruction));
-        var callbacks = (CallbackTarget*)NativeMemory.AllocZeroed((nuint)Math.Max(1, verified.Subprograms.Length), (nuint)sizeof(CallbackTarget));
+        var callbacks = (DecodedCallback*)NativeMemory.AllocZeroed((nuint)Math.Max(1, verified.Subprograms.Length), (nuint)sizeof(DecodedCallback));
         // callx finds its function by number when it runs.
         var registry = GCHandle.Alloc(functions);
         try
@@ -68,10 +68,11 @@ public sealed unsafe class InterpretedProgram : BpfProgram
     }
 
     internal static ulong InvokeProved(nint self, ulong r1, ulong r2, ulong r3, ulong r4, byte* callerFrame, ExecutionState* state) =>
-        InterpreterLoop<Proved>.Run((DecodedInstruction*)self, r1, r2, r3, r4, callerFrame - Limits.StackBytesPerFrame, state);
+        InterpreterLoop<Proved>.Run(((DecodedCallback*)self)->Start, r1, r2, r3, r4, callerFrame - Limits.StackBytesPerFrame, state);
 
     internal static ulong InvokeMetered(nint self, ulong r1, ulong r2, ulong r3, ulong r4, byte* callerFrame, ExecutionState* state) =>
-        InterpreterLoop<Metered>.Run((DecodedInstruction*)self, r1, r2, r3, r4, callerFrame - Limits.StackBytesPerFrame, state);
+        InterpreterLoop<Metered>.Expired(state, ((DecodedCallback*)self)->Cost) ? 0
+            : InterpreterLoop<Metered>.Run(((DecodedCallback*)self)->Start, r1, r2, r3, r4, callerFrame - Limits.StackBytesPerFrame, state);
 
     /// <summary>callx: the helper whose number is in a register. The verifier lets through numbers it knows.</summary>
     internal static ulong CallByNumber(DecodedInstruction* instruction, ulong* r, ExecutionState* state)

@@ -269,7 +269,7 @@ internal static unsafe class InterpreterLoop<TMetering> where TMetering : struct
                     i++;
                     continue;
                 case Code.CallSubprogram:
-                    if (TMetering.Metered && Expired(state, 1)) return 0;
+                    if (TMetering.Metered && Expired(state, i->Charge)) return 0;
                     returns[depth++] = i + 1;
                     var callee = r + FrameRegisters;
                     callee[1] = r[1];
@@ -330,8 +330,9 @@ internal static unsafe class InterpreterLoop<TMetering> where TMetering : struct
         }
     }
 
+    /// <summary>Takes from the budget; true when that ends the run.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static bool Expired(ExecutionState* state, int instructions)
+    internal static bool Expired(ExecutionState* state, int instructions)
     {
         state->Budget -= instructions;
         // What holds something goes on: the verifier proved that it soon holds nothing.
