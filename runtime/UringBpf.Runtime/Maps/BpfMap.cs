@@ -22,6 +22,7 @@ public abstract unsafe class BpfMap : IDisposable
     private static long s_liveBytes;
 
     private readonly MapHeader* _header;
+    private readonly bool _isLow;
     private int _references = 1;
     private int _disposed;
     private int _freed;
@@ -36,10 +37,11 @@ public abstract unsafe class BpfMap : IDisposable
         if (dataBytes > MaxBytes)
             throw Refused(spec, $"it needs {dataBytes} bytes, more than the limit of {MaxBytes}");
         var total = header + dataBytes + 64;
-        byte* block;
+        var block = LowMemory.TryAllocate(total);
+        _isLow = block != null;
         try
         {
-            block = (byte*)NativeMemory.AllocZeroed((nuint)total);
+            if (block == null) block = (byte*)NativeMemory.AllocZeroed((nuint)total);
         }
         catch (OutOfMemoryException e)
         {
@@ -202,6 +204,7 @@ public abstract unsafe class BpfMap : IDisposable
         Interlocked.Decrement(ref s_liveMaps);
         Interlocked.Add(ref s_liveBytes, -(long)_header->Bytes);
         GCHandle.FromIntPtr(_header->Managed).Free();
-        NativeMemory.Free(_header);
+        if (_isLow) LowMemory.Free((byte*)_header, _header->Bytes);
+        else NativeMemory.Free(_header);
     }
 }
