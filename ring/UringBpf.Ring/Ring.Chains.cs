@@ -102,13 +102,21 @@ public sealed unsafe partial class Ring
         return chain;
     }
 
+    // As O_DIRECT needs it for what fits into them. Small ones all at the start of a page would fall on the same few places of the processor's cache,
+    // and take a page each of what it knows addresses by.
+    private static nuint OwnBufferAlignment(ChainLimits limits)
+    {
+        const int cacheLine = 64, page = 4096;
+        return (nuint)Math.Clamp(System.Numerics.BitOperations.RoundUpToPowerOf2((uint)limits.OwnBufferBytes), cacheLine, page);
+    }
+
     // A chain's own buffers start as zeroes, so that it never sees what another left there.
     private static byte* TakeMemory(HookLink link)
     {
         var bytes = (nuint)link.Limits.OwnBuffers * (nuint)link.Limits.OwnBufferBytes;
         if (!link.FreeMemory.TryPop(out var free))
         {
-            free = (nint)NativeMemory.AlignedAlloc(Math.Max(bytes, 1), 4096);
+            free = (nint)NativeMemory.AlignedAlloc(Math.Max(bytes, 1), OwnBufferAlignment(link.Limits));
             link.MemoryBlocks++;
         }
         var memory = (byte*)free;
@@ -118,34 +126,35 @@ public sealed unsafe partial class Ring
 
     // The path of every completion of a hook: what is rare is in methods of its own. What it costs is mostly what it writes,
     // so things are laid out to be written together.
+    // Inlined twice: into the loop of completions for operations without marks, and below for all.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private void CompleteStep<TRecording>(Operation* operation, int result, CqeFlags flags, ExecutionState* state) where TRecording : struct
+    private void Step<TRecording>(Chain* chain, HookProgram* program, Operation* operation, OperationTable operations, ulong outcome, ExecutionState* state, bool marked)
+        where TRecording : struct
     {
-        var chain = operation->Chain;
-        var context = &chain->Context;
-        var program = &chain->Hook->Program;
-        chain->Running = 0;
-        if (operation->Marks != OperationMarks.None)
-        {
-            var outcome = CompleteMarked(chain, operation, result, flags, state);
-            result = (int)outcome;
-            flags = (CqeFlags)(outcome >> 32);
-            program = HookVersion.ProgramAt(chain->Hook, chain->Running);
-        }
-        var data = operation->Data;
-        // user_data, res, cqe_flags.
-        *(Vector128<ulong>*)context = Vector128.Create(operation->UserData, (uint)result | (ulong)flags << 32);
+        var context = (UringCompletion*)chain;
+        var result = (int)outcome;
+        var flags = (CqeFlags)(outcome >> 32);
+        context->UserData = operation->UserData;
+        context->Outcome = outcome;
         Operation.Show(operation, context);
         context->Step = chain->Steps;
-        // Never past what was asked for, whatever the result claims.
-        context->DataEnd = data != null && result > 0 ? data + Math.Min((uint)result, operation->Length) : data;
+        var end = operation->Data;
+        if (operation->Length > 0)
+        {
+            // Never past what was asked for, whatever the result claims.
+            if (result > 0 && end != null) end += Math.Min((uint)result, operation->Length);
+            SettleBytes(chain, operation, result, flags);
+        }
+        context->DataEnd = end;
         if ((flags & CqeFlags.More) == 0)
         {
-            Unlink(chain, operation);
-            FreeOperation(operation);
+            Unlink(chain, operation, operations);
+            if (marked) FreeOperation(operation);
+            else operations.FreeOfChain(operation);
         }
         if (chain->Steps >= chain->StepLimit)
         {
+            if (marked) chain->Running = 0;
             CompleteLate(chain);
             return;
         }
@@ -153,9 +162,25 @@ public sealed unsafe partial class Ring
         _hookRuns++;
 
         var verdict = RunHook<TRecording>(chain, program, state);
+        if (marked) chain->Running = 0;
         if (verdict == Verdict.Continue && chain->InFlight > 0 && chain->Marks == ChainMarks.None) return;
 
         Decide(chain, verdict);
+    }
+
+    private void CompleteStep<TRecording>(Operation* operation, int result, CqeFlags flags, ExecutionState* state) where TRecording : struct
+    {
+        var chain = operation->Chain;
+        var outcome = operation->Marks != OperationMarks.None ? CompleteMarked(chain, operation, result, flags, state) : (uint)result | (ulong)flags << 32;
+        Step<TRecording>(chain, HookVersion.ProgramAt(chain->Hook, chain->Running), operation, _operations, outcome, state, marked: true);
+    }
+
+    /// <summary>Bytes that a transfer has moved, and what it may still move: of all that reserve some, but zero-copy sends.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    internal static void SettleBytes(Chain* chain, Operation* operation, int result, CqeFlags flags)
+    {
+        if (result > 0) chain->Bytes += (uint)result;
+        if ((flags & CqeFlags.More) == 0) chain->Reserved -= operation->Length;
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -207,7 +232,13 @@ public sealed unsafe partial class Ring
         if ((marks & OperationMarks.Named) != 0)
         {
             var extra = _operations.Extra(operation);
-            if (operation->Opcode == IoUringOp.Program && result >= 0 && chain->Steps < chain->StepLimit) result = RunOperation(chain, operation, extra->Runs, state);
+            if (operation->Opcode == IoUringOp.Program)
+            {
+                if (result >= 0 && chain->Steps < chain->StepLimit) result = RunOperation(chain, operation, extra->Runs, state);
+                // What the hook sees next is a result, and moved no bytes.
+                operation->Data = null;
+                operation->Length = 0;
+            }
             chain->Running = extra->Program;
         }
         if ((marks & OperationMarks.Settles) != 0)
@@ -240,8 +271,6 @@ public sealed unsafe partial class Ring
         var program = HookVersion.ProgramAt(chain->Hook, index);
         var result = _recorder == null ? RunHook<NotRecording>(chain, program, state) : RunHook<Recording>(chain, program, state);
         chain->Marks &= ~ChainMarks.Links;
-        // What the hook sees next is a result, and moved no bytes.
-        operation->Data = null;
         return result;
     }
 
@@ -258,7 +287,8 @@ public sealed unsafe partial class Ring
         if (chain->InFlight == 0) CloseFiles(chain);
     }
 
-    /// <summary>Does what an operation's completion changes besides its chain's step: files opened and closed, bytes moved.</summary>
+    /// <summary>Does what an operation's completion changes besides its chain's step: files opened and closed, what a zero-copy send moved,
+    /// provided buffers that are free again.</summary>
     /// <returns>The result as the hook sees it.</returns>
     [MethodImpl(MethodImplOptions.NoInlining)]
     internal static int Settle(Chain* chain, Operation* operation, int result, CqeFlags flags)
@@ -278,11 +308,10 @@ public sealed unsafe partial class Ring
                 // A close that was cancelled has not closed: the chain's end will.
                 if (result < 0) chain->OpenFiles |= closed;
                 break;
-            case IoUringOp.Read or IoUringOp.Write or IoUringOp.ReadV or IoUringOp.WriteV or IoUringOp.ReadMultishot or IoUringOp.Send or IoUringOp.Recv
-                or IoUringOp.SendMsg or IoUringOp.RecvMsg or IoUringOp.SendZc or IoUringOp.Splice or IoUringOp.Tee:
-                if (result > 0) chain->Bytes += (uint)result;
-                // A zero-copy send has moved its bytes when it says so first; its second completion gives back the memory alone.
-                if (operation->Opcode == IoUringOp.SendZc ? (flags & CqeFlags.Notification) == 0 : (flags & CqeFlags.More) == 0) chain->Reserved -= operation->Length;
+            case IoUringOp.SendZc:
+                // It has moved its bytes when it says so first; its second completion gives back the memory alone.
+                SettleBytes(chain, operation, result, CqeFlags.None);
+                operation->Length = 0;
                 break;
         }
         if (chain->Occupying > 0 && (flags & CqeFlags.More) == 0) HookCalls.Vacate(chain, operation);
@@ -354,7 +383,7 @@ public sealed unsafe partial class Ring
 
     // The last of the list takes the place of the one that goes.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private void Unlink(Chain* chain, Operation* operation)
+    private static void Unlink(Chain* chain, Operation* operation, OperationTable operations)
     {
         var place = operation->Place;
         var left = chain->InFlight - 1;
@@ -362,7 +391,7 @@ public sealed unsafe partial class Ring
         if (place == left) return;
         var last = chain->Operations[(uint)left];
         chain->Operations[(uint)place] = last;
-        _operations[last]->Place = place;
+        operations[last]->Place = place;
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -435,7 +464,7 @@ public sealed unsafe partial class Ring
     private void CompleteClosing(Operation* operation)
     {
         var chain = operation->Chain;
-        Unlink(chain, operation);
+        Unlink(chain, operation, _operations);
         _operations.Free(operation);
         if (chain->InFlight == 0) Finish(chain);
     }

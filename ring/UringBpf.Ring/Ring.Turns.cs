@@ -80,8 +80,7 @@ public sealed unsafe partial class Ring
             // Nothing but its last completion frees an operation, and those come in order.
             var operation = _operations.Find(cqe.UserData);
             if (typeof(TRecording) == typeof(Recording)) _recorder!.Completed(operation, cqe.Result, cqe.Flags);
-            if (operation->Owner == OperationOwner.Chain) CompleteStep<TRecording>(operation, cqe.Result, cqe.Flags, state);
-            else CompleteClosing(operation);
+            CompleteOther<TRecording>(operation, cqe.Result, cqe.Flags, state);
         }
         _behind = HasCompletion;
         LeaveHooks(state);

@@ -22,6 +22,8 @@ public sealed unsafe partial class Ring : IAsyncDisposable
     private const int MostQueueEntries = 32768, MostCompletionEntries = 65536;
 
     private readonly RingBackend _backend;
+    // The same, where it is the kernel's.
+    private readonly KernelBackend? _kernel;
     private readonly OperationTable _operations;
     private readonly Thread _thread;
     private readonly ConcurrentQueue<IRingCommand> _inbox = new();
@@ -32,6 +34,8 @@ public sealed unsafe partial class Ring : IAsyncDisposable
 
     private ExecutionState* _state;
     private int _sleeping;
+    // 1 from when a command is in the inbox: what a turn looks at before it looks there.
+    private int _asked;
     private bool _stopping;
     private volatile bool _closed;
     private volatile bool _failed;
@@ -51,6 +55,7 @@ public sealed unsafe partial class Ring : IAsyncDisposable
     private Ring(RingBackend backend, RingOptions options, Thread thread)
     {
         _backend = backend;
+        _kernel = backend as KernelBackend;
         _thread = thread;
         _logger = options.Logger;
         HookOperations = OperationSet.Bit(IoUringOp.Program);
@@ -167,6 +172,7 @@ public sealed unsafe partial class Ring : IAsyncDisposable
     internal void Post(IRingCommand command)
     {
         _inbox.Enqueue(command);
+        _asked = 1;
         // The owner says that it sleeps before it looks into the inbox a last time.
         Interlocked.MemoryBarrier();
         if (_sleeping != 0 && Interlocked.Exchange(ref _sleeping, 0) != 0) _backend.Wake();
@@ -222,20 +228,27 @@ public sealed unsafe partial class Ring : IAsyncDisposable
         _state->Site = -1;
         try
         {
-            while (true)
-            {
-                _recorder?.Stamp();
-                RunCommands();
-                FlushPending();
-                if (_stopping && Stop()) break;
-                Wait();
-                TakeCompletions();
-            }
+            TakeTurns();
             Shutdown(null);
         }
         catch (Exception error)
         {
             Shutdown(error);
+        }
+    }
+
+    // A method of its own: no native call is inlined where exceptions are caught.
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private void TakeTurns()
+    {
+        while (true)
+        {
+            _recorder?.Stamp();
+            RunCommands();
+            FlushPending();
+            if (_stopping && Stop()) return;
+            Wait();
+            TakeCompletions();
         }
     }
 
@@ -259,34 +272,39 @@ public sealed unsafe partial class Ring : IAsyncDisposable
         if (!_backend.ArmWake() || HasCompletion || _pendingFirst >= 0) return 0;
         Volatile.Write(ref _sleeping, 1);
         Interlocked.MemoryBarrier();
-        return _inbox.IsEmpty ? 1u : 0;
+        return Volatile.Read(ref _asked) == 0 ? 1u : 0;
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private void Wait()
     {
         var wait = CompletionsToWaitFor();
         // With completions at hand and nothing to send there is no reason for a system call. Where a turn left requests of the host
         // or completions for the next, the kernel is asked for what it has put off meanwhile.
-        if (wait != 0 || _backend.Unsubmitted > 0 || _behind || _moreCommands && !HasCompletion) Enter(wait);
+        if (wait != 0 || _backend.Unsubmitted > 0 || _behind || _moreCommands && !HasCompletion) EnterInPlace(wait);
         Volatile.Write(ref _sleeping, 0);
     }
 
     /// <summary>One turn for whoever drives the ring by hand on its thread: submits, waits, handles what has completed.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     internal void Turn(uint wait)
     {
         FlushPending();
-        Enter(wait);
+        EnterInPlace(wait);
         _recorder?.Stamp();
         BeginCompletions();
         CompleteAll();
     }
 
-    // Inlined down to the system call: after one, the processor mispredicts every return, so there should be few.
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private void Enter(uint wait) => EnterInPlace(wait);
+
+    // For loops, down to the system call: after one, the processor mispredicts every return, so there should be few.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private void Enter(uint wait)
+    private void EnterInPlace(uint wait)
     {
         _enters++;
-        var result = _backend.Enter(wait);
+        var result = _kernel != null ? _kernel.EnterInPlace(wait) : _backend.Enter(wait);
         if (result < 0) EnterFailed(result);
         else _submissions += (uint)result;
     }
@@ -299,15 +317,25 @@ public sealed unsafe partial class Ring : IAsyncDisposable
         throw new BpfException("UB4505", $"io_uring_enter failed with {Errno.Name(-result)}: the ring can't go on.");
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private void RunCommands()
+    {
+        if (Volatile.Read(ref _asked) != 0 || _continuing.Count > 0 || _waitingChains.Count > 0 || _backlog.Count > 0) RunCommandsNow();
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private void RunCommandsNow()
     {
         if (_continuing.Count > 0) ContinueLinked();
         // Chains first: the host has slots of its own, which they can't take.
         if (_waitingChains.Count > 0) StartWaitingChains();
         while (_backlog.TryPeek(out var first) && CanStart(first)) _backlog.Dequeue().Run(this);
+        // What comes from here on says so again.
+        Interlocked.Exchange(ref _asked, 0);
         for (var left = _turnLimit; ; left--)
         {
             _moreCommands = left == 0;
+            if (_moreCommands) _asked = 1;
             if (_moreCommands || !_inbox.TryDequeue(out var command)) break;
             if (command is IQueuedCommand queued) Admit(queued);
             else command.Run(this);
@@ -444,29 +472,37 @@ public sealed unsafe partial class Ring : IAsyncDisposable
         _turnEnd = head + count;
         var state = EnterHooks();
         var first = head;
+        var backend = _backend;
+        var operations = _operations;
         do
         {
-            var cqe = _backend.Completion(head);
+            var cqe = backend.Completion(head);
             var tag = cqe->UserData;
-            var result = cqe->Result;
-            var flags = cqe->Flags;
+            var outcome = cqe->Outcome;
             // Its place is free again before anything can enter.
-            _backend.CompletionHead = ++head;
-            var operation = _operations.Find(tag);
-            if (operation == null)
+            backend.CompletionHead = ++head;
+            var operation = operations.Slot(tag);
+            if (!operations.Holds(operation, tag))
             {
-                CompleteUnknown(tag, result, flags);
+                CompleteUnknown(tag, (int)outcome, (CqeFlags)(outcome >> 32));
                 continue;
             }
-            if (typeof(TRecording) == typeof(Recording)) _recorder!.Completed(operation, result, flags);
-            if (operation->Owner == OperationOwner.Chain) CompleteStep<TRecording>(operation, result, flags, state);
-            else if (operation->Owner == OperationOwner.Host) CompleteHost(operation, result, flags);
-            else CompleteClosing(operation);
+            if (typeof(TRecording) == typeof(Recording)) _recorder!.Completed(operation, (int)outcome, (CqeFlags)(outcome >> 32));
+            if (operation->IsPlainOfChain) Step<TRecording>(operation->Chain, (HookProgram*)operation->Chain->Hook, operation, operations, outcome, state, marked: false);
+            else CompleteOther<TRecording>(operation, (int)outcome, (CqeFlags)(outcome >> 32), state);
         }
         while (head != _turnEnd);
         _behind = head != last;
         _completions += head - first;
         LeaveHooks(state);
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private void CompleteOther<TRecording>(Operation* operation, int result, CqeFlags flags, ExecutionState* state) where TRecording : struct
+    {
+        if (operation->Owner == OperationOwner.Chain) CompleteStep<TRecording>(operation, result, flags, state);
+        else if (operation->Owner == OperationOwner.Host) CompleteHost(operation, result, flags);
+        else CompleteClosing(operation);
     }
 
     private readonly struct Recording;

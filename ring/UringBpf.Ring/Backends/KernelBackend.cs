@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using UringBpf.Bytecode;
 
 namespace UringBpf.Ring;
@@ -29,6 +30,8 @@ internal sealed unsafe class KernelBackend : RingBackend
     private readonly ulong* _eventValue;
     private readonly bool[] _supported = new bool[256];
     private bool _wakeArmed;
+    // 1 when the entries to be submitted have the read of the event descriptor among them.
+    private uint _wakeArmedNow;
     private uint* _sqFlags;
     // The kernel says in its flags when it has put off work.
     private readonly bool _flagsWork;
@@ -96,14 +99,63 @@ internal sealed unsafe class KernelBackend : RingBackend
 
     public override bool Supports(IoUringOp operation) => _supported[(int)operation];
 
-    protected override int EnterCore(uint submit, uint wait)
+    protected override int EnterCore(uint submit, uint wait) => EnterInPlace(submit, wait);
+
+    /// <summary>As <see cref="RingBackend.Enter"/>, and part of the calling method, down to the system call: what .NET makes ready for a native call
+    /// it then makes ready once for a loop, and not for each turn.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public int EnterInPlace(uint wait)
     {
-        if ((Volatile.Read(ref *_sqFlags) & IoUring.SqCqOverflow) != 0) Overflows++;
-        // GETEVENTS even without waiting: with DEFER_TASKRUN what completes later is only posted when asked for.
-        return submit == 0 || !_flagsWork ? EnterAndAsk(submit, wait) : EnterAtOnce(submit, wait);
+        Publish();
+        return EnterInPlace(Unsubmitted, wait);
     }
 
-    private int EnterAndAsk(uint submit, uint wait) => IoUring.Enter(_enterFd, submit, wait, IoUring.EnterGetEvents | _enterFlags, null, 0);
+    // What completes at once (a cached read, a NOP) is posted by submitting: asking for events besides costs a fifth of the
+    // call. So while everything does, it is left out, unless there is work that the kernel has put off.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private int EnterInPlace(uint submit, uint wait)
+    {
+        // GETEVENTS even without waiting: with DEFER_TASKRUN what completes later is only posted when asked for.
+        var flags = IoUring.EnterGetEvents | _enterFlags;
+        var minimum = wait;
+        var before = CompletionTail;
+        if (!MustAsk(submit))
+        {
+            flags = _enterFlags;
+            minimum = 0;
+        }
+        var result = IoUring.Enter(_enterFd, submit, minimum, flags, null, 0);
+        if (flags != _enterFlags || CompletionTail - before >= submit && CompletionTail - CompletionHead >= wait)
+        {
+            _wakeArmedNow = 0;
+            return result;
+        }
+        return AskToo(result, submit, wait, before);
+    }
+
+    private bool MustAsk(uint submit)
+    {
+        var state = Volatile.Read(ref *_sqFlags);
+        if ((state & IoUring.SqCqOverflow) != 0) Overflows++;
+        // Nothing but the read that a wake-up ends is not meant to complete at once.
+        if (submit <= _wakeArmedNow || !_flagsWork) return true;
+        if (_turnsToAsk > 0)
+        {
+            _turnsToAsk--;
+            return true;
+        }
+        return (state & (IoUring.SqTaskRun | IoUring.SqCqOverflow)) != 0;
+    }
+
+    // Not all has completed at once.
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private int AskToo(int result, uint submit, uint wait, uint before)
+    {
+        if (CompletionTail - before + _wakeArmedNow < submit) _turnsToAsk = 64;
+        _wakeArmedNow = 0;
+        if (result < 0 || CompletionTail - CompletionHead >= wait) return result;
+        return IoUring.Enter(_enterFd, submit - (uint)result, wait, IoUring.EnterGetEvents | _enterFlags, null, 0) is var more and >= 0 ? result + more : result;
+    }
 
     protected override int EnterForCore(uint submit, uint wait, TimeSpan timeout)
     {
@@ -111,23 +163,6 @@ internal sealed unsafe class KernelBackend : RingBackend
         var limit = new IoUring.Timespec { Seconds = timeout.Ticks / TimeSpan.TicksPerSecond, Nanoseconds = timeout.Ticks % TimeSpan.TicksPerSecond * 100 };
         var argument = new IoUring.GetEventsArgument { Timespec = (ulong)&limit };
         return IoUring.Enter(_enterFd, submit, wait, IoUring.EnterGetEvents | IoUring.EnterExtArg | _enterFlags, &argument, (nuint)sizeof(IoUring.GetEventsArgument));
-    }
-
-    // What completes at once (a cached read, a NOP) is posted by submitting: asking for events besides costs a fifth of the
-    // call. So while everything does, it is left out, unless there is work that the kernel has put off.
-    private int EnterAtOnce(uint submit, uint wait)
-    {
-        if (_turnsToAsk > 0 || (Volatile.Read(ref *_sqFlags) & (IoUring.SqTaskRun | IoUring.SqCqOverflow)) != 0)
-        {
-            _turnsToAsk -= _turnsToAsk > 0 ? 1 : 0;
-            return EnterAndAsk(submit, wait);
-        }
-        var before = CompletionTail;
-        var result = IoUring.Enter(_enterFd, submit, 0, _enterFlags, null, 0);
-        if (CompletionTail - before >= submit && CompletionTail - CompletionHead >= wait) return result;
-        _turnsToAsk = 64;
-        if (result < 0 || CompletionTail - CompletionHead >= wait) return result;
-        return EnterAndAsk(submit - (uint)result, wait) is var more and >= 0 ? result + more : result;
     }
 
     protected override int ResizeCore(uint entries, uint completionEntries)
@@ -220,6 +255,7 @@ internal sealed unsafe class KernelBackend : RingBackend
         if (_wakeArmed) return true;
         var sqe = NextSqe();
         if (sqe == null) return false;
+        _wakeArmedNow = 1;
         *sqe = new Sqe { Opcode = IoUringOp.Read, Fd = _event, Address = (ulong)_eventValue, Length = sizeof(ulong), UserData = WakeTag };
         return _wakeArmed = true;
     }

@@ -106,7 +106,7 @@ internal abstract unsafe class RingBackend : IDisposable
 
     // The consumer sees what was handed out.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private void Publish()
+    protected void Publish()
     {
         if (_published == _tail) return;
         Volatile.Write(ref *SqTail, _tail);

@@ -51,6 +51,7 @@ internal unsafe struct Operation
     /// <summary>The user_data of the entry: slot in the lower half, generation in the upper. The generation changes when the
     /// slot is freed, so that a late completion can't be taken for another's.</summary>
     [FieldOffset(0)] public ulong Tag;
+    [FieldOffset(4)] public uint Generation;
     [FieldOffset(8)] public Chain* Chain;
     [FieldOffset(16)] public ulong UserData;
     /// <summary>Place in the chain's list of operations in flight.</summary>
@@ -73,6 +74,10 @@ internal unsafe struct Operation
     [FieldOffset(56)] public byte* Data;
 
     [FieldOffset(32)] private Vector256<byte> _seen;
+    [FieldOffset(36)] private readonly ushort _ownerAndMarks;
+
+    /// <summary>A chain's, without marks.</summary>
+    public readonly bool IsPlainOfChain => _ownerAndMarks == (ushort)OperationOwner.Chain;
 
     /// <summary>Shows opcode, file, buffer, offset and data to the hook; the step must be set after it.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -201,6 +206,14 @@ internal sealed unsafe class OperationTable : IDisposable
         else _free[_shared + _hostAvailable++] = index;
     }
 
+    /// <summary>As <see cref="Free"/>, of a slot that <see cref="Take"/> gave to a chain: those are none of the host's.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void FreeOfChain(Operation* operation)
+    {
+        operation->Generation++;
+        _free[(uint)_available++] = IndexOf(operation);
+    }
+
     /// <summary>Memory for what an operation's entry points to, freed with the slot. Once for each operation, which must be marked as one that settles.</summary>
     public byte* Allocate(Operation* operation, uint bytes) => Extra(operation)->Memory = (byte*)NativeMemory.Alloc(bytes);
 
@@ -215,15 +228,16 @@ internal sealed unsafe class OperationTable : IDisposable
     }
 
     /// <summary>The operation a completion is for, or null when it is not (or no longer) in flight.</summary>
+    public Operation* Find(ulong tag) => Slot(tag) is var operation && Holds(operation, tag) ? operation : null;
+
+    /// <summary>Where the operation with a tag is, if it is in flight: ask <see cref="Holds"/> before anything else.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public Operation* Find(ulong tag)
-    {
-        var index = (uint)tag;
-        if (index >= (uint)_count) return null;
-        var operation = _slots + index;
-        // A slot that is free has a generation that no submission has had yet.
-        return operation->Tag == tag ? operation : null;
-    }
+    public Operation* Slot(ulong tag) => _slots + (uint)tag;
+
+    /// <summary>True when the operation with a tag is in flight, at its <see cref="Slot"/>.</summary>
+    // A slot that is free has a generation that no submission has had yet.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public bool Holds(Operation* slot, ulong tag) => (uint)tag < (uint)_count && slot->Tag == tag;
 
     public void Dispose()
     {

@@ -56,24 +56,31 @@ internal unsafe struct Chain
     public ChainPhase Phase;
     /// <summary>What is to be looked at when the hook has returned.</summary>
     public ChainMarks Marks;
-    /// <summary>Which program runs: what it submits inherits it.</summary>
+    /// <summary>Which program runs: what it submits inherits it. 0 between completions.</summary>
     public ushort Running;
 
-    /// <summary>Neighbours in the list of the hook's live chains.</summary>
-    public Chain* Previous, Next;
     public ulong Bytes;
     /// <summary>Bytes that transfers in flight may still move.</summary>
     public ulong Reserved;
+    /// <summary>Buffers of this chain alone, in one block.</summary>
+    public byte* Memory;
     /// <summary>Provided buffers it holds, or has given back while operations of its own work on them.</summary>
     public int Held;
+    /// <summary>Operations in flight that drain: what was submitted after them waits.</summary>
+    public int Draining;
+
+    /// <summary>True while it lives, its own program runs, nothing is marked, held or drained: what it submits goes out at once.</summary>
+    // Phase, marks and program lie together, and what it holds and drains.
+    public static bool IsPlain(Chain* chain) => *(uint*)&chain->Phase == 0 && *(ulong*)&chain->Held == 0;
+
+    /// <summary>Neighbours in the list of the hook's live chains.</summary>
+    public Chain* Previous, Next;
     /// <summary>Operations in flight that work on provided buffers.</summary>
     public int Occupying;
     public int Result;
     public int Verdict;
     /// <summary>Index of the host's waiting object.</summary>
     public int Host;
-    /// <summary>Buffers of this chain alone, in one block.</summary>
-    public byte* Memory;
     /// <summary>Ring file slot of each of the chain's own file slots, or -1.</summary>
     public fixed int Files[MaxOwnFiles];
     /// <summary>Bit i: own file i is open.</summary>
@@ -90,8 +97,6 @@ internal unsafe struct Chain
     /// <summary>With <see cref="ChainMarks.Provided"/>: the buffer's id, and whether the hook has asked to hold it.</summary>
     public int ProvidedId;
     public bool Holds;
-    /// <summary>Operations in flight that drain: what was submitted after them waits.</summary>
-    public int Draining;
 }
 
 /// <summary>A buffer granted to a hook.</summary>
@@ -142,6 +147,17 @@ internal unsafe struct HookVersion
     public int MaxInFlight;
     public ulong MaxBytes;
     public ulong AllowedOperations;
+
+    // What plain transfers look at: see HookCalls.Plain.
+    /// <summary>Those among read, write, receive and send that it may submit and the back end has.</summary>
+    public ulong PlainTransfers;
+    /// <summary>Ring file slots of the granted files.</summary>
+    public int* Files;
+    public GrantedBuffer* Buffers;
+    public int FileCount;
+    public uint BufferCount;
+    public uint OwnBuffers;
+    public uint OwnBufferBytes;
 
     /// <summary>0: its own program; n: the n-th that can be named.</summary>
     public static HookProgram* ProgramAt(HookVersion* version, int index) => index == 0 ? &version->Program : version->Named + (index - 1);
@@ -212,7 +228,8 @@ public sealed record ChainLimits
     public int OwnFiles { get; init; } = 4;
     /// <summary>Buffers of its own that each chain has, numbered after the granted buffers. 0..4096, default 0.</summary>
     public int OwnBuffers { get; init; }
-    /// <summary>Bytes of each own buffer; those of a chain take at most 2 GiB together. Default 65,536.</summary>
+    /// <summary>Bytes of each own buffer; those of a chain take at most 2 GiB together. They lie one after the other; the first begins at a multiple of
+    /// their size, rounded up to a power of two, or of 4096 where that is less. Default 65,536.</summary>
     public int OwnBufferBytes { get; init; } = 65_536;
     /// <summary>Chains that messages have started and that have not ended: further messages wait, and so many more are refused (-ENOSPC).
     /// 1..1,048,576, default 64.</summary>

@@ -29,6 +29,8 @@ internal static unsafe partial class HookCalls
         // How much one that goes on moves is not known when it is submitted: that has no place under a limit.
         if (multishot && chain->Hook->MaxBytes != ulong.MaxValue) return -Errno.DQuot;
         if (!ReserveBytes(chain, operation, (uint)provided.BufferBytes)) return -Errno.DQuot;
+        // It is shown to the hook.
+        operation->Marks = OperationMarks.Settles;
         entry->Flags |= SqeFlags.BufferSelect;
         entry->BufferIndex = provided.Group;
         entry->OpFlags = op.OpFlags;

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using UringBpf.Runtime;
 
@@ -35,9 +36,13 @@ internal static unsafe partial class HookCalls
     {
         // The size is the struct's version, and says how many vectors follow it.
         if (size != UringOp.Size) return SubmitVectors(state, op, size);
-        // Copied first: other operations may write to the memory it lies in.
-        return Submit((Chain*)state->Chain, *(UringOp*)op);
+        var chain = (Chain*)state->Chain;
+        return SubmitPlain(chain, (UringOp*)op) ? 0 : SubmitCopy(chain, (UringOp*)op);
     }
+
+    // Copied first: other operations may write to the memory it lies in.
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static int SubmitCopy(Chain* chain, UringOp* op) => Submit(chain, *op);
 
     /// <summary>Queues an operation of a chain: 0 or -errno.</summary>
     /// <param name="chain">The chain.</param>
@@ -102,7 +107,11 @@ internal static unsafe partial class HookCalls
         {
             result = ring.Judge(chain, link, op, vectors, entry);
             // What preparing it has taken goes back, as if it had failed.
-            if (result < 0 && (operation->Marks & OperationMarks.Settles) != 0) Ring.Settle(chain, operation, result, CqeFlags.None);
+            if (result < 0)
+            {
+                if ((operation->Marks & OperationMarks.Settles) != 0) Ring.Settle(chain, operation, result, CqeFlags.None);
+                if (op.Opcode != IoUringOp.Program) Ring.SettleBytes(chain, operation, result, CqeFlags.None);
+            }
         }
         if (result < 0)
         {
@@ -184,6 +193,8 @@ internal static unsafe partial class HookCalls
         if (fills && !writable) return -Errno.Access;
         if (op.Opcode == IoUringOp.Write && !link.Grants.AllowWrite) return -Errno.Access;
         if (!ReserveBytes(chain, operation, op.Length)) return -Errno.DQuot;
+        // Its second completion moves nothing.
+        if (op.Opcode == IoUringOp.SendZc) operation->Marks = OperationMarks.Settles;
         operation->Buffer = op.Buffer;
         operation->Offset = op.Offset;
         operation->Data = fills ? address : null;
@@ -288,7 +299,6 @@ internal static unsafe partial class HookCalls
     {
         if (bytes > chain->Hook->MaxBytes - chain->Bytes - chain->Reserved) return false;
         chain->Reserved += bytes;
-        operation->Marks = OperationMarks.Settles;
         operation->Length = bytes;
         return true;
     }

@@ -228,6 +228,13 @@ public sealed unsafe class HookLink : IAsyncDisposable
         version->MaxInFlight = Limits.MaxInFlight;
         version->MaxBytes = Limits.MaxBytes;
         version->AllowedOperations = Grants.AllowedOperations;
+        version->PlainTransfers = HookCalls.PlainTransfers(Grants) & _ring.HookOperations;
+        version->Files = Grants.Files;
+        version->FileCount = Grants.FileCount;
+        version->Buffers = Grants.Buffers;
+        version->BufferCount = (uint)Grants.BufferCount;
+        version->OwnBuffers = (uint)Limits.OwnBuffers;
+        version->OwnBufferBytes = (uint)Limits.OwnBufferBytes;
         return version;
     }
 

@@ -153,18 +153,20 @@ public struct UringOp
 /// <summary>
 /// What a completion hook's r1 points to: <c>struct uring_completion</c> of uring_bpf.h, 120 bytes.
 /// </summary>
-[StructLayout(LayoutKind.Sequential, Size = 120)]
+[StructLayout(LayoutKind.Explicit, Size = 120)]
 internal unsafe struct UringCompletion
 {
-    public ulong UserData;
-    public int Result;
-    public uint CqeFlags;
-    public uint Opcode;
-    public uint Step;
-    public int File;
-    public uint Buffer;
-    public ulong Offset;
-    public byte* Data;
-    public byte* DataEnd;
-    public fixed ulong Scratch[8];
+    [FieldOffset(0)] public ulong UserData;
+    [FieldOffset(8)] public int Result;
+    [FieldOffset(12)] public uint CqeFlags;
+    /// <summary>As <see cref="Cqe.Outcome"/>.</summary>
+    [FieldOffset(8)] public ulong Outcome;
+    [FieldOffset(16)] public uint Opcode;
+    [FieldOffset(20)] public uint Step;
+    [FieldOffset(24)] public int File;
+    [FieldOffset(28)] public uint Buffer;
+    [FieldOffset(32)] public ulong Offset;
+    [FieldOffset(40)] public byte* Data;
+    [FieldOffset(48)] public byte* DataEnd;
+    [FieldOffset(56)] public fixed ulong Scratch[8];
 }

@@ -40,15 +40,17 @@ public struct Sqe
 }
 
 /// <summary>A completion queue entry (<c>struct io_uring_cqe</c>).</summary>
-[StructLayout(LayoutKind.Sequential)]
+[StructLayout(LayoutKind.Explicit, Size = 16)]
 public struct Cqe
 {
     /// <summary>What the submission carried.</summary>
-    public ulong UserData;
+    [FieldOffset(0)] public ulong UserData;
     /// <summary>The result: a count, a descriptor, or -errno.</summary>
-    public int Result;
+    [FieldOffset(8)] public int Result;
     /// <summary>IORING_CQE_F_*.</summary>
-    public CqeFlags Flags;
+    [FieldOffset(12)] public CqeFlags Flags;
+    // The result in the lower half, the flags in the upper.
+    [FieldOffset(8)] internal readonly ulong Outcome;
 }
 
 /// <summary>IOSQE_* (io_uring_enter(2)).</summary>
