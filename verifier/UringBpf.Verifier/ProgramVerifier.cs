@@ -17,7 +17,7 @@ public static class ProgramVerifier
         ArgumentNullException.ThrowIfNull(spec);
         options ??= VerifierOptions.Default;
         var started = Stopwatch.GetTimestamp();
-        var session = new Session(spec, options);
+        using var session = new Session(spec, options);
         VerifiedProgram? program = null;
         Rejection? rejection = null;
         try

@@ -7,14 +7,19 @@ namespace UringBpf.Verifier;
 /// </summary>
 internal sealed class MachineState
 {
-    private Frame[] _frames;
+    // Most states have one frame: an array for the others only. That one is shared by copies, and never written in place.
+    private Frame _top;
+    private Frame[] _callers;
 
-    public MachineState() => _frames = [];
+    /// <summary>A state with one frame.</summary>
+    public MachineState(Frame frame) => (_top, _callers) = (frame, []);
 
     private MachineState(MachineState other)
     {
-        foreach (var frame in other._frames) frame.IsShared = true;
-        _frames = (Frame[])other._frames.Clone();
+        _top = other._top;
+        _callers = other._callers;
+        _top.IsShared = true;
+        foreach (var frame in _callers) frame.IsShared = true;
         References = other.References;
         LockId = other.LockId;
         LockMap = other.LockMap;
@@ -32,14 +37,14 @@ internal sealed class MachineState
     /// <summary>Bytes from data that are known to lie before data_end.</summary>
     public long BufferRange { get; set; }
 
-    public int Depth => _frames.Length;
+    public int Depth => _callers.Length + 1;
 
     /// <summary>The running function's frame, for reading.</summary>
-    public Frame Top => _frames[^1];
+    public Frame Top => _top;
 
     public bool HoldsResource => LockId != 0 || References.Length > 0;
 
-    public Frame this[int frame] => _frames[frame];
+    public Frame this[int frame] => frame == _callers.Length ? _top : _callers[frame];
 
     public MachineState Copy() => new(this);
 
@@ -49,46 +54,59 @@ internal sealed class MachineState
         var shared = Top.IsShared;
         var fork = new MachineState(this);
         if (shared) return fork;
-        fork._frames[^1] = Top.Copy();
+        fork._top = Top.Copy();
         Top.IsShared = false;
         return fork;
     }
 
-    public void Push(Frame frame) => _frames = [.. _frames, frame];
+    public void Push(Frame frame)
+    {
+        _callers = [.. _callers, _top];
+        _top = frame;
+    }
 
-    public void Pop() => _frames = _frames[..^1];
+    public void Pop()
+    {
+        _top = _callers[^1];
+        _callers = _callers[..^1];
+    }
 
     /// <summary>A frame, for writing.</summary>
     public Frame Writable(int frame)
     {
-        var current = _frames[frame];
+        var current = this[frame];
         if (!current.IsShared) return current;
-        return _frames[frame] = current.Copy();
+        current = current.Copy();
+        if (frame == _callers.Length) return _top = current;
+        _callers = (Frame[])_callers.Clone();
+        return _callers[frame] = current;
     }
 
-    public Value? Register(int register) => _frames[^1][register];
+    public Value? Register(int register) => _top[register];
 
     public void Set(int register, Value? value)
     {
-        if (ReferenceEquals(_frames[^1][register], value)) return;
-        Writable(_frames.Length - 1)[register] = value;
+        if (ReferenceEquals(_top[register], value)) return;
+        Writable(_callers.Length)[register] = value;
     }
 
     /// <summary>Replaces every value, in registers and stack cells of all frames, for which <paramref name="change"/> gives another.</summary>
     public void Rewrite<TChange>(TChange change) where TChange : struct, IChange
     {
-        for (var index = 0; index < _frames.Length; index++)
+        for (var index = 0; index < Depth; index++)
         {
+            // Where a copy is written to instead, what follows is the same in it.
+            var frame = this[index];
             for (var register = 0; register < Frame.Registers; register++)
             {
-                if (_frames[index][register] is not { } value) continue;
+                if (frame[register] is not { } value) continue;
                 var changed = change.Change(value);
                 if (!ReferenceEquals(changed, value)) Writable(index)[register] = changed;
             }
-            for (var slot = 0; slot < _frames[index].UsedSlots; slot++)
+            for (var slot = 0; slot < frame.UsedSlots; slot++)
             {
-                if (_frames[index].Slot(slot) is not { Low: { } } and not { High: { } }) continue;
-                var cell = _frames[index].Slot(slot)!;
+                if (frame.Slot(slot) is not { Low: { } } and not { High: { } }) continue;
+                var cell = frame.Slot(slot)!;
                 var low = cell.Low is null ? null : change.Change(cell.Low);
                 var high = cell.High is null ? null : change.Change(cell.High);
                 if (ReferenceEquals(low, cell.Low) && ReferenceEquals(high, cell.High)) continue;
@@ -110,16 +128,18 @@ internal sealed class MachineState
         // Not a Rewrite: this is done for every comparison of a linked number, and most states hold no other.
         var possible = true;
         scaled = null;
-        for (var index = 0; index < _frames.Length; index++)
+        for (var index = 0; index < Depth; index++)
         {
+            // Where a copy is written to instead, what follows is the same in it.
+            var frame = this[index];
             for (var register = 0; register < Frame.Registers; register++)
             {
-                if (_frames[index][register] is not { } value || !IsLinked(value, known)) continue;
+                if (frame[register] is not { } value || !IsLinked(value, known)) continue;
                 if (Narrowed(value, known, ref possible, ref scaled) is var narrowed && !ReferenceEquals(narrowed, value)) Writable(index)[register] = narrowed;
             }
-            for (var slot = 0; slot < _frames[index].UsedSlots; slot++)
+            for (var slot = 0; slot < frame.UsedSlots; slot++)
             {
-                if (_frames[index].Slot(slot) is not { } cell) continue;
+                if (frame.Slot(slot) is not { } cell) continue;
                 var low = cell.Low is { } first && IsLinked(first, known) ? Narrowed(first, known, ref possible, ref scaled) : cell.Low;
                 var high = cell.High is { } second && IsLinked(second, known) ? Narrowed(second, known, ref possible, ref scaled) : cell.High;
                 if (cell.With(low, high) is var changed && !ReferenceEquals(changed, cell)) Writable(index).SetSlot(slot, changed);
@@ -149,11 +169,11 @@ internal sealed class MachineState
             if (index > 0) text.Append(" | ");
             for (var register = 0; register < Frame.Pointer; register++)
             {
-                if (_frames[index][register] is { } value) text.Append($"r{register}={value} ");
+                if (this[index][register] is { } value) text.Append($"r{register}={value} ");
             }
-            for (var slot = 0; slot < _frames[index].UsedSlots; slot++)
+            for (var slot = 0; slot < this[index].UsedSlots; slot++)
             {
-                if (_frames[index].Slot(slot) is { } cell) text.Append($"fp{-8 * (slot + 1)}={cell} ");
+                if (this[index].Slot(slot) is { } cell) text.Append($"fp{-8 * (slot + 1)}={cell} ");
             }
         }
         return text.ToString().TrimEnd();

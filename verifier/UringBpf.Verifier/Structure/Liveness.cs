@@ -22,15 +22,17 @@ internal sealed class Liveness
     private readonly ProgramSpec _spec;
     private readonly ProgramShape _shape;
     private readonly StackPointers _pointers;
-    private readonly LiveSet[] _before;
+    private readonly Workspace _workspace;
+    private readonly Block<LiveSet> _before;
     private readonly bool _returnMatters;
 
-    public Liveness(ProgramSpec spec, ProgramShape shape, ProgramType type)
+    public Liveness(ProgramSpec spec, ProgramShape shape, ProgramType type, Workspace workspace)
     {
         _spec = spec;
         _shape = shape;
-        _pointers = new StackPointers(spec, shape);
-        _before = new LiveSet[shape.Count];
+        _pointers = new StackPointers(spec, shape, workspace);
+        _workspace = workspace;
+        _before = workspace.Take<LiveSet>(shape.Count);
         _returnMatters = type.ReturnMin != long.MinValue || type.ReturnMax != long.MaxValue;
         foreach (var function in shape.Functions) Solve(function);
     }
@@ -41,8 +43,8 @@ internal sealed class Liveness
     private void Solve(Subprogram function)
     {
         // Each pass goes backwards from the end of a block to where only another block leads.
-        var visited = new bool[function.Length];
-        var queued = new bool[function.Length];
+        var visited = _workspace.Take<bool>(function.Length);
+        var queued = _workspace.Take<bool>(function.Length);
         var pending = new Pile<int>();
         for (var slot = function.Start; slot < function.End; slot = _shape.Next(slot))
         {

@@ -8,19 +8,22 @@ namespace UringBpf.Verifier;
 /// </summary>
 internal sealed class LoopForest
 {
-    private readonly int[] _innermost;
+    private readonly Workspace _workspace;
+    private readonly Block<int> _innermost;
 
     /// <param name="shape">The program.</param>
-    public LoopForest(ProgramShape shape)
+    /// <param name="workspace">For what the verification needs.</param>
+    public LoopForest(ProgramShape shape, Workspace workspace)
     {
-        Heads = new bool[shape.Count];
-        _innermost = new int[shape.Count];
-        for (var slot = 0; slot < _innermost.Length; slot++) _innermost[slot] = -1;
+        _workspace = workspace;
+        Heads = workspace.Take<bool>(shape.Count);
+        _innermost = workspace.Take<int>(shape.Count);
+        _innermost.Span.Fill(-1);
         foreach (var function in shape.Functions) Find(shape, function);
     }
 
     /// <summary>True for the slots that head a loop.</summary>
-    public bool[] Heads { get; }
+    public Block<bool> Heads { get; }
 
     /// <summary>The head of the innermost loop around an instruction (a head's own loop does not count as around it), or -1.</summary>
     public int Around(int slot) => _innermost[slot];
@@ -31,9 +34,10 @@ internal sealed class LoopForest
     private void Find(ProgramShape shape, Subprogram function)
     {
         var start = function.Start;
-        var number = new int[function.Length];   // Preorder, 0 for unreached.
-        var last = new int[function.Length];     // The last preorder number below it.
-        var order = new List<int>(function.Length + 1) { -1 };
+        var number = _workspace.Take<int>(function.Length);     // Preorder, 0 for unreached.
+        var last = _workspace.Take<int>(function.Length);       // The last preorder number below it.
+        var order = _workspace.Take<int>(function.Length + 1);  // By number; there is no number 0.
+        var numbered = 1;
         var back = new List<(int Head, int Source)>();
         Walk();
         if (back.Count == 0) return;
@@ -41,7 +45,7 @@ internal sealed class LoopForest
         // From the inside out: what reaches a head backwards from its back edges, without leaving through the head, is its loop.
         back.Sort((a, b) => number[b.Head - start].CompareTo(number[a.Head - start]));
         var goesBack = new HashSet<(int Head, int Source)>(back);
-        var representative = new int[order.Count];
+        var representative = new int[numbered];
         for (var index = 0; index < representative.Length; index++) representative[index] = index;
         var body = new HashSet<int>();
         var pending = new Pile<int>();
@@ -88,28 +92,32 @@ internal sealed class LoopForest
 
         void Walk()
         {
-            var stack = new Pile<WalkStep>();
+            // As deep as the function is long, at most.
+            var stack = _workspace.Take<WalkStep>(function.Length);
+            var depth = 0;
             number[0] = 1;
-            order.Add(start);
-            stack.Push(new(start, 0));
-            while (stack.TryPop(out var top))
+            order[numbered++] = start;
+            stack[depth++] = new(start, 0);
+            while (depth > 0)
             {
+                ref var top = ref stack[depth - 1];
                 var (slot, next) = top;
                 if (next == 2)
                 {
-                    last[slot - start] = order.Count - 1;
+                    depth--;
+                    last[slot - start] = numbered - 1;
                     continue;
                 }
-                stack.Push(new(slot, next + 1));
+                top = new(slot, next + 1);
                 var successors = shape.Successors(slot);
                 var target = next == 0 ? successors.First : successors.Second;
                 if (target < 0) continue;
                 var known = number[target - start];
                 if (known == 0)
                 {
-                    number[target - start] = order.Count;
-                    order.Add(target);
-                    stack.Push(new(target, 0));
+                    number[target - start] = numbered;
+                    order[numbered++] = target;
+                    stack[depth++] = new(target, 0);
                 }
                 // A node without a last number yet is still open: the edge goes back to it.
                 else if (known <= number[slot - start] && last[target - start] == 0) back.Add((target, slot));

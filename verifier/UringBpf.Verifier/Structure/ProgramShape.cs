@@ -12,10 +12,12 @@ internal sealed class ProgramShape
     private readonly ProgramSpec _spec;
     private readonly Judge _judge;
     private readonly OpcodeRow?[] _rows;
-    private readonly int[] _functionOf;
+    private readonly Workspace _workspace;
+    private readonly Block<int> _functionOf;
 
-    public ProgramShape(ProgramSpec spec, Judge judge)
+    public ProgramShape(ProgramSpec spec, Judge judge, Workspace workspace)
     {
+        _workspace = workspace;
         _spec = spec;
         _judge = judge;
         var count = spec.Instructions.Length;
@@ -24,8 +26,8 @@ internal sealed class ProgramShape
         if (spec.Maps.Length > Limits.MapsPerProgram)
             judge.Reject(Rule.TooManyMaps, 0, $"{spec.Maps.Length} maps: a program can use {Limits.MapsPerProgram}.");
         _rows = new OpcodeRow?[count];
-        _functionOf = new int[count];
-        PrunePoints = new bool[count];
+        _functionOf = workspace.Take<int>(count);
+        PrunePoints = workspace.Take<bool>(count);
         Decode();
         Functions = FindFunctions();
         for (var index = 0; index < Functions.Length; index++)
@@ -35,7 +37,7 @@ internal sealed class ProgramShape
         }
         CheckFlow();
         CheckCallGraph();
-        Loops = new LoopForest(this);
+        Loops = new LoopForest(this, workspace);
         MarkMeetingPoints();
     }
 
@@ -47,7 +49,7 @@ internal sealed class ProgramShape
     public ImmutableArray<Subprogram> Functions { get; }
 
     /// <summary>Where paths meet, so that comparing states pays.</summary>
-    public bool[] PrunePoints { get; }
+    public Block<bool> PrunePoints { get; }
 
     public LoopForest Loops { get; }
 
@@ -73,7 +75,7 @@ internal sealed class ProgramShape
     public int Callee(int slot)
     {
         var start = slot + 1L + _spec.Instructions[slot].Immediate;
-        return start >= 0 && start < Count && Functions[_functionOf[start]].Start == start ? _functionOf[start] : -1;
+        return start >= 0 && start < Count && Functions[_functionOf[(int)start]].Start == start ? _functionOf[(int)start] : -1;
     }
 
     /// <summary>The instructions that may follow one within its function.</summary>
@@ -88,16 +90,16 @@ internal sealed class ProgramShape
     /// <summary>The instructions of its function that may lead to one.</summary>
     public ReadOnlySpan<int> Predecessors(int slot)
     {
-        if (_predecessors is null) FindPredecessors();
-        return _predecessors.AsSpan(_firstPredecessor![slot], _firstPredecessor[slot + 1] - _firstPredecessor[slot]);
+        if (_firstPredecessor.Length == 0) FindPredecessors();
+        return _predecessors.Span[_firstPredecessor[slot].._firstPredecessor[slot + 1]];
     }
 
-    private int[]? _predecessors;
-    private int[]? _firstPredecessor;
+    private Block<int> _predecessors;
+    private Block<int> _firstPredecessor;
 
     private void FindPredecessors()
     {
-        var first = new int[Count + 2];
+        var first = _workspace.Take<int>(Count + 2);
         for (var slot = 0; slot < Count; slot++)
         {
             if (_rows[slot] is null) continue;
@@ -106,7 +108,7 @@ internal sealed class ProgramShape
             if (target >= 0) first[target + 2]++;
         }
         for (var slot = 2; slot < first.Length; slot++) first[slot] += first[slot - 1];
-        _predecessors = new int[first[^1]];
+        _predecessors = _workspace.Take<int>(first[first.Length - 1]);
         for (var slot = 0; slot < Count; slot++)
         {
             if (_rows[slot] is null) continue;
@@ -151,7 +153,7 @@ internal sealed class ProgramShape
 
     private ImmutableArray<Subprogram> FindFunctions()
     {
-        var isStart = new bool[Count];
+        var isStart = _workspace.Take<bool>(Count);
         isStart[0] = true;
         var names = new Dictionary<int, Subprogram>();
         foreach (var function in _spec.Subprograms)
@@ -249,7 +251,7 @@ internal sealed class ProgramShape
 
     private void MarkMeetingPoints()
     {
-        var arrivals = new byte[Count];
+        var arrivals = _workspace.Take<byte>(Count);
         for (var slot = 0; slot < Count; slot++)
         {
             if (_rows[slot] is null) continue;

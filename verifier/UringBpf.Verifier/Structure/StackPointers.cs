@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using UringBpf.Bytecode;
 
 namespace UringBpf.Verifier;
@@ -8,22 +9,22 @@ namespace UringBpf.Verifier;
 /// </summary>
 internal sealed class StackPointers
 {
-    private const int None = int.MinValue, Anywhere = int.MaxValue;
+    private const short None = short.MinValue, Anywhere = short.MaxValue;
 
     private readonly ProgramSpec _spec;
     private readonly ProgramShape _shape;
 
-    // Offsets before each reached instruction. Most instructions leave them as they are and share what they share.
-    private readonly int[]?[] _before;
+    // Offsets before each instruction.
+    private readonly Block<Offsets> _before;
 
     // Per function: some stack pointer is in memory or was handed to another function, so loads may bring one back.
     private readonly bool[] _escapes;
 
-    public StackPointers(ProgramSpec spec, ProgramShape shape)
+    public StackPointers(ProgramSpec spec, ProgramShape shape, Workspace workspace)
     {
         _spec = spec;
         _shape = shape;
-        _before = new int[shape.Count][];
+        _before = workspace.Take<Offsets>(shape.Count);
         _escapes = new bool[shape.Functions.Length];
         for (var index = 0; index < shape.Functions.Length; index++)
         {
@@ -32,7 +33,7 @@ internal sealed class StackPointers
         }
     }
 
-    public bool IsStack(int slot, int register) => register == 10 || _before[slot] is { } offsets && offsets[register] != None;
+    public bool IsStack(int slot, int register) => OffsetOf(slot, register) != None;
 
     /// <summary>The stack slots an access may touch.</summary>
     public ulong Touches(int slot, int register, int displacement, int size)
@@ -48,7 +49,7 @@ internal sealed class StackPointers
         return offset is None or Anywhere || size != 8 || (offset + displacement) % 8 != 0 ? 0 : Slots(offset + displacement, size);
     }
 
-    private int OffsetOf(int slot, int register) => register == 10 ? 0 : _before[slot] is { } offsets ? offsets[register] : None;
+    private int OffsetOf(int slot, int register) => register == 10 ? 0 : _before[slot] is { IsReached: true } offsets ? offsets[register] : None;
 
     private static ulong Slots(int offset, int size)
     {
@@ -61,9 +62,9 @@ internal sealed class StackPointers
 
     private void Solve(Subprogram function, int index)
     {
-        Array.Clear(_before, function.Start, function.Length);
-        var entry = new int[10];
-        for (var register = 0; register < entry.Length; register++) entry[register] = None;
+        _before.Span.Slice(function.Start, function.Length).Clear();
+        var entry = new Offsets { IsReached = true };
+        for (var register = 0; register < Offsets.Count; register++) entry[register] = None;
         _before[function.Start] = entry;
         var pending = new Pile<int>();
         pending.Push(function.Start);
@@ -71,7 +72,8 @@ internal sealed class StackPointers
         {
             while (true)
             {
-                var offsets = Step(slot, index, _before[slot]!);
+                var offsets = _before[slot];
+                Step(slot, index, ref offsets);
                 var (first, second) = _shape.Successors(slot);
                 if (second >= 0) Merge(second, offsets);
                 if (first < 0) break;
@@ -80,19 +82,19 @@ internal sealed class StackPointers
             }
         }
 
-        bool Merge(int target, int[] offsets, bool follow = false)
+        bool Merge(int target, in Offsets offsets, bool follow = false)
         {
-            if (_before[target] is not { } known)
+            ref var known = ref _before[target];
+            if (!known.IsReached)
             {
-                _before[target] = offsets;
+                known = offsets;
                 if (!follow) pending.Push(target);
                 return true;
             }
             var changed = false;
-            for (var register = 0; register < known.Length; register++)
+            for (var register = 0; register < Offsets.Count; register++)
             {
                 if (known[register] == offsets[register] || known[register] == Anywhere) continue;
-                if (!changed) _before[target] = known = (int[])known.Clone();
                 known[register] = Anywhere;
                 changed = true;
             }
@@ -101,24 +103,25 @@ internal sealed class StackPointers
         }
     }
 
-    // The offsets after an instruction: the same array where nothing changes.
-    private int[] Step(int slot, int function, int[] offsets)
+    // The offsets after an instruction, in place of those before it.
+    private void Step(int slot, int function, ref Offsets offsets)
     {
         var row = _shape.Row(slot);
         ref readonly var instruction = ref _spec.Instructions.ItemRef(slot);
         if (row.IsArithmetic)
         {
             var dst = instruction.Destination;
-            if (dst == Frame.Pointer) return offsets; // Refused when it is reached.
+            if (dst == Frame.Pointer) return; // Refused when it is reached.
             var left = offsets[dst];
             var right = row.Source != OperandSource.Register ? None : instruction.Source == 10 ? 0 : offsets[instruction.Source];
-            return With(offsets, dst, row.Operation switch
+            offsets[dst] = row.Operation switch
             {
-                Operation.Move => row.Source == OperandSource.Register ? right : None,
+                Operation.Move => row.Source == OperandSource.Register ? (short)right : None,
                 Operation.Add when row.Source == OperandSource.Immediate && left is not (None or Anywhere) => Shift(left, instruction.Immediate),
                 Operation.Subtract when row.Source == OperandSource.Immediate && left is not (None or Anywhere) => Shift(left, -(long)instruction.Immediate),
                 _ => left == None && right == None ? None : Anywhere,
-            });
+            };
+            return;
         }
         if (row.Operation is Operation.Store or Operation.StoreRelease && row.Source == OperandSource.Register && Holds(instruction.Source, offsets))
             _escapes[function] = true;
@@ -129,28 +132,33 @@ internal sealed class StackPointers
             var passed = false;
             for (var register = 1; register <= 5; register++) passed |= Holds(register, offsets);
             if (own && passed) _escapes[function] = true;
-            for (var register = 0; register <= 5; register++) offsets = With(offsets, register, register == 0 && own && passed ? Anywhere : None);
-            return offsets;
+            for (var register = 0; register <= 5; register++) offsets[register] = register == 0 && own && passed ? Anywhere : None;
+            return;
         }
         var (_, writes) = Uses.Of(row, instruction, _spec);
         var loads = row.IsMemory && _escapes[function];
-        for (var register = 0; register < offsets.Length; register++)
+        for (var register = 0; register < Offsets.Count; register++)
         {
-            if ((writes >> register & 1) != 0) offsets = With(offsets, register, loads ? Anywhere : None);
+            if ((writes >> register & 1) != 0) offsets[register] = loads ? Anywhere : None;
         }
-        return offsets;
     }
 
-    private static int[] With(int[] offsets, int register, int offset)
+    private static bool Holds(int register, in Offsets offsets) => register == 10 || offsets[register] != None;
+
+    private static short Shift(int offset, long by) => Math.Abs(offset + by) <= 4 * Limits.StackBytesPerFrame ? (short)(offset + by) : Anywhere;
+
+    // Of r0..r9, and whether the instruction was reached at all.
+    [InlineArray(Count + 2)]
+    private struct Offsets
     {
-        if (offsets[register] == offset) return offsets;
-        var changed = (int[])offsets.Clone();
-        changed[register] = offset;
-        return changed;
+        public const int Count = 10;
+
+        private short _first;
+
+        public bool IsReached
+        {
+            readonly get => this[Count] != 0;
+            init => this[Count] = value ? (short)1 : (short)0;
+        }
     }
-
-
-    private static bool Holds(int register, int[] offsets) => register == 10 || offsets[register] != None;
-
-    private static int Shift(int offset, long by) => Math.Abs(offset + by) <= 4 * Limits.StackBytesPerFrame ? (int)(offset + by) : Anywhere;
 }

@@ -20,7 +20,8 @@ internal sealed class Counter
     /// <summary>A counter of a cycle, the one with the fewest rounds, or null.</summary>
     /// <param name="head">A general state in it.</param>
     /// <param name="cycle">Its nodes.</param>
-    public static Counter? Of(Node head, HashSet<Node> cycle)
+    /// <param name="graph">All nodes.</param>
+    public static Counter? Of(Node head, HashSet<Node> cycle, WalkGraph graph)
     {
         Counter? best = null;
         foreach (var (place, value) in Place.Numbers(head.State))
@@ -28,27 +29,29 @@ internal sealed class Counter
             if (!head.Bound.Contains(value.Id)) continue;
             var heads = cycle.Where(node => node.Slot == head.Slot && node.Bound.Contains(value.Id)
                 && place.In(node.State) is { } named && named.Kind == value.Kind && named.Link == value.Link).ToList();
-            if (RoundsOf(place, value, heads, cycle) is { } rounds && (best is null || rounds < best.Rounds)) best = new(heads, rounds);
+            if (RoundsOf(place, value, heads, cycle, graph) is { } rounds && (best is null || rounds < best.Rounds)) best = new(heads, rounds);
         }
         return best;
     }
 
-    private static long? RoundsOf(Place place, Value value, List<Node> heads, HashSet<Node> cycle)
+    private static long? RoundsOf(Place place, Value value, List<Node> heads, HashSet<Node> cycle, WalkGraph graph)
     {
         long least = long.MaxValue, most = long.MinValue;
         foreach (var node in cycle)
         {
-            foreach (var edge in node.Edges)
+            foreach (ref readonly var edge in graph.From(node.Index))
             {
-                if (!cycle.Contains(edge.Target)) continue;
-                if (heads.Contains(edge.Target))
+                var target = graph.Target(edge);
+                if (!cycle.Contains(target)) continue;
+                var arrival = graph.Arrival(edge);
+                if (heads.Contains(target))
                 {
-                    if (edge.Arrival is null || place.In(edge.Arrival) is not { } arrived || arrived.Kind != value.Kind || arrived.Id != value.Id || arrived.Scale != value.Scale) return null;
+                    if (arrival is null || place.In(arrival) is not { } arrived || arrived.Kind != value.Kind || arrived.Id != value.Id || arrived.Scale != value.Scale) return null;
                     var distance = arrived.Offset - value.Offset;
                     least = Math.Min(least, distance);
                     most = Math.Max(most, distance);
                 }
-                else if (edge.Arrival is not null && !KeepsDistance(value.Id, edge.Target.State, edge.Arrival))
+                else if (arrival is not null && !KeepsDistance(value.Id, target.State, arrival))
                 {
                     // What is known behind it is of another round. (A state recorded or generalised from the arrival
                     // itself keeps the distances by construction.)

@@ -17,25 +17,6 @@ internal sealed class Node(int index, int slot, MachineState state, IReadOnlySet
 
     private static readonly HashSet<int> s_none = [];
 
-    /// <summary>Nodes reached from here.</summary>
-    public ReadOnlySpan<Edge> Edges => new(_edges, 0, _edgeCount);
-
-    // Most lead to one or two.
-    private Edge[] _edges = s_noEdges;
-    private static readonly Edge[] s_noEdges = new Edge[0];
-    private int _edgeCount;
-
-    public void Connect(Edge edge)
-    {
-        if (_edgeCount == _edges.Length)
-        {
-            var old = _edges;
-            _edges = new Edge[Math.Max(2, 2 * _edgeCount)];
-            Array.Copy(old, _edges, _edgeCount);
-        }
-        _edges[_edgeCount++] = edge;
-    }
-
     /// <summary>The most instructions from here to an end of the program without another node between; 0 when there is none.</summary>
     public long CostToEnd { get; set; }
 
@@ -50,13 +31,14 @@ internal sealed class Node(int index, int slot, MachineState state, IReadOnlySet
 }
 
 /// <summary>A way from one node to another.</summary>
-/// <param name="Target">Where it leads.</param>
+/// <param name="Source">The number of the node it leaves.</param>
+/// <param name="Target">The number of the node it leads to.</param>
+/// <param name="Arrival">Which of <see cref="Explored.Arrivals"/> is the state that arrived, when the target's is another one: recorded from another path, or general. Else -1.</param>
 /// <param name="Cost">Instructions on it.</param>
-/// <param name="Arrival">The state that arrived, when the target's is another one: recorded from another path, or general. Else null.</param>
-internal readonly record struct Edge(Node Target, long Cost, MachineState? Arrival);
+internal readonly record struct Edge(int Source, int Target, int Arrival, long Cost);
 
 /// <summary>The recorded states, by instruction and chain of call sites.</summary>
-internal sealed class Explored
+internal sealed class Explored(Workspace workspace)
 {
     // A state that keeps missing is dropped from comparison (it stays in the graph).
     private const int ListLimit = 64, MissesAllowed = 3;
@@ -70,7 +52,30 @@ internal sealed class Explored
         public int Count;
     }
 
+    private Block<Edge> _edges;
+    private int _edgeCount;
+
+    /// <summary>All of them, by number.</summary>
     public List<Node> All { get; } = [];
+
+    /// <summary>States that arrived at a node which has another.</summary>
+    public List<MachineState> Arrivals { get; } = [];
+
+    /// <summary>The ways between them, in the order in which they were found.</summary>
+    public ReadOnlySpan<Edge> Edges => _edges.Span[.._edgeCount];
+
+    /// <summary>Adds a way from one node to another.</summary>
+    public void Connect(Node source, Node target, long cost, MachineState? arrival)
+    {
+        if (_edgeCount == _edges.Length)
+        {
+            var more = workspace.Take<Edge>(Math.Max(32, 2 * _edgeCount));
+            Edges.CopyTo(more.Span);
+            _edges = more;
+        }
+        if (arrival is not null) Arrivals.Add(arrival);
+        _edges[_edgeCount++] = new(source.Index, target.Index, arrival is null ? -1 : Arrivals.Count - 1, cost);
+    }
 
     /// <summary>Bytes held, roughly.</summary>
     public long Bytes { get; private set; }

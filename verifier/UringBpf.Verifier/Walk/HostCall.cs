@@ -2,16 +2,16 @@ using UringBpf.Bytecode;
 
 namespace UringBpf.Verifier;
 
-/// <summary>What checking the arguments of one call found out.</summary>
-internal sealed class HostCall(FunctionPrototype function)
+/// <summary>What checking the arguments of one call found out. Used again for the next call.</summary>
+internal sealed class HostCall
 {
-    public FunctionPrototype Function { get; } = function;
+    public FunctionPrototype Function { get; private set; } = null!;
 
     /// <summary>The map argument.</summary>
     public MapSpec? Map { get; set; }
 
     /// <summary>The key, when it is a known index within an array map; else -1.</summary>
-    public long ConstantKey { get; set; } = -1;
+    public long ConstantKey { get; set; }
 
     /// <summary>Bytes of memory the function returns.</summary>
     public int AllocationSize { get; set; }
@@ -23,7 +23,7 @@ internal sealed class HostCall(FunctionPrototype function)
     public Value? Lock { get; set; }
 
     /// <summary>The first slot of the callback, or -1.</summary>
-    public int Callback { get; set; } = -1;
+    public int Callback { get; set; }
 
     public Value? CallbackContext { get; set; }
 
@@ -37,9 +37,20 @@ internal sealed class HostCall(FunctionPrototype function)
     public List<(Value Pointer, long Least, long Most)> Fills => _fills ??= [];
 
     /// <summary>True when it writes memory.</summary>
-    public bool HasFills => _fills is not null;
+    public bool HasFills => _fills is { Count: > 0 };
 
     private List<(Value Pointer, long Least, long Most)>? _fills;
+
+    /// <summary>Forgets the call before.</summary>
+    public HostCall Begin(FunctionPrototype function)
+    {
+        Function = function;
+        (Map, Record, Lock, CallbackContext, Iterator) = (null, null, null, null, null);
+        (ConstantKey, AllocationSize, Callback) = (-1, 0, -1);
+        Values.AsSpan().Clear();
+        _fills?.Clear();
+        return this;
+    }
 }
 
 /// <summary>An argument as messages name it: made into text only where there is a message. The default is none.</summary>

@@ -7,7 +7,7 @@ namespace UringBpf.Verifier;
 /// generalised is repeated with that loop walked round by round; what it costs counts against one budget. Global functions
 /// are verified by their signature, each once, when the first call of one is reached.
 /// </summary>
-internal sealed class Session
+internal sealed class Session : IDisposable
 {
     // Steps spent on walking loops round by round only to prove that they end.
     private const int ProofSteps = 200_000;
@@ -35,6 +35,11 @@ internal sealed class Session
         _judge = new Judge(spec, options);
     }
 
+    private readonly Workspace _workspace = new();
+
+    /// <summary>Gives back what the verification needed. Its results stay.</summary>
+    public void Dispose() => _workspace.Dispose();
+
     public int Processed { get; private set; }
 
     public int States { get; private set; }
@@ -50,15 +55,15 @@ internal sealed class Session
                 help: "use a section such as \"uring/complete\", or name the type");
         }
         _type = type;
-        _shape = new ProgramShape(_spec, _judge);
-        _liveness = new Liveness(_spec, _shape, type);
+        _shape = new ProgramShape(_spec, _judge, _workspace);
+        _liveness = new Liveness(_spec, _shape, type, _workspace);
         _thresholds = new LoopThresholds(_spec, _shape);
 
         var (walker, worst) = Verify(0, null);
         var proved = worst <= _options.MaxInstructionsPerRun;
         if (!proved && _options.RequireTerminationProof)
         {
-            _judge.Reject(Rule.ProofRequired, worst is null && _unproved is { } loop ? loop : walker.Nodes[^1].Slot, worst is { } count
+            _judge.Reject(Rule.ProofRequired, worst is null && _unproved is { } loop ? loop : walker.Explored.All[^1].Slot, worst is { } count
                 ? $"a run may take {count} instructions; {_options.MaxInstructionsPerRun} are allowed."
                 : "the program is not proved to end.", help: "give every loop a constant bound");
         }
@@ -168,11 +173,11 @@ internal sealed class Session
     }
 
     private Walker Attempt(int function, FunctionPrototype? signature, int stepLimit) =>
-        new(_spec, _type, _options, _judge, _shape, _liveness, _thresholds, _plan, Processed, stepLimit, Global, function, signature);
+        new(_spec, _type, _options, _judge, _shape, _liveness, _thresholds, _plan, _workspace, Processed, stepLimit, Global, function, signature);
 
-    private static (Walker, TerminationProof, long?) Prove(Walker attempt)
+    private (Walker, TerminationProof, long?) Prove(Walker attempt)
     {
-        var found = new TerminationProof(attempt.Nodes);
+        var found = new TerminationProof(attempt.Explored, _workspace);
         var longest = found.WorstCase();
         return (attempt, found, attempt.IsMetered ? null : longest);
     }
@@ -211,7 +216,7 @@ internal sealed class Session
     private Rejection Explained(int function, FunctionPrototype? signature, Rejection rejection)
     {
         if (IsBudget(rejection)) return rejection;
-        var walker = new Walker(_spec, _type, _options with { Log = null, Observer = null }, _judge, _shape, _liveness, _thresholds, _plan, 0, ExplainedSteps,
+        var walker = new Walker(_spec, _type, _options with { Log = null, Observer = null }, _judge, _shape, _liveness, _thresholds, _plan, _workspace, 0, ExplainedSteps,
             (callee, _) => _summaries.TryGetValue(callee, out var summary) ? summary : null, function, signature, traces: true);
         try
         {

@@ -12,31 +12,35 @@ internal sealed class TerminationProof
     // Counts beyond this are "too many".
     public const long Unbounded = long.MaxValue / 4;
 
-    private readonly Node[] _nodes;
+    private readonly List<Node> _nodes;
+    private readonly WalkGraph _graph;
+    private readonly Workspace _workspace;
 
     // Per node, for the search that is under way: the call of Longest it belongs to, whether edges into it are cut, the
     // longest way from it, and Tarjan's numbers.
-    private readonly int[] _scope;
-    private readonly bool[] _cut;
-    private readonly long[] _longest;
-    private readonly int[] _order;
-    private readonly int[] _low;
-    private readonly bool[] _onStack;
+    private readonly Block<int> _scope;
+    private readonly Block<bool> _cut;
+    private readonly Block<long> _longest;
+    private readonly Block<int> _order;
+    private readonly Block<int> _low;
+    private readonly Block<bool> _onStack;
     private int _scopes;
     private bool _hasCycles;
 
     // In the cycle that the last search ended at.
     private Node? _stuck;
 
-    public TerminationProof(IReadOnlyList<Node> nodes)
+    public TerminationProof(Explored explored, Workspace workspace)
     {
-        _nodes = [.. nodes];
-        _scope = new int[_nodes.Length];
-        _cut = new bool[_nodes.Length];
-        _longest = new long[_nodes.Length];
-        _order = new int[_nodes.Length];
-        _low = new int[_nodes.Length];
-        _onStack = new bool[_nodes.Length];
+        _nodes = explored.All;
+        _graph = new WalkGraph(explored, workspace);
+        _workspace = workspace;
+        _scope = workspace.Take<int>(_nodes.Count);
+        _cut = workspace.Take<bool>(_nodes.Count);
+        _longest = workspace.Take<long>(_nodes.Count);
+        _order = workspace.Take<int>(_nodes.Count);
+        _low = workspace.Take<int>(_nodes.Count);
+        _onStack = workspace.Take<bool>(_nodes.Count);
     }
 
     /// <summary>The slots of general loop heads in cycles that have no counter.</summary>
@@ -45,9 +49,9 @@ internal sealed class TerminationProof
     /// <summary>The most instructions a run can take, or null when it is not bounded.</summary>
     public long? WorstCase()
     {
-        var all = new int[_nodes.Length];
+        var all = _workspace.Take<int>(_nodes.Count);
         for (var index = 0; index < all.Length; index++) all[index] = index;
-        return Longest(all, 0) is { } longest && longest < Unbounded ? longest : null;
+        return Longest(all.Span, 0) is { } longest && longest < Unbounded ? longest : null;
     }
 
     /// <summary>A node that holds a lock or a record where a run may hold one for more instructions than <paramref name="limit"/>,
@@ -68,13 +72,10 @@ internal sealed class TerminationProof
     public Node? Endless()
     {
         if (!_hasCycles) return null;
-        var sources = new List<int>[_nodes.Length];
+        var sources = new List<int>[_nodes.Count];
         for (var index = 0; index < sources.Length; index++) sources[index] = [];
-        foreach (var node in _nodes)
-        {
-            foreach (var edge in node.Edges) sources[edge.Target.Index].Add(node.Index);
-        }
-        var ends = new bool[_nodes.Length];
+        foreach (var edge in _graph.Edges) sources[edge.Target].Add(edge.Source);
+        var ends = new bool[_nodes.Count];
         var pending = new Pile<int>();
         foreach (var node in _nodes)
         {
@@ -87,7 +88,7 @@ internal sealed class TerminationProof
             foreach (var source in sources[index]) pending.Push(source);
         }
         // Of those that do not end, one on a cycle: the others were left because the path turned out impossible.
-        var color = new byte[_nodes.Length];
+        var color = new byte[_nodes.Count];
         var walk = new Pile<(Node Node, int Next)>();
         foreach (var root in _nodes)
         {
@@ -97,13 +98,14 @@ internal sealed class TerminationProof
             {
                 var (node, next) = top;
                 color[node.Index] = 1;
-                if (next == node.Edges.Length)
+                var edges = _graph.From(node.Index);
+                if (next == edges.Length)
                 {
                     color[node.Index] = 2;
                     continue;
                 }
                 walk.Push((node, next + 1));
-                var target = node.Edges[next].Target;
+                var target = _nodes[edges[next].Target];
                 if (color[target.Index] == 1) return target;
                 if (color[target.Index] == 0) walk.Push((target, 0));
             }
@@ -112,7 +114,7 @@ internal sealed class TerminationProof
     }
 
     // The longest way through a set of nodes, from any of them, without edges into the cut ones.
-    private long? Longest(int[] members, int depth)
+    private long? Longest(ReadOnlySpan<int> members, int depth)
     {
         var scope = ++_scopes;
         foreach (var index in members)
@@ -121,9 +123,15 @@ internal sealed class TerminationProof
             _order[index] = 0;
         }
         // Components come out in reverse topological order: what a component leads to is done before it.
+        var components = depth == 0 ? _workspace.Take<int>(members.Length) : Block<int>.New(members.Length);
+        FindComponents(members, scope, components);
         var most = 0L;
-        foreach (var group in Components(members, scope))
+        for (int start = 0, end; start < components.Length; start = end)
         {
+            // The first of a component is given inverted.
+            components[start] = ~components[start];
+            for (end = start + 1; end < components.Length && components[end] >= 0;) end++;
+            var group = components.Span[start..end];
             long within = 0;
             if (group.Length > 1 || LoopsOnItself(group[0]))
             {
@@ -137,11 +145,10 @@ internal sealed class TerminationProof
             foreach (var index in group) _longest[index] = -1;
             foreach (var index in group)
             {
-                var node = _nodes[index];
-                best = Math.Max(best, node.CostToEnd);
-                foreach (var edge in node.Edges)
+                best = Math.Max(best, _nodes[index].CostToEnd);
+                foreach (ref readonly var edge in _graph.From(index))
                 {
-                    var target = edge.Target.Index;
+                    var target = edge.Target;
                     if (_cut[target] || _scope[target] != scope) best = Math.Max(best, edge.Cost);
                     else if (_longest[target] >= 0) best = Math.Max(best, Sum(edge.Cost, _longest[target]));
                 }
@@ -157,24 +164,25 @@ internal sealed class TerminationProof
     private bool LoopsOnItself(int index)
     {
         if (_cut[index]) return false;
-        foreach (var edge in _nodes[index].Edges)
+        foreach (ref readonly var edge in _graph.From(index))
         {
-            if (edge.Target.Index == index) return true;
+            if (edge.Target == index) return true;
         }
         return false;
     }
 
     // The most instructions spent inside a cycle before it is left for good.
-    private long? RoundsThrough(int[] group, int depth)
+    private long? RoundsThrough(ReadOnlySpan<int> group, int depth)
     {
-        var cycle = group.Select(index => _nodes[index]).ToHashSet();
+        var cycle = new HashSet<Node>(group.Length);
+        foreach (var index in group) cycle.Add(_nodes[index]);
         var unproved = Unproved.Count;
         if (depth < DepthLimit)
         {
             foreach (var index in group)
             {
                 var head = _nodes[index];
-                if (!head.IsGeneral || _cut[index] || Counter.Of(head, cycle) is not { } counter) continue;
+                if (!head.IsGeneral || _cut[index] || Counter.Of(head, cycle, _graph) is not { } counter) continue;
                 var heads = counter.Heads.Where(node => !_cut[node.Index]).ToList();
                 foreach (var node in heads) _cut[node.Index] = true;
                 var found = Longest(group, depth + 1);
@@ -194,10 +202,10 @@ internal sealed class TerminationProof
         return null;
     }
 
-    // Tarjan's strongly connected components, in reverse topological order.
-    private List<int[]> Components(int[] members, int scope)
+    // Tarjan's strongly connected components, in reverse topological order, one after the other; the first of each inverted.
+    private void FindComponents(ReadOnlySpan<int> members, int scope, Block<int> result)
     {
-        var result = new List<int[]>();
+        var found = 0;
         var numbered = 0;
         var stack = new Pile<int>();
         var work = new Pile<WalkStep>();
@@ -214,35 +222,28 @@ internal sealed class TerminationProof
                     stack.Push(index);
                     _onStack[index] = true;
                 }
-                var edges = _nodes[index].Edges;
-                if (next > 0 && edges[next - 1].Target.Index is var done && _scope[done] == scope && !_cut[done] && _onStack[done])
+                var edges = _graph.From(index);
+                if (next > 0 && edges[next - 1].Target is var done && _scope[done] == scope && !_cut[done] && _onStack[done])
                     _low[index] = Math.Min(_low[index], _low[done]);
                 if (next < edges.Length)
                 {
                     work.Push(new(index, next + 1));
-                    var target = edges[next].Target.Index;
+                    var target = edges[next].Target;
                     if (!_cut[target] && _scope[target] == scope && _order[target] == 0) work.Push(new(target, 0));
                     continue;
                 }
                 if (_low[index] != _order[index]) continue;
-                if (stack.Peek() == index)
-                {
-                    _onStack[stack.Pop()] = false;
-                    result.Add([index]);
-                    continue;
-                }
-                var group = new List<int>();
+                var start = found;
                 int member;
                 do
                 {
                     member = stack.Pop();
                     _onStack[member] = false;
-                    group.Add(member);
+                    result[found++] = member;
                 }
                 while (member != index);
-                result.Add([.. group]);
+                result[start] = ~result[start];
             }
         }
-        return result;
     }
 }

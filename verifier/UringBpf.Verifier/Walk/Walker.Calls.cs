@@ -49,7 +49,7 @@ internal sealed partial class Walker
             _judge.Reject(Rule.CallUnderLock, slot, $"{function.Name} is called while a spin lock is held: only bpf_spin_unlock may be.",
                 help: "call it before taking or after releasing the lock");
         }
-        var call = new HostCall(function);
+        var call = _call.Begin(function);
         for (var index = 0; index < function.Arguments.Length; index++) CheckArgument(slot, call, index);
         if (call.Map is not null) Facts.MapArgument(slot, _firstVisit, IndexOf(call.Map), call.ConstantKey);
         if (call.HasFills)
@@ -199,13 +199,13 @@ internal sealed partial class Walker
     // A function that was verified by its signature: what is passed must be within it, and what comes back is within what was found.
     private void WalkGlobalCall(int slot, FunctionSummary summary)
     {
-        var call = new HostCall(summary.Prototype);
+        var call = _call.Begin(summary.Prototype);
         for (var index = 0; index < summary.Prototype.Arguments.Length; index++) CheckArgument(slot, call, index);
         if (_state.HoldsResource)
         {
             // A place of its own in the graph: what the call costs is time for which something is held.
             var before = _explored.Record(slot, _state);
-            _node.Connect(new(before, _cost, null));
+            _explored.Connect(_node, before, _cost, null);
             (_node, _cost) = (before, 0);
         }
         if (_state.Depth + summary.Depth > Limits.Frames)
@@ -235,7 +235,7 @@ internal sealed partial class Walker
         // While the callee runs, of the caller's only what lives on or was handed over matters.
         var after = _liveness.Before(_shape.Next(slot));
         var at = _liveness.Before(slot);
-        Forget(_state.Depth - 1, after, at.Slots, at.RelevantSlots);
+        Forget(_state, _state.Depth - 1, after, at.Slots, at.RelevantSlots);
         var frame = new Frame(callee, slot, ChainOf(_state.Top.Chain, slot, callee)) { Callback = callback };
         for (var register = 1; register <= 5; register++) frame[register] = arguments[register];
         frame[10] = new Value { Kind = ValueKind.Stack, Detail = _state.Depth };

@@ -224,7 +224,7 @@ internal sealed partial class Walker
     private static void BecomesNull(MachineState state, Value pointer)
     {
         state.Rewrite(new ToNull(pointer));
-        if (pointer.Reference != 0) state.References = [.. state.References.Where(reference => reference != pointer.Reference)];
+        if (pointer.Reference != 0) Release(state, pointer.Reference);
     }
 
     private static void BecomesPointer(MachineState state, Value pointer) =>

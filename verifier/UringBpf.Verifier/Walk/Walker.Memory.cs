@@ -304,7 +304,7 @@ internal sealed partial class Walker
         var layout = _type.Context;
         if (pointer.OffsetMin != pointer.OffsetMax)
         {
-            var flat = layout.Fields.FirstOrDefault(f => f.Kind == ContextFieldKind.FlatMemory && pointer.OffsetMax + displacement >= f.Offset && pointer.OffsetMin + displacement < f.Offset + f.Size);
+            var flat = FlatNear(layout, pointer.OffsetMin + displacement, pointer.OffsetMax + displacement);
             _judge.Reject(Rule.ContextVariableOffset, slot, $"struct {layout.StructName} is accessed at a variable offset, {At(pointer, displacement)}.",
                 flat is null ? "" : $"its {flat.Name} are bytes {flat.Offset}..{flat.Offset + flat.Size - 1}, and this takes {size}",
                 flat is null ? "access its fields by name" : $"check the index against the size of {flat.Name} before this line");
@@ -323,6 +323,9 @@ internal sealed partial class Walker
         RequireAligned(slot, pointer, displacement, size, "context accesses");
         return field;
     }
+
+    private static ContextField? FlatNear(ContextLayout layout, long low, long high) =>
+        layout.Fields.FirstOrDefault(field => field.Kind == ContextFieldKind.FlatMemory && high >= field.Offset && low < field.Offset + field.Size);
 
     private static string At(Value pointer, long displacement)
     {

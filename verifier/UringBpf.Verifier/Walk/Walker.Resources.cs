@@ -8,9 +8,11 @@ internal sealed partial class Walker
     private void ReleaseRecord(HostCall call)
     {
         if (call.Record is not { Reference: not 0 } record) return;
-        _state.References = [.. _state.References.Where(held => held != record.Reference)];
+        Release(_state, record.Reference);
         ForgetReference(record.Reference);
     }
+
+    private static void Release(MachineState state, int reference) => state.References = [.. state.References.Where(held => held != reference)];
 
     private void ForgetReference(int reference) => _state.Rewrite(new ToReleased(reference));
 

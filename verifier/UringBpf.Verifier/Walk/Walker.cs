@@ -17,14 +17,15 @@ internal sealed partial class Walker
     private readonly Judge _judge;
     private readonly ProgramShape _shape;
     private readonly Liveness _liveness;
-    private readonly Explored _explored = new();
+    private readonly Explored _explored;
+    private readonly HostCall _call = new();
     private readonly Pile<Branch> _pending = new();
     private readonly Dictionary<MapSpec, MapSpec> _inner = [];
     // Made with the first call.
     private Dictionary<(int Parent, int CallSite, int Callee), int>? _chains;
 
     // The path being walked.
-    private MachineState _state = new();
+    private MachineState _state = null!;
     private Node _node = null!;
     private long _cost;
     private int _slot;
@@ -50,7 +51,7 @@ internal sealed partial class Walker
     private readonly Func<int, Walker, FunctionSummary?> _global;
 
     public Walker(ProgramSpec spec, ProgramType type, VerifierOptions options, Judge judge, ProgramShape shape, Liveness liveness,
-        LoopThresholds thresholds, LoopPlan plan, int stepsTaken, int stepLimit, Func<int, Walker, FunctionSummary?> global, int function, FunctionPrototype? signature, bool traces = false)
+        LoopThresholds thresholds, LoopPlan plan, Workspace workspace, int stepsTaken, int stepLimit, Func<int, Walker, FunctionSummary?> global, int function, FunctionPrototype? signature, bool traces = false)
     {
         (_global, _function, _signature) = (global, function, signature);
         _traces = traces;
@@ -65,6 +66,7 @@ internal sealed partial class Walker
         _judge = judge;
         _shape = shape;
         _liveness = liveness;
+        _explored = new(workspace);
         Facts = new FactRecorder(shape.Count);
     }
 
@@ -72,7 +74,8 @@ internal sealed partial class Walker
 
     public int Processed { get; set; }
 
-    public IReadOnlyList<Node> Nodes => _explored.All;
+    /// <summary>What was walked.</summary>
+    public Explored Explored => _explored;
 
     public int States => _explored.All.Count;
 
@@ -98,7 +101,7 @@ internal sealed partial class Walker
         var first = _shape.Functions[_function].Start;
         var root = _explored.Record(first, start);
         _node = root;
-        Wait(start, first);
+        _pending.Push(new(start, first, root, 0, null));
         while (_pending.TryPop(out var branch))
         {
             Close(_pending.Count);
@@ -111,14 +114,18 @@ internal sealed partial class Walker
     }
 
     // Another way to go on from here, walked later.
-    private void Wait(MachineState state, int slot) => _pending.Push(new(state, slot, _node, _cost, _trace));
+    private void Wait(MachineState state, int slot)
+    {
+        // What it will forget first of all need not be kept until then.
+        if (_shape.PrunePoints[slot]) ForgetDead(state, slot);
+        _pending.Push(new(state, slot, _node, _cost, _trace));
+    }
 
     /// <summary>The path that was being walked, last step first; null unless it is being explained.</summary>
     public TraceStep? Trace => _trace;
 
     private MachineState InitialState()
     {
-        var state = new MachineState();
         var frame = new Frame(_function, -1, 0);
         if (_signature is not null)
         {
@@ -130,20 +137,18 @@ internal sealed partial class Walker
         }
         if (_signature is null && _type.PassesLength) frame[2] = Value.Of(Scalar.FromRange((ulong)_options.ContextSize, int.MaxValue));
         frame[10] = new Value { Kind = ValueKind.Stack };
-        state.Push(frame);
-        return state;
+        return new(frame);
     }
 
     // True when the path need not be walked further: an earlier one covers it.
     private bool EndsAtMeetingPoint()
     {
         if (!_shape.PrunePoints[_slot]) return false;
-        var live = _liveness.Before(_slot);
-        Forget(_state.Depth - 1, live, live.Slots, live.RelevantSlots);
+        ForgetDead(_state, _slot);
         if (!_options.Pruning) return false;
         if (_explored.Find(_slot, _state) is { } covering)
         {
-            _node.Connect(new(covering, _cost, _generalNodes > 0 ? _state : null));
+            _explored.Connect(_node, covering, _cost, _generalNodes > 0 ? _state : null);
             _options.Log?.WriteLine($"{_slot}: as walked before, in a state that covers this one");
             return true;
         }
@@ -160,27 +165,35 @@ internal sealed partial class Walker
             _judge.Reject(Rule.MemoryBudget, _slot, $"{States} recorded states need more than {_options.MaxMemoryMiB} MiB.",
                 help: "make the program smaller or its loops simpler, or raise VerifierOptions.MaxMemoryMiB");
         }
-        _node.Connect(new(node, _cost, bound is null ? null : arrival));
+        _explored.Connect(_node, node, _cost, bound is null ? null : arrival);
         (_node, _cost) = (node, 0);
         return false;
     }
 
-    // Drops what can't be read again, and the numbers no check depends on.
-    private void Forget(int index, LiveSet registers, ulong slots, ulong relevantSlots)
+    private void ForgetDead(MachineState state, int slot)
     {
+        var live = _liveness.Before(slot);
+        Forget(state, state.Depth - 1, live, live.Slots, live.RelevantSlots);
+    }
+
+    // Drops what can't be read again, and the numbers no check depends on.
+    private static void Forget(MachineState state, int index, LiveSet registers, ulong slots, ulong relevantSlots)
+    {
+        // Where a copy is written to instead, what follows is the same in it.
+        var frame = state[index];
         for (var register = 0; register < Frame.Pointer; register++)
         {
-            if (_state[index][register] is not { } value) continue;
-            if ((registers.Registers >> register & 1) == 0) _state.Writable(index)[register] = null;
-            else if ((registers.RelevantRegisters >> register & 1) == 0 && Blurs(value)) _state.Writable(index)[register] = Value.Unknown;
+            if (frame[register] is not { } value) continue;
+            if ((registers.Registers >> register & 1) == 0) state.Writable(index)[register] = null;
+            else if ((registers.RelevantRegisters >> register & 1) == 0 && Blurs(value)) state.Writable(index)[register] = Value.Unknown;
         }
-        for (var slot = 0; slot < _state[index].UsedSlots; slot++)
+        for (var slot = 0; slot < frame.UsedSlots; slot++)
         {
-            if (_state[index].Slot(slot) is not { } cell || cell.Low is { Kind: ValueKind.Iterator }) continue;
+            if (frame.Slot(slot) is not { } cell || cell.Low is { Kind: ValueKind.Iterator }) continue;
             if ((slots >> slot & 1) == 0)
-                _state.Writable(index).SetSlot(slot, null);
+                state.Writable(index).SetSlot(slot, null);
             else if ((relevantSlots >> slot & 1) == 0 && (cell.Low is { } low && Blurs(low) || cell.High is { } high && Blurs(high)))
-                _state.Writable(index).SetSlot(slot, cell.With(null, null));
+                state.Writable(index).SetSlot(slot, cell.With(null, null));
         }
     }
 
