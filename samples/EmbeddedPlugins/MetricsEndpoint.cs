@@ -12,15 +12,15 @@ internal sealed class MetricsEndpoint : BackgroundService
 {
     private const string MeterName = "EmbeddedPlugins";
 
-    private readonly Options _options;
+    private readonly HttpListener _server;
     private readonly HealthCheckService _health;
     private readonly Meter _meter = new(MeterName);
     private readonly MeterListener _listener = new();
     private readonly SortedDictionary<string, double> _values = new(StringComparer.Ordinal);
 
-    public MetricsEndpoint(Options options, PluginFolder plugins, Ring.Ring ring, HealthCheckService health)
+    public MetricsEndpoint(HttpListener server, PluginFolder plugins, Ring.Ring ring, HealthCheckService health)
     {
-        (_options, _health) = (options, health);
+        (_server, _health) = (server, health);
         _meter.CreateObservableCounter("plugins.loaded", () => Interlocked.Read(ref plugins.Loaded));
         _meter.CreateObservableCounter("plugins.rejected", () => Interlocked.Read(ref plugins.Rejected));
         _meter.CreateObservableCounter("plugins.swapped", () => Interlocked.Read(ref plugins.Swapped));
@@ -39,20 +39,25 @@ internal sealed class MetricsEndpoint : BackgroundService
         _listener.Start();
     }
 
+    /// <summary>Takes the port; 0: none.</summary>
+    public static void Listen(HttpListener server, int port)
+    {
+        if (port == 0) return;
+        server.Prefixes.Add($"http://127.0.0.1:{port}/");
+        server.Prefixes.Add($"http://localhost:{port}/");
+        server.Start();
+    }
+
     protected override async Task ExecuteAsync(CancellationToken stopping)
     {
-        if (_options.MetricsPort == 0) return;
-        using var server = new HttpListener();
-        server.Prefixes.Add($"http://127.0.0.1:{_options.MetricsPort}/");
-        server.Prefixes.Add($"http://localhost:{_options.MetricsPort}/");
-        server.Start();
-        await using var stop = stopping.Register(server.Stop);
+        if (!_server.IsListening) return;
+        await using var stop = stopping.Register(_server.Stop);
         while (!stopping.IsCancellationRequested)
         {
             HttpListenerContext request;
             try
             {
-                request = await server.GetContextAsync();
+                request = await _server.GetContextAsync();
             }
             catch (Exception error) when (stopping.IsCancellationRequested && error is HttpListenerException or ObjectDisposedException)
             {

@@ -1,5 +1,6 @@
 // A host that takes plug-ins from a folder while it serves: each is an eBPF object that somebody else wrote. One that the
 // verifier can't prove safe is refused, with the reason; a new version takes over while requests are in flight.
+using System.Net;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
@@ -14,11 +15,24 @@ if (!File.Exists(options.File))
     return 1;
 }
 
+using var metrics = new HttpListener();
+try
+{
+    // Before anything else is started: a port that somebody else has is a mistake on the command line.
+    MetricsEndpoint.Listen(metrics, options.MetricsPort);
+}
+catch (HttpListenerException taken)
+{
+    Console.Error.WriteLine($"--metrics {options.MetricsPort}: {taken.Message.TrimEnd('.')}.");
+    return 1;
+}
+
 var builder = Host.CreateApplicationBuilder(new HostApplicationBuilderSettings { DisableDefaults = true });
 builder.Logging.AddSimpleConsole(console => console.SingleLine = true);
 builder.Services.AddUringBpf();
 builder.Services.AddHealthChecks().AddUringBpf();
 builder.Services.AddSingleton(options);
+builder.Services.AddSingleton(metrics);
 builder.Services.AddSingleton<PluginFolder>();
 builder.Services.AddHostedService(services => services.GetRequiredService<PluginFolder>());
 builder.Services.AddHostedService<Requests>();

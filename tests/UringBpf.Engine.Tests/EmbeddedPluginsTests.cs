@@ -98,6 +98,30 @@ public sealed partial class EmbeddedPluginsTests
         }
     }
 
+    [Fact]
+    public async Task An_occupied_port_is_said_in_one_line()
+    {
+        var folder = Directory.CreateTempSubdirectory("plugins");
+        try
+        {
+            var data = Path.Combine(folder.FullName, "data");
+            File.WriteAllText(data, "a line\n");
+            using var other = new TcpListener(IPAddress.Loopback, 0);
+            other.Start();
+            var port = ((IPEndPoint)other.LocalEndpoint).Port;
+            using var host = Start(folder.FullName, data, port, out var lines);
+            await host.WaitForExitAsync(TestContext.Current.CancellationToken).WaitAsync(s_patience, TestContext.Current.CancellationToken);
+            // Their ends are read, too.
+            host.WaitForExit();
+            Assert.Equal(1, host.ExitCode);
+            Assert.StartsWith($"--metrics {port}: ", Assert.Single(lines, line => line.Length > 0));
+        }
+        finally
+        {
+            folder.Delete(recursive: true);
+        }
+    }
+
     private static Process Start(string folder, string data, int port, out ConcurrentQueue<string> lines)
     {
         var said = lines = new ConcurrentQueue<string>();

@@ -32,13 +32,14 @@ internal static class BuildVerb
             var target = parsed.GetValue(output) ?? (IsObject(path) ? path : Path.ChangeExtension(path, ".o"));
             var builds = parsed.GetValue(msbuild);
             var messages = new List<Message>();
+            var notes = new List<string>();
             try
             {
                 var bytes = IsObject(path)
                     ? ProgramInput.Read(path)
                     : await Compile(path, parsed.GetValue(clang), parsed.GetValue(include) ?? [], parsed.GetValue(flags), messages, cancellation);
                 var spec = bytes == null ? null : ObjectSpec.Load(bytes, Path.GetFileName(target));
-                if (spec != null && !parsed.GetValue(unverified)) Verify(path, spec, parsed.GetValue(size), messages);
+                if (spec != null && !parsed.GetValue(unverified)) Verify(path, spec, parsed.GetValue(size), messages, notes);
                 if (bytes == null || messages.Any(message => message.Kind == "error"))
                 {
                     Print(messages, builds);
@@ -47,6 +48,7 @@ internal static class BuildVerb
                 Output.Write(target, bytes);
                 if (parsed.GetValue(skeleton) is { } file) Output.Write(file, names.Write(parsed, spec!, target));
                 Print(messages, builds);
+                foreach (var note in notes) (builds ? Console.Out : Console.Error).WriteLine($"{path}: {note}");
                 if (!builds) Console.Error.WriteLine($"{target}: {Names.Count(spec!.Programs.Length, "program")}, {Names.Count(spec.Maps.Length, "map")}");
                 return ExitCode.Fine;
             }
@@ -83,14 +85,19 @@ internal static class BuildVerb
         }
     }
 
-    private static void Verify(string path, ObjectSpec spec, int? contextSize, List<Message> messages)
+    private static void Verify(string path, ObjectSpec spec, int? contextSize, List<Message> messages, List<string> notes)
     {
         if (contextSize < 0) throw new UsageException($"--ctx-size {contextSize}: not negative.");
         var engine = new BpfEngine(BpfEngineOptions.Default with { Verifier = VerifierOptions.Default with { ContextSize = contextSize ?? 0 } });
         foreach (var program in spec.Programs)
         {
             // What a flat context holds only the caller knows; a section without a type is for other loaders.
-            if (program.Type == null || program.Type.Context.IsFlat && contextSize == null) continue;
+            if (program.Type == null || program.Type.Context.IsFlat && contextSize == null)
+            {
+                var why = program.Type == null ? "its section names no program type" : $"what a program of type {program.Type.Name} is given is for --ctx-size to say";
+                notes.Add($"{program.Name} was not verified: {why}");
+                continue;
+            }
             try
             {
                 engine.Verify(program);

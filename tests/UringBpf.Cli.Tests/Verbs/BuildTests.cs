@@ -103,11 +103,26 @@ public sealed class BuildTests
     }
 
     [Fact]
+    public async Task What_was_not_verified_is_said()
+    {
+        using var folder = new TemporaryFolder();
+        var source = folder.File("other.bpf.c", Text("#include \"uring_bpf.h\"\nSEC(\"mine/own\") int program(void *ctx) { return 0; }\n"));
+        var note = $"{source}: program was not verified: its section names no program type\n";
+        var outcome = await Build(source);
+        Assert.Equal((0, "", note + $"{folder["other.bpf.o"]}: 1 program, 0 maps\n"), (outcome.Exit, outcome.Out, outcome.Error));
+        outcome = await Build(source, "--msbuild");
+        Assert.Equal((0, note, ""), (outcome.Exit, outcome.Out, outcome.Error));
+        // Who asked for it knows.
+        Assert.DoesNotContain("not verified", (await Build(source, "--no-verify")).Error);
+    }
+
+    [Fact]
     public async Task Flat_programs_are_verified_for_the_context_that_is_promised()
     {
         using var folder = new TemporaryFolder();
         var source = folder.File("raw.bpf.c", Text("#include \"uring_bpf.h\"\nSEC(\"raw\") int program(__u32 *memory) { return memory[1]; }\n"));
-        Assert.Equal(0, (await Build(source)).Exit);
+        var unverified = await Build(source);
+        Assert.Equal((0, $"{source}: program was not verified: what a program of type raw is given is for --ctx-size to say\n{folder["raw.bpf.o"]}: 1 program, 0 maps\n"), (unverified.Exit, unverified.Error));
         Assert.Equal(0, (await Build(source, "--ctx-size", "8")).Exit);
         Assert.Equal(1, (await Build(source, "--ctx-size", "7")).Exit);
         Assert.Equal(2, (await Build(source, "--ctx-size", "-1")).Exit);
