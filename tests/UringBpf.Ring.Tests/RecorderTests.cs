@@ -73,6 +73,29 @@ public sealed class RecorderTests
     }
 
     [Fact]
+    public async Task Paths_are_told()
+    {
+        using var folder = new TemporaryFolder();
+        var path = folder.File("name", [1]);
+        await using var ring = CreateRecording();
+        await using var link = ring.Attach(Compile("result"), new Grants { Paths = ["name", "é" + new string('x', TraceEvent.PathBytes - 1)], Directories = [folder.Path] });
+        Assert.Equal(Verdict.Pass, (await link.StartAsync(UringOp.OpenAt(0, 0, 1)).AsTask().WaitAsync(s_patience)).Verdict);
+        await link.StartAsync(UringOp.OpenAt(0, 1, 1)).AsTask().WaitAsync(s_patience);
+        Assert.Equal(-2, await ring.RenameAsync("/there/is/none", "/or/here").AsTask().WaitAsync(s_patience));
+        Assert.Equal(-2, await ring.UnlinkAsync("/no").AsTask().WaitAsync(s_patience));
+        var trace = await ring.TraceAsync();
+        string Text(ulong chain, int bar = 0) => trace.Model.Lanes.Single(lane => lane.Chain == chain).Bars[bar].Text;
+        Assert.Equal("openat \"name\" to file 1", Text(1).Replace("file 0", "file 1"));
+        // Its end, whole characters alone.
+        Assert.Equal($"openat \"…{new string('x', TraceEvent.PathBytes - 1)}\" to file", Text(2)[..^2]);
+        Assert.Equal("renameat \"/there/is/none\" \"/or/here\"", Text(0).Split(" fd")[0]);
+        Assert.StartsWith("unlinkat \"/no\"", Text(0, 1));
+        Assert.Contains("\\u0022name\\u0022", JsonSerializer.Serialize(Text(1)));
+        trace.WriteHtml(Stream.Null);
+        trace.WriteChromeJson(Stream.Null);
+    }
+
+    [Fact]
     public async Task Refused_submissions_and_errors_are_told()
     {
         await using var ring = CreateRecording();

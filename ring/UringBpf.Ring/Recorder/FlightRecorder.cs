@@ -122,6 +122,27 @@ internal sealed unsafe class FlightRecorder : IDisposable
         entry->Result = chain == null ? sqe->Fd : operation->Target >= 0 ? operation->Target : operation->File;
         entry->Site = site;
         entry->Code = (byte)operation->Opcode;
+        if ((s_named >> (int)operation->Opcode & 1) == 0) return;
+        if (operation->Opcode != IoUringOp.SymlinkAt) Named(operation, chain, (byte*)sqe->Address);
+        if (operation->Opcode is IoUringOp.RenameAt or IoUringOp.LinkAt or IoUringOp.SymlinkAt) Named(operation, chain, (byte*)sqe->Offset);
+    }
+
+    // Operations with a path.
+    private static readonly ulong s_named = OperationSet.Bit(IoUringOp.OpenAt) | OperationSet.Bit(IoUringOp.OpenAt2) | OperationSet.Bit(IoUringOp.StatX)
+        | OperationSet.Bit(IoUringOp.UnlinkAt) | OperationSet.Bit(IoUringOp.MkdirAt) | OperationSet.Bit(IoUringOp.RenameAt) | OperationSet.Bit(IoUringOp.LinkAt)
+        | OperationSet.Bit(IoUringOp.SymlinkAt);
+
+    // The end of it, which tells more than its beginning.
+    private void Named(Operation* operation, Chain* chain, byte* path)
+    {
+        if (path == null) return;
+        var text = MemoryMarshal.CreateReadOnlySpanFromNullTerminated(path);
+        var cut = text.Length > TraceEvent.PathBytes;
+        if (cut) text = text[^TraceEvent.PathBytes..];
+        var entry = Next(TraceKind.Path, chain);
+        entry->Tag = operation->Tag;
+        entry->Code = (byte)(text.Length | (cut ? TraceEvent.PathIsCut : 0));
+        text.CopyTo(new Span<byte>((byte*)entry + TraceEvent.PathOffset, TraceEvent.PathBytes));
     }
 
     public void Cancelled(Operation* operation)

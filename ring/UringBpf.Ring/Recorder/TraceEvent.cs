@@ -23,6 +23,8 @@ internal enum TraceKind : byte
     ChainEnd,
     /// <summary>A policy judged an operation: Code its opcode, A its file slot and (upper half) length, B the policy's program, C offset, Result verdict.</summary>
     Policy,
+    /// <summary>A path of the operation queued just before.</summary>
+    Path,
 }
 
 /// <summary>One event of the flight recorder: 64 bytes, a cache line.</summary>
@@ -44,6 +46,14 @@ internal struct TraceEvent
     /// <summary>Index in the recorder's list of programs.</summary>
     public ushort Program;
     public TraceKind Kind;
-    /// <summary>IORING_OP_*, or a kfunc's number.</summary>
+    /// <summary>IORING_OP_*, or a kfunc's number; of a path how many bytes of it there are, and <see cref="PathIsCut"/>.</summary>
     public byte Code;
+
+    /// <summary>Bytes of a path that an event holds, in place of A to Duration.</summary>
+    public const int PathBytes = 36;
+    /// <summary>In Code: there is more before these.</summary>
+    public const byte PathIsCut = 128;
+
+    /// <summary>Where they begin.</summary>
+    public const int PathOffset = 24;
 }

@@ -16,7 +16,7 @@ internal sealed class TraceBar
     public long End { get; set; }
     public bool InFlight { get; set; } = true;
     public required IoUringOp Opcode { get; init; }
-    public required string Text { get; init; }
+    public required string Text { get; set; }
     public required ulong UserData { get; init; }
     public int Result { get; set; }
     public bool Cancelled { get; set; }
@@ -119,6 +119,14 @@ internal sealed class TraceModel
                 lane.Add(bar);
                 _inFlight[entry.Tag] = bar;
                 lane.PendingCalls.Add(new TraceCall((IoUringOp)entry.Code == IoUringOp.Timeout ? $"uring_timeout({text})" : $"uring_submit({text})", "0", false, line));
+                break;
+            case TraceKind.Path:
+                if (!_inFlight.TryGetValue(entry.Tag, out var named)) break;
+                // The call that queued it was the last one.
+                var last = lane.PendingCalls.Count - 1;
+                var whole = TraceText.WithPath(named.Text, entry);
+                if (last >= 0) lane.PendingCalls[last] = lane.PendingCalls[last] with { Text = lane.PendingCalls[last].Text.Replace(named.Text, whole, StringComparison.Ordinal) };
+                named.Text = whole;
                 break;
             case TraceKind.Cancel:
                 if (_inFlight.TryGetValue(entry.Tag, out var cancelled)) cancelled.Cancelled = true;

@@ -1,4 +1,6 @@
 using System.Globalization;
+using System.Runtime.InteropServices;
+using System.Text;
 using UringBpf.Bytecode;
 
 namespace UringBpf.Ring;
@@ -37,6 +39,19 @@ internal static class TraceText
             IoUringOp.OpenAt or IoUringOp.OpenAt2 or IoUringOp.StatX => name,
             _ => file < 0 ? name : $"{name} {where}",
         };
+    }
+
+    /// <summary>An operation with a path of its own: behind its name, a second one after it.</summary>
+    public static string WithPath(string operation, in TraceEvent entry)
+    {
+        var cut = (entry.Code & TraceEvent.PathIsCut) != 0;
+        var bytes = MemoryMarshal.AsBytes(new ReadOnlySpan<TraceEvent>(in entry)).Slice(TraceEvent.PathOffset, entry.Code & ~TraceEvent.PathIsCut);
+        // Not from the middle of a character.
+        while (cut && !bytes.IsEmpty && (bytes[0] & 0xC0) == 0x80) bytes = bytes[1..];
+        var path = $"\"{(cut ? "…" : "")}{Encoding.UTF8.GetString(bytes)}\"";
+        var after = operation.LastIndexOf('"') + 1;
+        if (after == 0) after = operation.IndexOf(' ', StringComparison.Ordinal) is var space and >= 0 ? space : operation.Length;
+        return $"{operation[..after]} {path}{operation[after..]}";
     }
 
     /// <summary>A kfunc call with its arguments, and its result.</summary>
