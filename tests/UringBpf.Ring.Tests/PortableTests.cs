@@ -37,6 +37,47 @@ public sealed class PortableTests
     }
 
     [Fact]
+    public async Task A_socket_is_as_its_owner_set_it_while_it_connects_and_afterwards()
+    {
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        // One connection waits to be accepted; who comes after it gets no answer until then.
+        listener.Start(0);
+        await using var ring = Ring.Create(new RingOptions { Backend = RingBackendKind.Portable });
+        var sockets = Enumerable.Range(0, 4).Select(_ => new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp)).ToArray();
+        try
+        {
+            using var stop = new CancellationTokenSource();
+            var connecting = sockets.Select((socket, i) => ring.ConnectAsync(socket.SafeHandle, listener.LocalEndpoint, i == 3 ? stop.Token : default).AsTask()).ToArray();
+            await ring.NopAsync().AsTask().WaitAsync(s_patience);
+            Assert.False(connecting[3].IsCompleted);
+            Assert.All(sockets, socket => Assert.False(PosixCalls.IsNonBlocking((int)socket.Handle)));
+            await stop.CancelAsync();
+            Assert.Equal(-ECanceled, await connecting[3].WaitAsync(s_patience));
+            using var accepted = await listener.AcceptSocketAsync(TestContext.Current.CancellationToken);
+            using var next = await listener.AcceptSocketAsync(TestContext.Current.CancellationToken);
+            Assert.Equal(0, await (await Task.WhenAny(connecting[..3])).WaitAsync(s_patience));
+            Assert.All(sockets, socket => Assert.False(PosixCalls.IsNonBlocking((int)socket.Handle)));
+        }
+        finally
+        {
+            foreach (var socket in sockets) socket.Dispose();
+        }
+        using var datagrams = new Socket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp);
+        Assert.Equal(0, await ring.ConnectAsync(datagrams.SafeHandle, new IPEndPoint(IPAddress.Loopback, 9)).AsTask().WaitAsync(s_patience));
+        Assert.False(PosixCalls.IsNonBlocking((int)datagrams.Handle));
+        // Nobody listens there.
+        using var refused = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        Assert.Equal(-111, await ring.ConnectAsync(refused.SafeHandle, new IPEndPoint(IPAddress.Loopback, 9)).AsTask().WaitAsync(s_patience));
+        Assert.False(PosixCalls.IsNonBlocking((int)refused.Handle));
+        // One that was set not to wait does not.
+        using var eager = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { Blocking = false };
+        using var open = new TcpListener(IPAddress.Loopback, 0);
+        open.Start();
+        Assert.Contains(await ring.ConnectAsync(eager.SafeHandle, open.LocalEndpoint).AsTask().WaitAsync(s_patience), (int[])[0, -115]);
+        Assert.True(PosixCalls.IsNonBlocking((int)eager.Handle));
+    }
+
+    [Fact]
     public async Task A_granted_file_stays_open_until_it_is_detached()
     {
         using var folder = new TemporaryFolder();

@@ -79,7 +79,7 @@ internal sealed unsafe class LinuxSystem : PortableSystem
         while (true)
         {
             var fd = Fd(operation);
-            var result = operation.Entry.Opcode == IoUringOp.Splice ? PosixCalls.Splice(operation.Entry, InputFd(operation), fd) : PosixCalls.Run(operation.Entry, fd);
+            var result = operation.Entry.Opcode is IoUringOp.Splice or IoUringOp.Tee ? PosixCalls.Splice(operation.Entry, InputFd(operation), fd) : PosixCalls.Run(operation.Entry, fd);
             // io_uring gives EINTR for no file; here a signal meant the thread, not the operation.
             if (result != -Errno.Intr) return result;
         }
@@ -91,11 +91,7 @@ internal sealed unsafe class LinuxSystem : PortableSystem
         operation.Events = PollIn;
     }
 
-    public override void Undo(PortableOperation operation)
-    {
-        if (operation.Entry.Opcode == IoUringOp.Connect) PosixCalls.SetNonBlocking(Fd(operation), false);
-        CloseEpoll(operation);
-    }
+    public override void Undo(PortableOperation operation) => CloseEpoll(operation);
 
     private static void CloseEpoll(PortableOperation operation)
     {
@@ -238,23 +234,14 @@ internal sealed unsafe class LinuxSystem : PortableSystem
     private static int Connect(PortableOperation operation, int fd)
     {
         const int inProgress = 115;
-        if (operation.Progress == 0)
-        {
-            if (PosixCalls.IsNonBlocking(fd)) return PosixCalls.Connect(operation.Entry, fd);
-            PosixCalls.SetNonBlocking(fd, true);
-            var result = PosixCalls.Connect(operation.Entry, fd);
-            if (result == -inProgress)
-            {
-                operation.Progress = 1;
-                operation.PollFd = fd;
-                operation.Events = PollOut;
-                return Later;
-            }
-            PosixCalls.SetNonBlocking(fd, false);
-            return result;
-        }
-        PosixCalls.SetNonBlocking(fd, false);
-        return PosixCalls.PendingError(fd);
+        if (operation.Progress != 0) return PosixCalls.PendingError(fd);
+        var result = PosixCalls.Connect(operation.Entry, fd);
+        // Who asked not to wait is told so.
+        if (result != -inProgress || PosixCalls.IsNonBlocking(fd)) return result;
+        operation.Progress = 1;
+        operation.PollFd = fd;
+        operation.Events = PollOut;
+        return Later;
     }
 
     private static int Poll(PortableOperation operation, int fd)

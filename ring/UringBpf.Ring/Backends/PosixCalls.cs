@@ -80,7 +80,18 @@ internal static unsafe partial class PosixCalls
         return OrErrno(Accept4(fd, (void*)entry.Address, (void*)entry.Offset, (int)(entry.FileIndex != 0 ? entry.OpFlags | closeOnExec : entry.OpFlags)));
     }
 
-    public static int Connect(in Sqe entry, int fd) => OrErrno(ConnectTo(fd, (void*)entry.Address, (uint)entry.Offset));
+    /// <summary>Begins a connection, and never waits for it: -EINPROGRESS where there is something to wait for.</summary>
+    public static int Connect(in Sqe entry, int fd)
+    {
+        const int datagram = 2, raw = 3;
+        // Those have nothing to wait for, and may be in use meanwhile.
+        var waits = !IsNonBlocking(fd) && SocketOption(fd, SocketType) is not (datagram or raw);
+        // For the call alone: what it begins goes on without it, and who uses the socket besides sees it as it was.
+        if (waits) SetNonBlocking(fd, true);
+        var result = OrErrno(ConnectTo(fd, (void*)entry.Address, (uint)entry.Offset));
+        if (waits) SetNonBlocking(fd, false);
+        return result;
+    }
 
     public static int Bind(in Sqe entry, int fd) => OrErrno(BindTo(fd, (void*)entry.Address, (uint)entry.Offset));
 
@@ -95,13 +106,21 @@ internal static unsafe partial class PosixCalls
     }
 
     /// <summary>What a connection that was begun came to.</summary>
-    public static int PendingError(int fd)
+    public static int PendingError(int fd) => SocketOption(fd, SocketError) is var error && error < 0 ? error : -error;
+
+    private const int SocketType = 3, SocketError = 4;
+
+    // SO_* of SOL_SOCKET, or -errno.
+    private static int SocketOption(int fd, int name)
     {
-        const int socketLevel = 1, error = 4;
+        const int socketLevel = 1;
         int value = 0, length = sizeof(int);
-        var result = OrErrno(GetSockOpt(fd, socketLevel, error, &value, &length));
-        return result < 0 ? result : -value;
+        var result = OrErrno(GetSockOpt(fd, socketLevel, name, &value, &length));
+        return result < 0 ? result : value;
     }
+
+    /// <summary>Both ends of a pipe, the reading one first: 0 or -errno.</summary>
+    public static int Pipe(int* ends, int flags) => OrErrno(Pipe2(ends, flags));
 
     /// <summary>A descriptor of its own for the same open file, close-on-exec.</summary>
     public static int Duplicate(int fd)
@@ -116,7 +135,7 @@ internal static unsafe partial class PosixCalls
         return (OrErrno(FCntl(fd, getFlags, 0)) & nonBlocking) != 0;
     }
 
-    public static void SetNonBlocking(int fd, bool value)
+    private static void SetNonBlocking(int fd, bool value)
     {
         const int getFlags = 3, setFlags = 4, nonBlocking = 0x800;
         var flags = FCntl(fd, getFlags, 0);
@@ -276,6 +295,9 @@ internal static unsafe partial class PosixCalls
 
     [LibraryImport("libc", EntryPoint = "tee", SetLastError = true)]
     private static partial nint TeePipe(int input, int output, nuint length, uint flags);
+
+    [LibraryImport("libc", EntryPoint = "pipe2", SetLastError = true)]
+    private static partial int Pipe2(int* ends, int flags);
 
     [LibraryImport("libc", EntryPoint = "epoll_create1", SetLastError = true)]
     private static partial int EpollCreate(int flags);
