@@ -407,6 +407,16 @@ public sealed unsafe partial class Ring
 
     internal int TakeFileSlot() => _freeFileSlots.TryPop(out var slot) ? slot : -1;
 
+    /// <summary>A slot of the file table for a chain of an attachment, or -1 when that has its share: as many as it leaves free, so that there is always
+    /// something for others; and what one chain may have, where there is that much.</summary>
+    internal int TakeFileSlot(HookLink link)
+    {
+        if (link.FileSlots >= Math.Max(_freeFileSlots.Count, link.Limits.OwnFiles)) return -1;
+        var slot = TakeFileSlot();
+        if (slot >= 0) link.FileSlots++;
+        return slot;
+    }
+
     // Fixes the result and cancels what is in flight; the host hears of it when nothing is.
     [MethodImpl(MethodImplOptions.NoInlining)]
     private void End(Chain* chain, int result, int verdict)
@@ -474,7 +484,9 @@ public sealed unsafe partial class Ring
         var link = HookLink.Of(chain);
         for (var i = 0; i < Chain.MaxOwnFiles; i++)
         {
-            if (chain->Files[i] >= 0) _freeFileSlots.Push(chain->Files[i]);
+            if (chain->Files[i] < 0) continue;
+            _freeFileSlots.Push(chain->Files[i]);
+            link.FileSlots--;
         }
         if (chain->Memory != null) link.FreeMemory.Push((nint)chain->Memory);
         if (chain->Held > 0) link.RecycleAll(chain->Id);

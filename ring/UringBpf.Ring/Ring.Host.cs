@@ -26,7 +26,7 @@ public sealed unsafe partial class Ring
     /// <param name="entry">What it names (descriptors, memory) stays valid until the operation has completed: the caller's duty.</param>
     /// <param name="cancellationToken">Asks the kernel to cancel: the result is then -ECANCELED, or the operation's own when that came first.</param>
     /// <returns>The result, or -errno. A zero-copy send completes when its memory is free again, with what was sent; of a
-    /// multishot operation only the last result is given: see <see cref="StartMultishot"/>.</returns>
+    /// multishot operation only the last result is given: see <see cref="StartMultishot(in Sqe, SafeHandle)"/>.</returns>
     /// <exception cref="ArgumentException">The entry has a flag that only makes sense in a <see cref="RingBatch"/> (links), or skips its completion:
     /// then nobody could know when its memory is free.</exception>
     public ValueTask<int> SubmitAsync(in Sqe entry, CancellationToken cancellationToken = default)
@@ -220,7 +220,8 @@ public sealed unsafe partial class Ring
                 continue;
             }
             _backlog.Enqueue(command);
-            if (command is not BatchCommand { Items: var items }) continue;
+            if (command is not BatchCommand batch) continue;
+            var items = batch.Items;
             for (var i = 0; i < items.Length; i++)
             {
                 if (items[i] is not { } item || !which(item)) continue;
@@ -397,6 +398,12 @@ internal sealed unsafe class HostOperation(Ring ring) : Waiter<int>(ring), IQueu
         Sequence = null;
         Complete(result);
         sequence?.Completed(Ring, result, failed);
+    }
+
+    public override void Fail(Exception error)
+    {
+        Multishot?.Fail(error);
+        base.Fail(error);
     }
 
     // As io_uring sees it for links: a read or write that moves less than was asked for fails.

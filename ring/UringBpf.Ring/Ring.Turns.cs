@@ -19,9 +19,13 @@ public sealed unsafe partial class Ring
     // A turn ended before the queue was empty.
     private bool _behind;
     // Completions of chains that were taken from the queue to get at those of the host behind them: a ring of CompletionEntries places.
+    // Where more is set aside it grows.
     private Cqe[] _deferred = [];
     private int _firstDeferred;
     private int _deferredCount;
+    // The last enter took nothing before completions are taken; and those that were are among the deferred, the host's and the ring's own too.
+    private bool _busy;
+    private bool _setAside;
     // Instructions of metered programs.
     private long _turnSpent;
     // The last turn left requests of the host for the next.
@@ -51,7 +55,8 @@ public sealed unsafe partial class Ring
     {
         if (_deferred.Length == 0) _deferred = new Cqe[_backend.CompletionEntries];
         var state = EnterHooks();
-        for (var left = _turnLimit; left > 0 && _deferredCount < _deferred.Length && _backend.HasCompletion; left--)
+        // Nothing overtakes what was set aside.
+        for (var left = _turnLimit; !_setAside && left > 0 && _deferredCount < _deferred.Length && _backend.HasCompletion; left--)
         {
             var cqe = *_backend.Completion(_backend.CompletionHead);
             _backend.CompletionHead++;
@@ -68,7 +73,7 @@ public sealed unsafe partial class Ring
             }
             else
             {
-                _deferred[(_firstDeferred + _deferredCount++) % _deferred.Length] = cqe;
+                Defer(cqe);
             }
         }
         while (_deferredCount > 0 && _turnLeft > 0)
@@ -77,13 +82,49 @@ public sealed unsafe partial class Ring
             var cqe = _deferred[_firstDeferred];
             _firstDeferred = (_firstDeferred + 1) % _deferred.Length;
             _deferredCount--;
-            // Nothing but its last completion frees an operation, and those come in order.
             var operation = _operations.Find(cqe.UserData);
+            if (operation == null)
+            {
+                CompleteUnknown(cqe.UserData, cqe.Result, cqe.Flags);
+                continue;
+            }
             if (typeof(TRecording) == typeof(Recording)) _recorder!.Completed(operation, cqe.Result, cqe.Flags);
             CompleteOther<TRecording>(operation, cqe.Result, cqe.Flags, state);
         }
+        if (_deferredCount == 0) _setAside = false;
         _behind = HasCompletion;
         LeaveHooks(state);
+    }
+
+    private void Defer(in Cqe cqe)
+    {
+        if (_deferredCount == _deferred.Length) GrowDeferred();
+        _deferred[(_firstDeferred + _deferredCount++) % _deferred.Length] = cqe;
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private void GrowDeferred()
+    {
+        var larger = new Cqe[Math.Max(2 * _deferred.Length, (int)_backend.CompletionEntries)];
+        for (var i = 0; i < _deferredCount; i++) larger[i] = _deferred[(_firstDeferred + i) % _deferred.Length];
+        (_deferred, _firstDeferred) = (larger, 0);
+    }
+
+    /// <summary>
+    /// The kernel submits nothing while completions wait for room in their queue (-EBUSY, on Linux 5.5 to 5.12), and the caller, who may be in the middle of handling one, can't go on
+    /// before something is submitted: takes all that are there from the queue. They are handled in their order.
+    /// </summary>
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private void SetAside()
+    {
+        var (head, tail) = (_backend.CompletionHead, _backend.CompletionTail);
+        if (head == tail) return;
+        // The batch under way, if there is one, ends with the completion that is being handled.
+        _turnEnd = head;
+        _completions += tail - head;
+        for (; head != tail; head++) Defer(*_backend.Completion(head));
+        _backend.CompletionHead = tail;
+        _setAside = true;
     }
 
     /// <summary>True when a chain can't start now: there is no slot for its first operation, or others came before it.</summary>
@@ -146,7 +187,8 @@ public sealed unsafe partial class Ring
     {
         _turnSpent += spent;
         if (_turnSpent <= _turnBudget) return;
-        _turnEnd = _backend.CompletionHead;
+        // Where completions were set aside, it does already.
+        if (!_setAside) _turnEnd = _backend.CompletionHead;
         _turnLeft = 0;
     }
 }

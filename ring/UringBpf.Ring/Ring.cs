@@ -21,11 +21,11 @@ public sealed unsafe partial class Ring : IAsyncDisposable
     private const ulong NoSlot = ulong.MaxValue - 1;
     private const int MostQueueEntries = 32768, MostCompletionEntries = 65536;
 
-    private readonly RingBackend _backend;
+    private RingBackend _backend;
     // The same, where it is the kernel's.
-    private readonly KernelBackend? _kernel;
+    private KernelBackend? _kernel;
     private readonly OperationTable _operations;
-    private readonly Thread _thread;
+    private Thread _thread;
     private readonly ConcurrentQueue<IRingCommand> _inbox = new();
     private readonly Queue<IQueuedCommand> _backlog = new();
     private readonly TaskCompletionSource _stopped = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -141,12 +141,15 @@ public sealed unsafe partial class Ring : IAsyncDisposable
     public long Enters => Volatile.Read(ref _enters);
 
     /// <summary>Cancels everything in flight, waits for it, and frees the ring. May be called more than once.</summary>
+    /// <remarks>A ring that another thread drives ends in that thread's turns. Where that thread has ended, or ends before it has made them, the ring comes to
+    /// its end without it: see <see cref="CreateDriven"/>.</remarks>
     /// <exception cref="BpfException">UB4505 when the ring had failed.</exception>
     public ValueTask DisposeAsync()
     {
         RequestStop();
         // Its thread is the caller's: nobody else would take it to its end.
         Drive(_stopped.Task);
+        WatchDriver();
         return new ValueTask(_stopped.Task);
     }
 
@@ -192,6 +195,7 @@ public sealed unsafe partial class Ring : IAsyncDisposable
             FindState();
             command.Run(this);
         }
+        EndIfOrphaned();
         return new ValueTask(done.Task);
     }
 
@@ -310,9 +314,10 @@ public sealed unsafe partial class Ring : IAsyncDisposable
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]
-    private static void EnterFailed(int result)
+    private void EnterFailed(int result)
     {
         // EINTR: a signal. EAGAIN, EBUSY: completions must be taken first, or memory is short for a moment.
+        _busy = result == -Errno.Busy;
         if (-result is Errno.Intr or Errno.Again or Errno.Busy) return;
         throw new BpfException("UB4505", $"io_uring_enter failed with {Errno.Name(-result)}: the ring can't go on.");
     }
@@ -358,12 +363,16 @@ public sealed unsafe partial class Ring : IAsyncDisposable
 
     private void WaitForRoom(int entries)
     {
-        for (var attempt = 0; _backend.Room < entries; attempt++)
-        {
-            Enter(0);
-            if (attempt > 100_000) throw new BpfException("UB4505", "the submission queue does not drain: the ring can't go on.");
-            if (attempt > 100) Thread.Yield();
-        }
+        for (var attempt = 0; _backend.Room < entries; attempt++) EnterForRoom(attempt);
+    }
+
+    private void EnterForRoom(int attempt)
+    {
+        _busy = false;
+        Enter(0);
+        if (_busy) SetAside();
+        if (attempt > 100_000) throw new BpfException("UB4505", "the submission queue does not drain: the ring can't go on.");
+        if (attempt > 100) Thread.Yield();
     }
 
     /// <summary>
@@ -444,19 +453,14 @@ public sealed unsafe partial class Ring : IAsyncDisposable
     private void SubmitAll()
     {
         FlushPending();
-        for (var attempt = 0; _backend.Unsubmitted > 0; attempt++)
-        {
-            Enter(0);
-            if (attempt > 100_000) throw new BpfException("UB4505", "the submission queue does not drain: the ring can't go on.");
-            if (attempt > 100) Thread.Yield();
-        }
+        for (var attempt = 0; _backend.Unsubmitted > 0; attempt++) EnterForRoom(attempt);
     }
 
     // Takes the completions that are there now: what hooks submit meanwhile is sent before its completions are looked at.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private void CompleteAll()
     {
-        if (_behind) CompleteBehind();
+        if (_behind | _setAside) CompleteBehind();
         else if (_recorder == null) CompleteAll<NotRecording>();
         else CompleteAll<Recording>();
     }

@@ -61,6 +61,53 @@ public abstract class FairnessTests(RingBackendKind backend) : OnBackend(backend
     }
 
     [Fact]
+    public void An_attachment_leaves_file_slots_to_others()
+    {
+        const int most = 24, EMFile = 24;
+        using var folder = new TemporaryFolder();
+        var ring = Create(new RingOptions { FileSlots = 32 });
+        var grants = new Grants { Paths = [folder.File("a", [1])] };
+        var greedy = ring.Attach(Compile("hang"), grants, new ChainLimits { OwnFiles = 1 });
+        var modest = ring.Attach(Compile("hang"), grants, new ChainLimits { OwnFiles = 2 });
+        var open = UringOp.OpenAt(UringOp.NoDirectory, 0, 0);
+        // Each opens a file and keeps it.
+        Task<ChainResult>[] Start(HookLink hook, int chains, int slot = 0) => [.. Enumerable.Range(0, chains).Select(_ => hook.StartAsync(open with { Target = slot }, BitConverter.GetBytes(1UL)).AsTask())];
+        var first = Start(greedy, most);
+        DriveUntil(ring, () => ring.HookRuns == 16);
+        Assert.Equal(16, ring.FreeFileSlots);
+        var second = Start(modest, most);
+        DriveUntil(ring, () => ring.HookRuns == 24);
+        Assert.Equal(8, ring.FreeFileSlots);
+        // The host and whoever is attached later find some.
+        using var file = File.OpenHandle(folder.Path + "/a");
+        var late = ring.Attach(Compile("hang"), grants with { Files = [file, file] }, new ChainLimits { OwnFiles = 1 });
+        var third = Start(late, 4, slot: 2);
+        DriveUntil(ring, () => ring.HookRuns == 27);
+        Assert.Equal((3, 3), (ring.FreeFileSlots, third.Count(chain => !chain.IsCompleted)));
+        Assert.All(first.Concat(second).Concat(third).Where(chain => chain.IsCompleted), chain => Assert.Equal((-EMFile, 0u), (chain.Result.Verdict, chain.Result.Steps)));
+        // What one gives back the others may have, and a chain of it again.
+        Assert.True(greedy.DisposeAsync().IsCompletedSuccessfully);
+        Assert.Equal(19, ring.FreeFileSlots);
+        var more = Start(modest, most);
+        DriveUntil(ring, () => ring.HookRuns == 33);
+        Assert.Equal(13, ring.FreeFileSlots);
+        Close(ring);
+        Assert.Equal(6, more.Count(chain => chain.Result.Verdict == -ECanceled));
+    }
+
+    [Fact]
+    public void A_chain_has_its_own_files_where_the_table_is_small()
+    {
+        using var folder = new TemporaryFolder();
+        var ring = Create(new RingOptions { FileSlots = 3 });
+        var hook = ring.Attach(Compile("hang"), new Grants { Paths = [folder.File("a", [1])] }, new ChainLimits { OwnFiles = 3 });
+        for (var i = 0; i < 3; i++) _ = hook.StartAsync(UringOp.OpenAt(UringOp.NoDirectory, 0, i), BitConverter.GetBytes(1UL)).AsTask();
+        DriveUntil(ring, () => ring.HookRuns == 3);
+        Assert.Equal(0, ring.FreeFileSlots);
+        Close(ring);
+    }
+
+    [Fact]
     public void A_chain_among_many_that_never_end_has_its_share()
     {
         var ring = Create(new RingOptions { MaxOperations = 128 });

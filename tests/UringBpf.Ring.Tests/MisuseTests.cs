@@ -219,9 +219,13 @@ public sealed class KernelMisuseTests() : MisuseTests(RingBackendKind.Kernel)
         using var pipe = new AnonymousPipeServerStream(PipeDirection.Out);
         var provided = await ring.CreateBufferRingAsync(4, 16);
         var registered = await ring.RegisterBuffersAsync(1, 64);
-        _ = ring.ReadMultishot(pipe.ClientSafePipeHandle, provided);
+        var reads = ring.ReadMultishot(pipe.ClientSafePipeHandle, provided);
+        var next = reads.NextAsync().AsTask();
         ring.Post(new DelegateCommand(_ => throw new InvalidOperationException("for the test"), null));
         await Assert.ThrowsAsync<InvalidOperationException>(() => ring.DisposeAsync().AsTask().WaitAsync(s_patience));
+        // Who waits for a completion hears of it.
+        await Assert.ThrowsAsync<InvalidOperationException>(() => next.WaitAsync(s_patience));
+        await Assert.ThrowsAsync<InvalidOperationException>(() => reads.NextAsync().AsTask().WaitAsync(s_patience));
         await provided.DisposeAsync();
         await registered.DisposeAsync();
         // Both are still the process's: the kernel may be about to write there.

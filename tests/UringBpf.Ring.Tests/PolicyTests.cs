@@ -200,6 +200,42 @@ public abstract class PolicyTests(RingBackendKind backend) : OnBackend(backend)
     }
 
     [Fact]
+    public async Task A_multishot_operation_is_given_a_policy_and_says_when_it_is_refused()
+    {
+        await using var ring = CreateRing();
+        await using var other = CreateRing();
+        await using var denies = ring.CreatePolicy(CompilePolicy("deny"));
+        await using var allows = ring.CreatePolicy(CompilePolicy("allow"));
+        await using (var refused = ring.StartMultishot(Prepare.Nop(4), null, denies))
+        {
+            Assert.Equal(new Shot(-EAccess, CqeFlags.None), await refused.NextAsync().AsTask().WaitAsync(s_patience));
+            Assert.Null(await refused.NextAsync());
+        }
+        await using (var allowed = ring.StartMultishot(Prepare.Nop(4), null, allows))
+        {
+            Assert.Equal(new Shot(4, CqeFlags.None), await allowed.NextAsync().AsTask().WaitAsync(s_patience));
+            Assert.Null(await allowed.NextAsync().AsTask().WaitAsync(s_patience));
+        }
+        Assert.Equal((1L, 1L, 1L, 0L), (denies.Runs, denies.Refusals, allows.Runs, allows.Refusals));
+        // Without one it is judged by none.
+        await using (var free = ring.StartMultishot(Prepare.Nop(5)))
+        {
+            Assert.Equal(5, (await free.NextAsync().AsTask().WaitAsync(s_patience))!.Value.Result);
+        }
+        Assert.Equal((1L, 1L), (denies.Runs, allows.Runs));
+        Assert.Throws<ArgumentException>(() => other.StartMultishot(Prepare.Nop(), null, denies));
+        // An attached one judges it too, and a given one that is gone refuses.
+        await using (ring.AttachPolicy(CompilePolicy("deny")))
+        {
+            await using var judged = ring.StartMultishot(Prepare.Nop(6));
+            Assert.Equal(-EAccess, (await judged.NextAsync().AsTask().WaitAsync(s_patience))!.Value.Result);
+        }
+        await allows.DisposeAsync();
+        await using var gone = ring.StartMultishot(Prepare.Nop(7), null, allows);
+        Assert.Equal(-ECanceled, (await gone.NextAsync().AsTask().WaitAsync(s_patience))!.Value.Result);
+    }
+
+    [Fact]
     public async Task What_was_given_with_a_policy_that_is_gone_is_refused()
     {
         await using var ring = CreateRing();

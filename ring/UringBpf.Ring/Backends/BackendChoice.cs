@@ -7,12 +7,12 @@ namespace UringBpf.Ring;
 internal static partial class BackendChoice
 {
     /// <exception cref="BpfException">UB4501: refused, with the cause; UB4511: simulation options out of range.</exception>
-    public static RingBackend Create(RingOptions options)
+    public static RingBackend Create(RingOptions options, bool driven = false)
     {
         switch (options.Backend)
         {
             case RingBackendKind.Kernel:
-                return CreateKernel(options);
+                return CreateKernel(options, driven);
             case RingBackendKind.Portable:
                 return WithFiles(new PortableBackend((uint)options.QueueEntries, (uint)options.CompletionEntries, null), options);
             case RingBackendKind.Simulated:
@@ -22,7 +22,7 @@ internal static partial class BackendChoice
             default:
                 try
                 {
-                    return CreateKernel(options);
+                    return CreateKernel(options, driven);
                 }
                 catch (IoUringRefusedException refused)
                 {
@@ -32,20 +32,27 @@ internal static partial class BackendChoice
         }
     }
 
-    private static RingBackend CreateKernel(RingOptions options)
+    private static RingBackend CreateKernel(RingOptions options, bool driven)
     {
         if (!OperatingSystem.IsLinux()) throw new IoUringRefusedException("io_uring is an interface of Linux: this system has none.");
-        return WithFiles(new KernelBackend((uint)options.QueueEntries, (uint)options.CompletionEntries), options);
+        var backend = new KernelBackend((uint)options.QueueEntries, (uint)options.CompletionEntries);
+        if (!driven) return WithFiles(backend, options);
+        // The thread may end before the ring, and then the last slot tells when the kernel has let go of it.
+        WithFiles(backend, options, more: 1);
+        var result = backend.WatchEnd((uint)options.FileSlots);
+        if (result >= 0) return backend;
+        backend.Dispose();
+        throw new BpfException("UB4501", $"io_uring: no pipe to watch the ring by ({Errno.Name(-result)}); RLIMIT_NOFILE is used up.");
     }
 
-    private static RingBackend WithFiles(RingBackend backend, RingOptions options)
+    private static RingBackend WithFiles(RingBackend backend, RingOptions options, uint more = 0)
     {
-        var result = backend.CreateFileTable((uint)options.FileSlots);
+        var result = backend.CreateFileTable((uint)options.FileSlots + more);
         if (result >= 0) return backend;
         backend.Dispose();
         // Sparse tables came with Linux 5.19.
         if (result == -Errno.Inval) throw new IoUringRefusedException($"io_uring: a sparse table of {options.FileSlots} files is refused (EINVAL): this kernel is older than 5.19, which it takes at least.");
-        throw new BpfException("UB4501", $"io_uring: a table of {options.FileSlots} files is refused ({Errno.Name(-result)}); RLIMIT_NOFILE must be at least that, or ask for fewer FileSlots.");
+        throw new BpfException("UB4501", $"io_uring: a table of {options.FileSlots} files is refused ({Errno.Name(-result)}); RLIMIT_NOFILE must be at least that{(more > 0 ? " and one more" : "")}, or ask for fewer FileSlots.");
     }
 
     [LoggerMessage(EventId = 4501, Level = LogLevel.Warning, Message = "The ring runs on its portable back end: {Reason}")]

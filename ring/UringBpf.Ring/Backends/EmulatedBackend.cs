@@ -136,11 +136,11 @@ internal abstract unsafe class EmulatedBackend : RingBackend
     protected virtual bool ForceOverflow() => false;
 
     /// <summary>0, or the -errno that this call to enter shall fail with.</summary>
-    protected virtual int BeforeEnter() => 0;
+    protected virtual int BeforeEnter(uint submit) => 0;
 
     protected override int EnterCore(uint submit, uint wait)
     {
-        var refused = BeforeEnter();
+        var refused = BeforeEnter(submit);
         if (refused < 0) return refused;
         wait = Math.Min(wait, CqEntries);
         if (HasOverflow) Overflows++;
@@ -346,7 +346,11 @@ internal abstract unsafe class EmulatedBackend : RingBackend
     protected void Post(in Sqe entry, int result, CqeFlags flags = CqeFlags.None)
     {
         if (result >= 0 && (entry.Flags & SqeFlags.CqeSkipSuccess) != 0) return;
-        var cqe = new Cqe { UserData = entry.UserData, Result = result, Flags = flags };
+        Post(new Cqe { UserData = entry.UserData, Result = result, Flags = flags });
+    }
+
+    protected void Post(in Cqe cqe)
+    {
         // Those that wait go first.
         if (_overflow.Count > 0 || Completions == CqEntries || ForceOverflow()) _overflow.Enqueue(cqe);
         else Publish(cqe);
@@ -359,7 +363,8 @@ internal abstract unsafe class EmulatedBackend : RingBackend
         Volatile.Write(ref *CqTail, tail + 1);
     }
 
-    private void FlushOverflow()
+    /// <summary>Completions that wait go into the queue, as far as there is room.</summary>
+    protected void FlushOverflow()
     {
         while (_overflow.Count > 0 && Completions < CqEntries) Publish(_overflow.Dequeue());
     }

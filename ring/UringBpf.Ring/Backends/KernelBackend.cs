@@ -27,7 +27,10 @@ internal sealed unsafe class KernelBackend : RingBackend
     private nuint _sqeBytes;
     private readonly Lock _wakeGate = new();
     private int _event = -1;
-    private readonly ulong* _eventValue;
+    // Where all rings put what they read from their event descriptors, and nobody looks: a kernel that is still letting go of a ring may write there.
+    private static readonly ulong* s_eventValue = (ulong*)System.Runtime.InteropServices.NativeMemory.AllocZeroed(sizeof(ulong));
+    // Ends when the kernel has let go of the ring; or -1.
+    private int _end = -1;
     private readonly bool[] _supported = new bool[256];
     private bool _wakeArmed;
     // 1 when the entries to be submitted have the read of the event descriptor among them.
@@ -86,7 +89,6 @@ internal sealed unsafe class KernelBackend : RingBackend
             Dispose();
             throw new BpfException("UB4501", $"io_uring: no event descriptor ({Errno.Name(-_event)}); RLIMIT_NOFILE is used up.");
         }
-        _eventValue = (ulong*)System.Runtime.InteropServices.NativeMemory.AllocZeroed(sizeof(ulong));
         _features = new RingFeatures("kernel", flagsGot, _enterFlags != 0, SqEntries, CqEntries,
             [.. Enum.GetValues<IoUringOp>().Where(op => _supported[(int)op])]);
     }
@@ -256,7 +258,7 @@ internal sealed unsafe class KernelBackend : RingBackend
         var sqe = NextSqe();
         if (sqe == null) return false;
         _wakeArmedNow = 1;
-        *sqe = new Sqe { Opcode = IoUringOp.Read, Fd = _event, Address = (ulong)_eventValue, Length = sizeof(ulong), UserData = WakeTag };
+        *sqe = new Sqe { Opcode = IoUringOp.Read, Fd = _event, Address = (ulong)s_eventValue, Length = sizeof(ulong), UserData = WakeTag };
         return _wakeArmed = true;
     }
 
@@ -321,7 +323,51 @@ internal sealed unsafe class KernelBackend : RingBackend
             if (_event >= 0) IoUring.Close(_event);
             _event = -1;
         }
-        System.Runtime.InteropServices.NativeMemory.Free(_eventValue);
+        if (_end >= 0) IoUring.Close(_end);
+        _end = -1;
+    }
+
+    /// <summary>Makes it known when nothing is in flight on the ring any more, for <see cref="End"/>.</summary>
+    /// <param name="slot">A slot of the file table that is used for nothing else.</param>
+    /// <returns>0 or -errno.</returns>
+    public int WatchEnd(uint slot)
+    {
+        // The writing end of a pipe that only the file table holds, which the kernel frees after the ring's last operation.
+        const int closeOnExec = 0x80000;
+        var ends = stackalloc int[2];
+        var result = PosixCalls.Pipe(ends, closeOnExec);
+        if (result < 0) return result;
+        result = SetFile(slot, ends[1]);
+        IoUring.Close(ends[1]);
+        if (result < 0) IoUring.Close(ends[0]);
+        else _end = ends[0];
+        return result;
+    }
+
+    /// <summary>
+    /// From another thread, when the ring's own has ended: no other may enter a ring of one issuer. Closes the ring, so that the kernel cancels what is in
+    /// flight, and waits until it uses no memory of it any more.
+    /// </summary>
+    /// <returns>Completions that were in the queue. What operations brought whose completions were not there yet is lost.</returns>
+    public List<Cqe> End()
+    {
+        var left = new List<Cqe>();
+        for (; HasCompletion; CompletionHead++) left.Add(*Completion(CompletionHead));
+        // The registration went with the thread; what is mapped would keep the ring.
+        Unmap();
+        IoUring.Close(_fd);
+        var hungUp = new PollEntry { Fd = _end };
+        while (PosixCalls.Poll(&hungUp, 1, null) <= 0)
+        {
+        }
+        lock (_wakeGate)
+        {
+            if (_event >= 0) IoUring.Close(_event);
+            _event = -1;
+        }
+        IoUring.Close(_end);
+        _end = -1;
+        return left;
     }
 
     private void Probe()

@@ -141,8 +141,17 @@ internal sealed unsafe class SimulatedBackend : EmulatedBackend
 
     protected override bool ForceOverflow() => Happens(_options.OverflowRate);
 
-    protected override int BeforeEnter()
+    protected override int BeforeEnter(uint submit)
     {
+        if (_options.BusyOnOverflow && submit > 0)
+        {
+            FlushOverflow();
+            if (HasOverflow)
+            {
+                Overflows++;
+                return -Errno.Busy;
+            }
+        }
         if (!Happens(_options.EnterFailureRate)) return 0;
         return Between(0, 2) switch { 0 => -Errno.Intr, 1 => -Errno.Again, _ => -Errno.Busy };
     }

@@ -49,6 +49,9 @@ public sealed record SimulationOptions
     /// <summary>How many completions find the completion queue full, however large it is.</summary>
     public double OverflowRate { get; init; }
 
+    /// <summary>True: while completions wait for room in the completion queue, nothing is submitted (-EBUSY), as on Linux 5.5 to 5.12. Default false.</summary>
+    public bool BusyOnOverflow { get; init; }
+
     /// <summary>How many calls to submit and wait fail with -EINTR, -EAGAIN or -EBUSY and must be repeated.</summary>
     public double EnterFailureRate { get; init; }
 

@@ -168,6 +168,15 @@ internal sealed unsafe class OperationTable : IDisposable
     /// <summary>Slots taken.</summary>
     public int InFlight => _count - Available;
 
+    /// <summary>The slots that are taken. Rare: allocates.</summary>
+    public IEnumerable<int> Taken()
+    {
+        var free = new HashSet<int>();
+        for (var i = 0; i < _available; i++) free.Add(_free[i]);
+        for (var i = 0; i < _hostAvailable; i++) free.Add(_free[_shared + i]);
+        return Enumerable.Range(0, _count).Where(index => !free.Contains(index));
+    }
+
     public Operation* this[int index] => _slots + (uint)index;
 
     public static int IndexOf(Operation* operation) => (int)(uint)operation->Tag;

@@ -24,7 +24,7 @@ internal abstract class Waiter<TResult>(Ring ring) : IValueTaskSource<TResult>, 
     }
 
     /// <summary>Ring's thread: the ring itself failed.</summary>
-    public void Fail(Exception error)
+    public virtual void Fail(Exception error)
     {
         _error = error;
         ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);

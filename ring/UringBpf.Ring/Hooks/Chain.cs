@@ -224,7 +224,8 @@ public sealed record ChainLimits
     /// <summary>Bytes a chain may read, write, send and receive. What is asked for counts while it is in flight, what was moved
     /// counts for good; a submit beyond gives -EDQUOT. Default unlimited.</summary>
     public ulong MaxBytes { get; init; } = ulong.MaxValue;
-    /// <summary>File slots of its own that each chain can open files into, numbered after the granted files. 0..16, default 4.</summary>
+    /// <summary>File slots of its own that each chain can open files into, numbered after the granted files. 0..16, default 4. They are
+    /// taken from the ring's file table when something is opened; -EMFILE where the attachment's chains have their share of it: as many as they leave free.</summary>
     public int OwnFiles { get; init; } = 4;
     /// <summary>Buffers of its own that each chain has, numbered after the granted buffers. 0..4096, default 0.</summary>
     public int OwnBuffers { get; init; }

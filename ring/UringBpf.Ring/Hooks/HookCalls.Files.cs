@@ -29,7 +29,7 @@ internal static unsafe partial class HookCalls
         var own = target - link.Grants.FileCount;
         if (chain->Files[own] < 0)
         {
-            var slot = link.Ring.TakeFileSlot();
+            var slot = link.Ring.TakeFileSlot(link);
             if (slot < 0) return -Errno.MFile;
             chain->Files[own] = slot;
         }
@@ -206,6 +206,7 @@ internal static unsafe partial class HookCalls
         if (!link.Emit(new Emission(chain->Id, chain->Context.Step, slot, (ulong)chain->Context.Result) { File = file })) return -Errno.NoSpc;
         chain->OpenFiles &= ~(1u << (int)own);
         chain->Files[own] = -1;
+        link.FileSlots--;
         link.Ring.TakeOver(file);
         return 0;
     }

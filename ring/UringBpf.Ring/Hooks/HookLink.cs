@@ -29,6 +29,8 @@ public sealed unsafe class HookLink : IAsyncDisposable
     internal PolicyLink[] Policies = [];
     /// <summary>Chains that messages started.</summary>
     internal int MessageChains;
+    /// <summary>Slots of the ring's file table that its chains hold.</summary>
+    internal int FileSlots;
     internal readonly Stack<nint> FreeMemory = new();
     internal readonly Stack<nint> FreeChains = new();
     /// <summary>Blocks of chains' own buffers that are not freed, in use or not.</summary>

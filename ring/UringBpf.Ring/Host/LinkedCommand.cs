@@ -2,7 +2,8 @@ namespace UringBpf.Ring;
 
 /// <summary>
 /// Operations and chains of the host that start one after another: what the kernel can't link, because a program is among it or the
-/// back end is not the kernel's. The ring starts each part when the one before has succeeded. Ring's thread.
+/// back end is not the kernel's. The ring starts each part when the one before has succeeded. Ring's thread. Pooled: nobody holds it any more when
+/// all of its parts are over.
 /// </summary>
 internal sealed class LinkedCommand : IQueuedCommand
 {
@@ -14,15 +15,20 @@ internal sealed class LinkedCommand : IQueuedCommand
     /// <summary>What starts at once: a chain, or operations that the kernel links.</summary>
     private readonly record struct BatchPart(BatchCommand? Operations, ChainWaiter? Chain, SqeFlags Flags)
     {
-        public int Count => Operations?.Items.Length ?? 1;
+        public int Count => Operations?.Slots ?? 1;
     }
 
+    /// <param name="ring">The ring.</param>
     /// <param name="items">Each with its flags; all but the last are linked.</param>
-    /// <param name="kernelLinks">True where runs of operations can be left to the back end.</param>
-    public LinkedCommand(IReadOnlyList<BatchItem> items, bool kernelLinks)
+    /// <param name="from">The first of them.</param>
+    /// <param name="to">After the last.</param>
+    public void Begin(Ring ring, List<BatchItem> items, int from, int to)
     {
-        Drains = items.Any(item => (item.Flags & SqeFlags.Drain) != 0);
-        for (int first = 0, after; first < items.Count; first = after)
+        // Where runs of operations can be left to the back end.
+        var kernelLinks = ring.KernelLinks;
+        (_next, _outstanding, _earlierFailed, Drains) = (0, 0, false, false);
+        for (var i = from; i < to; i++) Drains |= (items[i].Flags & SqeFlags.Drain) != 0;
+        for (int first = from, after; first < to; first = after)
         {
             after = first + 1;
             if (items[first].Chain is { } chain)
@@ -31,20 +37,21 @@ internal sealed class LinkedCommand : IQueuedCommand
                 _parts.Add(new BatchPart(null, chain, items[first].Flags));
                 continue;
             }
-            while (kernelLinks && after < items.Count && items[after].Operation != null) after++;
-            var run = new HostOperation[after - first];
-            for (var i = 0; i < run.Length; i++)
+            while (kernelLinks && after < to && items[after].Operation != null) after++;
+            var run = ring.TakeBatch(drains: false);
+            for (var i = first; i < after; i++)
             {
-                var operation = run[i] = items[first + i].Operation!;
+                var operation = items[i].Operation!;
                 operation.Sequence = this;
                 operation.Entry.Flags &= ~SqeFlags.Drain;
                 if (!kernelLinks) operation.Entry.Flags &= ~RingBatch.AnyLink;
+                run.Add(operation);
             }
-            _parts.Add(new BatchPart(new BatchCommand(run, drains: false), null, items[after - 1].Flags));
+            _parts.Add(new BatchPart(run, null, items[after - 1].Flags));
         }
     }
 
-    public bool Drains { get; }
+    public bool Drains { get; private set; }
 
     public int Slots => _next < _parts.Count ? _parts[_next].Count : 0;
 
@@ -54,6 +61,7 @@ internal sealed class LinkedCommand : IQueuedCommand
         if (_next == _parts.Count)
         {
             ring.Ended(this);
+            Recycle(ring);
             return;
         }
         var part = _parts[_next++];
@@ -80,6 +88,17 @@ internal sealed class LinkedCommand : IQueuedCommand
     public void Refuse(Ring ring, int result)
     {
         foreach (var part in _parts) Refuse(ring, part, result);
+        Recycle(ring);
+    }
+
+    private void Recycle(Ring ring)
+    {
+        foreach (var part in _parts)
+        {
+            if (part.Operations != null) ring.Recycle(part.Operations);
+        }
+        _parts.Clear();
+        ring.Recycle(this);
     }
 
     /// <summary>The ring has failed: what was not started fails with it.</summary>

@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using System.Threading.Tasks.Sources;
+using UringBpf.Bytecode;
 
 namespace UringBpf.Ring;
 
@@ -14,7 +15,8 @@ public readonly record struct Shot(int Result, CqeFlags Flags)
 
 /// <summary>
 /// A multishot operation of the host (accept, receive, read, poll): one submission, many completions, taken in order. One
-/// reader at a time. Once it has ended, <see cref="NextAsync"/> gives the last completion and then null. Disposing cancels it and waits;
+/// reader at a time. Once it has ended, <see cref="NextAsync"/> gives the last completion and then null; the last one is the errno of a policy, or
+/// -ECANCELED, where the operation was refused or cancelled before it was submitted. Disposing cancels it and waits;
 /// completions not taken by then are dropped: descriptors that a dropped accept brought are closed.
 /// </summary>
 public sealed class Multishot : IAsyncDisposable, IValueTaskSource<Shot?>, IThreadPoolWorkItem
@@ -27,8 +29,10 @@ public sealed class Multishot : IAsyncDisposable, IValueTaskSource<Shot?>, IThre
     private HostOperation? _operation;
     private ValueTask<int> _whole;
     private bool _waiting;
+    private bool _hasLast;
     private bool _ended;
     private Shot? _handed;
+    private Exception? _failure;
 
     internal Multishot(Ring ring, bool closesDropped)
     {
@@ -44,12 +48,14 @@ public sealed class Multishot : IAsyncDisposable, IValueTaskSource<Shot?>, IThre
 
     /// <summary>The next completion, in order; null when the operation has ended and all were taken.</summary>
     /// <exception cref="InvalidOperationException">Another reader waits already.</exception>
+    /// <exception cref="BpfException">UB4505: the ring has failed, and all were taken that came before.</exception>
     public ValueTask<Shot?> NextAsync()
     {
         lock (_gate)
         {
             if (_waiting) throw new InvalidOperationException("one reader at a time.");
             if (_shots.TryDequeue(out var shot)) return new ValueTask<Shot?>(shot);
+            if (_failure != null) return ValueTask.FromException<Shot?>(_failure);
             if (_ended) return new ValueTask<Shot?>((Shot?)null);
             _core.Reset();
             _waiting = true;
@@ -62,25 +68,38 @@ public sealed class Multishot : IAsyncDisposable, IValueTaskSource<Shot?>, IThre
     {
         lock (_gate)
         {
-            var shot = new Shot(result, flags);
-            if (!_waiting)
-            {
-                _shots.Enqueue(shot);
-                return;
-            }
-            Hand(shot);
+            _hasLast = (flags & CqeFlags.More) == 0;
+            Give(new Shot(result, flags));
         }
     }
 
-    // Ring's thread: the last completion has been added, unless the ring refused or failed.
+    // Ring's thread: the last completion has been added, unless it was never submitted.
     internal void End(int result)
     {
         lock (_gate)
         {
+            if (!_hasLast) Give(new Shot(result, CqeFlags.None));
             _ended = true;
             _operation = null;
             if (_waiting) Hand(null);
         }
+    }
+
+    // Whoever ended the ring.
+    internal void Fail(Exception error)
+    {
+        lock (_gate)
+        {
+            _failure = error;
+            _operation = null;
+            if (_waiting) Hand(null);
+        }
+    }
+
+    private void Give(Shot shot)
+    {
+        if (_waiting) Hand(shot);
+        else _shots.Enqueue(shot);
     }
 
     private void Hand(Shot? shot)
@@ -108,7 +127,11 @@ public sealed class Multishot : IAsyncDisposable, IValueTaskSource<Shot?>, IThre
 
     private int _disposed;
 
-    void IThreadPoolWorkItem.Execute() => _core.SetResult(_handed);
+    void IThreadPoolWorkItem.Execute()
+    {
+        if (_handed == null && _failure is { } error) _core.SetException(error);
+        else _core.SetResult(_handed);
+    }
 
     Shot? IValueTaskSource<Shot?>.GetResult(short token) => _core.GetResult(token);
 
@@ -124,12 +147,27 @@ public sealed unsafe partial class Ring
     /// <param name="entry">Such as <see cref="Prepare.PollMultishot"/>; descriptors it names stay valid until it has ended.</param>
     /// <param name="file">Kept open until it has ended, in place of the entry's descriptor; or null.</param>
     /// <exception cref="ArgumentException">As for <see cref="SubmitAsync(in Sqe, CancellationToken)"/>.</exception>
-    public Multishot StartMultishot(in Sqe entry, SafeHandle? file = null)
+    public Multishot StartMultishot(in Sqe entry, SafeHandle? file = null) => StartJudged(entry, file, null);
+
+    /// <summary>As <see cref="StartMultishot(in Sqe, SafeHandle)"/>, judged once, when it is submitted, by a policy of its own besides those that are
+    /// attached. Where it is refused, the one completion is the policy's errno.</summary>
+    /// <param name="entry">As for the other.</param>
+    /// <param name="file">As for the other.</param>
+    /// <param name="policy">From <see cref="CreatePolicy"/> of this ring. Once it is disposed, the one completion is -ECANCELED.</param>
+    /// <exception cref="ArgumentException">As for the other; or the policy is another ring's.</exception>
+    public Multishot StartMultishot(in Sqe entry, SafeHandle? file, PolicyLink policy)
+    {
+        CheckGiven(policy);
+        return StartJudged(entry, file, policy);
+    }
+
+    private Multishot StartJudged(in Sqe entry, SafeHandle? file, PolicyLink? given)
     {
         if ((entry.Flags & (SqeFlags.Link | SqeFlags.HardLink)) != 0) throw new ArgumentException("A multishot operation can't be linked.", nameof(entry));
         RefuseSkipping(entry);
         var multishot = new Multishot(this, entry.Opcode == IoUringOp.Accept && entry.FileIndex == 0);
         var host = Prepared(entry, new HostMemory { File = file, Multishot = multishot }, default);
+        host.Policy = given;
         multishot.Started(host, new ValueTask<int>(host, host.Version));
         Post(host);
         return multishot;

@@ -24,7 +24,8 @@ public sealed partial class Ring
         if (queueEntries is < 1 or > MostQueueEntries || completionEntries is < 1 or > MostCompletionEntries
             || BitOperations.RoundUpToPowerOf2((uint)completionEntries) < BitOperations.RoundUpToPowerOf2((uint)queueEntries))
             throw new BpfException("UB4511", $"queue sizes out of range: {queueEntries} submissions, {completionEntries} completions.");
-        return OwnerCall.Start(this, () => Resize((uint)queueEntries, (uint)completionEntries) is var result && result == -Errno.Again ? null : result);
+        return OwnerCall.Start(this, static (ring, entries, completions) => ring.Resize((uint)entries, (uint)completions) is var result && result == -Errno.Again ? null : result,
+            queueEntries, completionEntries);
     }
 
     private int Resize(uint queueEntries, uint completionEntries)

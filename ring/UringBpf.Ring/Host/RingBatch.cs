@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Runtime.InteropServices;
 using UringBpf.Bytecode;
 
@@ -5,7 +6,8 @@ namespace UringBpf.Ring;
 
 /// <summary>
 /// Operations that are submitted together, one after the other with nothing between: so that they can be linked
-/// (<see cref="SqeFlags.Link"/>, <see cref="SqeFlags.HardLink"/>: the next entry starts when this one has succeeded, or ended) and drained (<see cref="SqeFlags.Drain"/>). Not thread-safe; used once.
+/// (<see cref="SqeFlags.Link"/>, <see cref="SqeFlags.HardLink"/>: the next entry starts when this one has succeeded, or ended) and drained (<see cref="SqeFlags.Drain"/>). Not thread-safe;
+/// submitted once, or again after <see cref="Reset"/>.
 /// </summary>
 /// <remarks>
 /// A drained entry, with what is linked to it, starts when all operations that the host submitted before have completed; what the
@@ -118,48 +120,62 @@ public sealed class RingBatch
             }
             throw new BpfException("UB4511", $"a batch of {_items.Count} operations: the queue has {_ring.Features.QueueEntries} entries, the ring {_ring.Capacity} slots, and a link can't be split.");
         }
-        var simple = _items.TrueForAll(item => item.Operation != null && (item.Flags & SqeFlags.Drain) == 0 && (_ring.KernelLinks || (item.Flags & AnyLink) == 0));
-        _ring.Post(simple ? Together(_items, drains: false) : new BatchSequence(Parts()));
+        var simple = true;
+        foreach (var item in _items) simple &= item.Operation != null && (item.Flags & SqeFlags.Drain) == 0 && (_ring.KernelLinks || (item.Flags & AnyLink) == 0);
+        _ring.Post(simple ? Together(0, _items.Count, drains: false) : Parts());
+    }
+
+    /// <summary>Makes it empty, to be filled and submitted again: a host that keeps its batches allocates nothing for them.</summary>
+    /// <exception cref="InvalidOperationException">There are operations in it that were not submitted.</exception>
+    public void Reset()
+    {
+        if (!_submitted && _items.Count > 0) throw new InvalidOperationException("there are operations in the batch that were not submitted.");
+        _items.Clear();
+        _submitted = false;
     }
 
     internal const SqeFlags AnyLink = SqeFlags.Link | SqeFlags.HardLink;
 
-    private static BatchCommand Together(List<BatchItem> items, bool drains) => new([.. items.Select(item => item.Operation)], drains);
+    private BatchCommand Together(int first, int after, bool drains)
+    {
+        var command = _ring.TakeBatch(drains);
+        for (var i = first; i < after; i++) command.Add(_items[i].Operation!);
+        return command;
+    }
 
     // One for each group of linked entries that drains or that the ring must link itself, and for what lies between.
-    private List<IQueuedCommand> Parts()
+    private BatchSequence Parts()
     {
-        var parts = new List<IQueuedCommand>();
-        var part = new List<BatchItem>();
+        var sequence = _ring.TakeSequence();
+        BatchCommand? between = null;
         for (int first = 0, after; first < _items.Count; first = after)
         {
-            after = _items.FindIndex(first, item => (item.Flags & AnyLink) == 0) + 1;
-            if (after == 0) after = _items.Count;
-            var linked = _items.GetRange(first, after - first);
-            if (linked.Exists(item => item.Chain != null) || !_ring.KernelLinks && linked.Count > 1)
+            var (chains, drains) = (false, false);
+            for (after = first; after < _items.Count;)
             {
-                Close();
-                parts.Add(new LinkedCommand(linked, _ring.KernelLinks));
+                var item = _items[after++];
+                chains |= item.Chain != null;
+                drains |= (item.Flags & SqeFlags.Drain) != 0;
+                if ((item.Flags & AnyLink) == 0) break;
             }
-            else if (linked.Exists(item => (item.Flags & SqeFlags.Drain) != 0))
+            if (chains || drains || !_ring.KernelLinks && after - first > 1)
             {
-                Close();
-                linked.ForEach(item => item.Operation!.Entry.Flags |= SqeFlags.Drain);
-                parts.Add(Together(linked, drains: true));
+                if (between != null) sequence.Add(between);
+                between = null;
+                if (chains || !_ring.KernelLinks && after - first > 1)
+                {
+                    sequence.Add(_ring.TakeLinked(_items, first, after));
+                    continue;
+                }
+                for (var i = first; i < after; i++) _items[i].Operation!.Entry.Flags |= SqeFlags.Drain;
+                sequence.Add(Together(first, after, drains: true));
+                continue;
             }
-            else
-            {
-                part.AddRange(linked);
-            }
+            between ??= _ring.TakeBatch(drains: false);
+            for (var i = first; i < after; i++) between.Add(_items[i].Operation!);
         }
-        Close();
-        return parts;
-
-        void Close()
-        {
-            if (part.Count > 0) parts.Add(Together(part, drains: false));
-            part.Clear();
-        }
+        if (between != null) sequence.Add(between);
+        return sequence;
     }
 
     private void ThrowIfSubmitted()
@@ -168,44 +184,89 @@ public sealed class RingBatch
     }
 }
 
-/// <summary>What was cancelled while it waited is null.</summary>
-internal sealed class BatchCommand(HostOperation?[] items, bool drains) : IQueuedCommand
+/// <summary>Operations that are submitted together. What was cancelled while it waited is null. Pooled.</summary>
+internal sealed class BatchCommand : IQueuedCommand
 {
-    public HostOperation?[] Items => items;
+    private HostOperation?[] _items = new HostOperation?[8];
+    private SqeFlags[] _links = new SqeFlags[8];
+    private int _count;
+
+    public Span<HostOperation?> Items => _items.AsSpan(0, _count);
 
     /// <summary>The entries' flags, those of cancelled ones too.</summary>
-    public SqeFlags[] Links { get; } = Array.ConvertAll(items, item => item!.Entry.Flags);
+    public ReadOnlySpan<SqeFlags> Links => _links.AsSpan(0, _count);
 
-    public int Slots => items.Length;
+    public int Slots => _count;
 
-    public bool Drains => drains;
+    public bool Drains { get; private set; }
 
-    public void Run(Ring ring) => ring.Submit(this);
+    public void Begin(bool drains) => Drains = drains;
+
+    public void Add(HostOperation operation)
+    {
+        if (_count == _items.Length)
+        {
+            Array.Resize(ref _items, 2 * _count);
+            Array.Resize(ref _links, 2 * _count);
+        }
+        _items[_count] = operation;
+        _links[_count++] = operation.Entry.Flags;
+    }
+
+    public void Run(Ring ring)
+    {
+        ring.Submit(this);
+        ring.Recycle(this);
+    }
 
     public void Refuse(Ring ring, int result)
     {
-        foreach (var item in items) item?.Refuse(ring, result);
+        foreach (var item in Items) item?.Refuse(ring, result);
+        ring.Recycle(this);
+    }
+
+    /// <summary>Holds nothing any more.</summary>
+    public void Clear()
+    {
+        Items.Clear();
+        _count = 0;
     }
 }
 
-internal sealed class BatchSequence(List<IQueuedCommand> parts) : IRingCommand
+/// <summary>What is admitted one after the other. Pooled.</summary>
+internal sealed class BatchSequence : IRingCommand
 {
+    private readonly List<IQueuedCommand> _parts = [];
+
+    public void Add(IQueuedCommand part) => _parts.Add(part);
+
     public void Run(Ring ring)
     {
         var next = 0;
         try
         {
-            while (next < parts.Count) ring.Admit(parts[next++]);
+            while (next < _parts.Count) ring.Admit(_parts[next++]);
         }
         catch
         {
             // The ring is at its end, and has not heard of these.
-            for (; next < parts.Count; next++) parts[next].Refuse(ring, -Errno.Canceled);
+            for (; next < _parts.Count; next++) _parts[next].Refuse(ring, -Errno.Canceled);
             throw;
         }
+        Recycle(ring);
     }
 
-    public void Refuse(Ring ring, int result) => parts.ForEach(part => part.Refuse(ring, result));
+    public void Refuse(Ring ring, int result)
+    {
+        foreach (var part in _parts) part.Refuse(ring, result);
+        Recycle(ring);
+    }
+
+    private void Recycle(Ring ring)
+    {
+        _parts.Clear();
+        ring.Recycle(this);
+    }
 }
 
 public sealed unsafe partial class Ring
@@ -215,21 +276,46 @@ public sealed unsafe partial class Ring
 
     internal bool KernelLinks => _backend.Links;
 
+    private readonly ConcurrentQueue<BatchCommand> _batches = [];
+    private readonly ConcurrentQueue<BatchSequence> _sequences = [];
+    private readonly ConcurrentQueue<LinkedCommand> _linkedPool = [];
+
+    internal BatchCommand TakeBatch(bool drains)
+    {
+        if (!_batches.TryDequeue(out var batch)) batch = new BatchCommand();
+        batch.Begin(drains);
+        return batch;
+    }
+
+    internal void Recycle(BatchCommand batch)
+    {
+        batch.Clear();
+        _batches.Enqueue(batch);
+    }
+
+    internal BatchSequence TakeSequence() => _sequences.TryDequeue(out var sequence) ? sequence : new BatchSequence();
+
+    internal void Recycle(BatchSequence sequence) => _sequences.Enqueue(sequence);
+
+    internal LinkedCommand TakeLinked(List<BatchItem> items, int first, int after)
+    {
+        if (!_linkedPool.TryDequeue(out var linked)) linked = new LinkedCommand();
+        linked.Begin(this, items, first, after);
+        return linked;
+    }
+
+    internal void Recycle(LinkedCommand linked) => _linkedPool.Enqueue(linked);
+
     /// <summary>A batch of operations that are submitted together, to be linked or drained.</summary>
     public RingBatch Batch() => new(this);
 
     internal void Submit(BatchCommand batch)
     {
         var items = batch.Items;
-        if (_stopping)
-        {
-            batch.Refuse(this, -Errno.Canceled);
-            return;
-        }
         // The queue was made smaller since the batch was looked at.
-        if (items.Length > _backend.QueueEntries)
+        if (_stopping || items.Length > _backend.QueueEntries)
         {
-            batch.Refuse(this, -Errno.NoSpc);
+            foreach (var item in items) item?.Refuse(this, _stopping ? -Errno.Canceled : -Errno.NoSpc);
             return;
         }
         var next = 0;

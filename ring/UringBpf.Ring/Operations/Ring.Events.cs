@@ -25,16 +25,19 @@ public sealed partial class Ring
     /// <returns>0, also when there was nothing to cancel; -ETIME when it took longer; -EOPNOTSUPP where the back end is not the kernel; -ECANCELED when the ring is shut down.</returns>
     /// <exception cref="ObjectDisposedException">The file is closed.</exception>
     public ValueTask<int> CancelFileAndWaitAsync(SafeHandle file, TimeSpan patience) =>
-        OwnerCall.Start(this, () => CancelFile((int)file.DangerousGetHandle(), patience), file);
+        OwnerCall.Start(this, static (ring, fd, ticks) => ring.CancelFile((int)fd, new TimeSpan(ticks)), file.DangerousGetHandle(), patience.Ticks, file);
 
     // The kernel finds what it has been told of: what this turn has gathered is submitted first, and what waits for a slot
     // is never sent.
     private int CancelFile(int fd, TimeSpan patience)
     {
-        CancelWaiting(host => host.Entry.Fd == fd && (host.Entry.Flags & SqeFlags.FixedFile) == 0);
+        if (_backlog.Count > 0) CancelWaitingOn(fd);
         SubmitAll();
         return _backend.CancelFile(fd, patience);
     }
+
+    // A method of its own: what it captures is allocated.
+    private void CancelWaitingOn(int fd) => CancelWaiting(host => host.Entry.Fd == fd && (host.Entry.Flags & SqeFlags.FixedFile) == 0);
 
     /// <summary>IORING_OP_FUTEX_WAIT (Linux 6.7) on a 32-bit word that the caller keeps in place: 0 when woken, -EAGAIN when it is not <paramref name="value"/>.</summary>
     public unsafe ValueTask<int> FutexWaitAsync(uint* word, uint value, CancellationToken cancellationToken = default) => Start(Prepare.FutexWait(word, value), default, cancellationToken);

@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using System.Net;
 using System.Net.Sockets;
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 
 namespace UringBpf.Ring;
@@ -158,19 +159,36 @@ public sealed unsafe partial class Ring
             WriteAddress(internet, plain, length);
             return plain;
         }
-        var serialized = address.Serialize();
-        length = (uint)serialized.Size;
+        var bytes = Serialized(address);
+        length = (uint)bytes.Length;
         var native = (byte*)NativeMemory.Alloc(length);
-        serialized.Buffer.Span[..serialized.Size].CopyTo(new Span<byte>(native, serialized.Size));
+        bytes.CopyTo(new Span<byte>(native, bytes.Length));
         return native;
+    }
+
+    // The bytes of paths, which .NET gives as a new object each time, by the object that never changes.
+    private static readonly ConditionalWeakTable<UnixDomainSocketEndPoint, byte[]> s_paths = [];
+
+    private static ReadOnlySpan<byte> Serialized(EndPoint address)
+    {
+        if (address is not UnixDomainSocketEndPoint path)
+        {
+            var serialized = address.Serialize();
+            return serialized.Buffer.Span[..serialized.Size];
+        }
+        if (s_paths.TryGetValue(path, out var bytes)) return bytes;
+        var first = path.Serialize();
+        bytes = first.Buffer.Span[..first.Size].ToArray();
+        s_paths.AddOrUpdate(path, bytes);
+        return bytes;
     }
 
     // A struct msghdr with its vectors and address behind it.
     private static HostMemory Message(ReadOnlyMemory<byte> first, ReadOnlyMemory<byte> second, EndPoint? address)
     {
         var internet = OperatingSystem.IsLinux() ? address as IPEndPoint : null;
-        var serialized = internet == null ? address?.Serialize() : null;
-        var addressBytes = internet != null ? InternetAddressBytes(internet) : (uint)(serialized?.Size ?? 0);
+        var serialized = internet == null && address != null ? Serialized(address) : [];
+        var addressBytes = internet != null ? InternetAddressBytes(internet) : (uint)serialized.Length;
         var (pin, secondPin) = (first.Pin(), second.Pin());
         var native = (byte*)NativeMemory.AllocZeroed((nuint)(sizeof(MessageHeader) + 2 * sizeof(IoVector) + addressBytes));
         var header = (MessageHeader*)native;
@@ -184,7 +202,7 @@ public sealed unsafe partial class Ring
             header->Name = (byte*)(vectors + 2);
             header->NameLength = addressBytes;
             if (internet != null) WriteAddress(internet, header->Name, addressBytes);
-            else serialized!.Buffer.Span[..serialized.Size].CopyTo(new Span<byte>(header->Name, serialized.Size));
+            else serialized.CopyTo(new Span<byte>(header->Name, serialized.Length));
         }
         return new HostMemory { Pin = pin, SecondPin = secondPin, Native = native };
     }

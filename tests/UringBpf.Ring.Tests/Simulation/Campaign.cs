@@ -108,6 +108,7 @@ public sealed class Campaign
                 OverflowRate = Rate(),
                 EnterFailureRate = Rate(),
                 LateCancelRate = Rate(),
+                BusyOnOverflow = seed % 8 == 3,
                 Trace = trace,
             },
         };

@@ -8,6 +8,47 @@ namespace UringBpf.Ring.Tests;
 /// <summary>The machine that a simulation runs on, as a host that tests its hooks sees it.</summary>
 public sealed class SimulatedMachineTests
 {
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void What_is_submitted_while_completions_overflow_is_submitted_when_they_are_taken(bool recorded)
+    {
+        const int most = 60;
+        for (ulong seed = 1; seed <= 40; seed++)
+        {
+            var ring = Ring.CreateSimulated(new RingOptions
+            {
+                QueueEntries = 1,
+                CompletionEntries = 2,
+                MaxOperations = 4 * most,
+                Recorder = recorded ? new RecorderOptions() : null,
+                // Queues that never drain would be waited for.
+                Simulation = new SimulationOptions { Seed = seed, BusyOnOverflow = true, OverflowRate = 0.1 },
+            });
+            var hook = ring.Attach(Hooks.Compile("hang"), new Grants());
+            var bursts = ring.Attach(Hooks.Compile("burst"), new Grants(), new ChainLimits { MaxInFlight = 128 });
+            using var stop = new CancellationTokenSource();
+            var chain = hook.StartAsync(UringOp.Nop(), BitConverter.GetBytes((ulong)most), stop.Token).AsTask();
+            var timers = Enumerable.Range(0, 20).Select(i => ring.TimeoutAsync(TimeSpan.FromHours(1), stop.Token).AsTask()).ToArray();
+            while (ring.HookRuns == 0) Assert.True(ring.Step());
+            // Each timer that is cancelled brings two completions, and the queue has room for two.
+            stop.Cancel();
+            var burst = bursts.StartAsync(UringOp.Nop()).AsTask();
+            var nops = Enumerable.Range(0, 20).Select(i => ring.NopAsync(i).AsTask()).ToArray();
+            while (ring.Step())
+            {
+            }
+            Assert.Equal((-ECanceled, 1u), (Of(chain).Verdict, Of(chain).Steps));
+            Assert.All(timers, timer => Assert.Equal(-ECanceled, timer.Result));
+            Assert.Equal(Enumerable.Range(0, 20), nops.Select(nop => nop.Result));
+            Assert.Equal((Verdict.Pass, 129u), (Of(burst).Verdict, Of(burst).Steps));
+            Assert.True(ring.Overflows > 0);
+            Assert.True(ring.DisposeAsync().IsCompletedSuccessfully);
+        }
+
+        static ChainResult Of(Task<ChainResult> ended) => ended.IsCompleted ? ended.Result : throw new InvalidOperationException("a chain has not ended");
+    }
+
     private const int ENoEnt = 2, EIntr = 4, EIo = 5, EAgain = 11, EXDev = 18, ETime = 62, ECanceled = 125;
 
     private static readonly SimulationOptions s_machine = new()
