@@ -97,6 +97,29 @@ public sealed class CaseTests
         Assert.Equal("UB2902", result.Rejection?.Code);
     }
 
+    // Eight stacks full of one number: each comparison of it changes them all, and the state of the other outcome waits.
+    [Fact]
+    public void WhatWaitsCountsAsMemory()
+    {
+        var text = new System.Text.StringBuilder("r6 = *(u64 *)(r1 + 0)\ngoto fill0\n");
+        for (var frame = 0; frame < Limits.Frames; frame++)
+        {
+            text.AppendLine(frame == 0 ? "fill0: r0 = 0" : $"f{frame}: r6 = r2");
+            for (var slot = 1; slot <= Limits.StackBytesPerFrame / 8; slot++) text.AppendLine($"*(u64 *)(r10 - {8 * slot}) = r6");
+            if (frame < Limits.Frames - 1) text.AppendLine($"r2 = r6\ncall f{frame + 1}");
+            else for (var number = 1; number <= 6000; number++) text.AppendLine($"if r6 == {number} goto read");
+            if (frame == Limits.Frames - 1) text.AppendLine("read: r0 = 0");
+            for (var slot = 1; slot <= Limits.StackBytesPerFrame / 8; slot++) text.AppendLine($"r0 = *(u64 *)(r10 - {8 * slot})\nif r0 > 77 goto +0");
+            text.AppendLine("r0 = 0\nexit");
+        }
+        var spec = new ProgramSpec { Name = "test", Type = ProgramTypes.Raw, Instructions = Assembler.Assemble(text.ToString()) };
+        var before = GC.GetAllocatedBytesForCurrentThread();
+        var result = ProgramVerifier.Verify(spec, new VerifierOptions { ContextSize = 8, MaxMemoryMiB = 64 });
+        Assert.Equal("UB2902", result.Rejection?.Code);
+        // Little of it is garbage: what was allocated is nearly what was held.
+        Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 160L << 20);
+    }
+
     /// <inheritdoc/>
     [Fact]
     public void StepBudgetIsExact()

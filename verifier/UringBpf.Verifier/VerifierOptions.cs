@@ -29,7 +29,7 @@ public sealed record VerifierOptions
         init => _maxSteps = value > 0 ? value : throw new ArgumentOutOfRangeException(nameof(value));
     }
 
-    /// <summary>Mebibytes of recorded states after which verification gives up with UB2902 (an estimate). Default 256.</summary>
+    /// <summary>Mebibytes of recorded and waiting states after which verification gives up with UB2902 (an estimate). Default 256.</summary>
     /// <exception cref="ArgumentOutOfRangeException">Not positive.</exception>
     public int MaxMemoryMiB
     {

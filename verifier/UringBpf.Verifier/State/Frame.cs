@@ -39,6 +39,7 @@ internal sealed class Frame
         _registers = other._registers;
         _slots = other._slots;
         _slotsShared = other._slotsShared = true;
+        _fresh = other.IsCounted ? 0 : other._fresh;
     }
 
     public int Function { get; }
@@ -54,6 +55,18 @@ internal sealed class Frame
     public int UsedSlots => _slots.Length;
 
     public Frame Copy() => new(this);
+
+    // What a frame takes with its registers, and a cell with what it holds, in bytes, roughly.
+    private const int OwnBytes = 400, CellBytes = 170;
+
+    // Cells written since the frame was made or copied from one that was counted.
+    private int _fresh;
+
+    /// <summary>True when what it holds is part of a count already. Such a frame is shared, so nothing is added to it.</summary>
+    public bool IsCounted { get; set; }
+
+    /// <summary>What it takes beside the frames it was copied from, in bytes, roughly.</summary>
+    public int Bytes => OwnBytes + 8 * _slots.Length + CellBytes * Math.Min(_fresh, _slots.Length);
 
     public Value? this[int register]
     {
@@ -82,6 +95,7 @@ internal sealed class Frame
             _slotsShared = false;
         }
         _slots[index] = slot;
+        _fresh++;
     }
 
     // In the frame itself: a copy is one object.

@@ -8,7 +8,10 @@ namespace UringBpf.Verifier;
 /// </summary>
 internal sealed class Inclusion
 {
-    private readonly List<(int Old, int New, long Shift)> _ids = [];
+    // The names of the old state, with what each is in the new one: a hash table in which a name is there when its round is this comparison's.
+    private (int Old, int New, long Shift, int Round)[] _ids = new (int, int, long, int)[64];
+    private int _named;
+    private int _round;
     private int _nameless;
 
     /// <summary>The register in which the last comparison of two running frames differed, or -1.</summary>
@@ -22,7 +25,7 @@ internal sealed class Inclusion
             return false;
         }
         Difference = -1;
-        _ids.Clear();
+        Forget();
         _nameless = 0;
         for (var index = 0; index < old.References.Length; index++)
         {
@@ -40,7 +43,7 @@ internal sealed class Inclusion
     /// <summary>True when a register alone shows that the running frame of <paramref name="old"/> does not include the other.</summary>
     public bool Differs(MachineState old, MachineState now, int register)
     {
-        _ids.Clear();
+        Forget();
         return !Includes(old.Top[register], now.Top[register]);
     }
 
@@ -151,11 +154,39 @@ internal sealed class Inclusion
     // For linked numbers, the new link must be at the same distance everywhere too.
     private bool Same(int old, int now, long shift = 0)
     {
-        foreach (var (knownOld, knownNew, knownShift) in _ids)
+        if (2 * _named >= _ids.Length) Grow();
+        for (var at = old; ; at++)
         {
-            if (knownOld == old) return knownNew == now && knownShift == shift;
+            ref var known = ref _ids[at & (_ids.Length - 1)];
+            if (known.Round != _round)
+            {
+                known = (old, now, shift, _round);
+                _named++;
+                return true;
+            }
+            if (known.Old == old) return known.New == now && known.Shift == shift;
         }
-        _ids.Add((old, now, shift));
-        return true;
+    }
+
+    private void Forget()
+    {
+        _named = 0;
+        if (++_round != 0) return;
+        // It went round: nothing that was there may look new.
+        Array.Clear(_ids);
+        _round = 1;
+    }
+
+    private void Grow()
+    {
+        var known = _ids;
+        _ids = new (int, int, long, int)[2 * known.Length];
+        foreach (var name in known)
+        {
+            if (name.Round != _round) continue;
+            var at = name.Old & (_ids.Length - 1);
+            while (_ids[at].Round == _round) at = (at + 1) & (_ids.Length - 1);
+            _ids[at] = name;
+        }
     }
 }

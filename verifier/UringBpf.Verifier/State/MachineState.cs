@@ -48,6 +48,28 @@ internal sealed class MachineState
 
     public MachineState Copy() => new(this);
 
+    /// <summary>Bytes that it takes beside what was counted, roughly.</summary>
+    public long UncountedBytes
+    {
+        get
+        {
+            long bytes = 100 + 8 * Depth;
+            for (var index = 0; index < Depth; index++)
+            {
+                if (this[index] is { IsCounted: false } frame) bytes += frame.Bytes;
+            }
+            return bytes;
+        }
+    }
+
+    /// <summary>Counts what it takes, once. It is kept: what is written from here on is written to copies.</summary>
+    public long CountBytes()
+    {
+        var bytes = UncountedBytes;
+        for (var index = 0; index < Depth; index++) this[index].IsShared = this[index].IsCounted = true;
+        return bytes;
+    }
+
     /// <summary>A copy, where both it and this state are going to write to the running frame: that is copied once, not for each.</summary>
     public MachineState Fork()
     {

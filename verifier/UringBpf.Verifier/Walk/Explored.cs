@@ -118,9 +118,12 @@ internal sealed class Explored(Workspace workspace)
         if (!_places.TryGetValue(key, out var place)) _places.Add(key, place = new());
         (node.Older, place.Newest) = (place.Newest, node);
         place.Count++;
-        Bytes += 400 + 120 * state.Depth + 8 * state.Top.UsedSlots;
+        Bytes += 200 + node.State.CountBytes();
         return node;
     }
+
+    /// <summary>Counts a state that is kept beside the recorded ones.</summary>
+    public void Keep(MachineState state) => Bytes += state.CountBytes();
 
     private static long KeyOf(int slot, MachineState state) => (long)state.Top.Chain << 32 | (uint)slot;
 }

@@ -35,7 +35,10 @@ internal sealed partial class Walker
     private readonly int _stepLimit;
     private readonly bool _translatesContext;
 
-    private readonly record struct Branch(MachineState State, int Slot, Node From, long Cost, TraceStep? Trace);
+    // Bytes of the states that wait.
+    private long _waitingBytes;
+
+    private readonly record struct Branch(MachineState State, int Slot, Node From, long Cost, TraceStep? Trace, long Bytes);
 
     private LineInfo? _loggedLine;
 
@@ -101,11 +104,12 @@ internal sealed partial class Walker
         var first = _shape.Functions[_function].Start;
         var root = _explored.Record(first, start);
         _node = root;
-        _pending.Push(new(start, first, root, 0, null));
+        _pending.Push(new(start, first, root, 0, null, 0));
         while (_pending.TryPop(out var branch))
         {
             Close(_pending.Count);
-            (_state, _slot, _node, _cost, _trace) = branch;
+            (_state, _slot, _node, _cost, _trace, _) = branch;
+            _waitingBytes -= branch.Bytes;
             if (Processed > 0) _options.Log?.WriteLine($"{_slot}: another way");
             if (ReferenceEquals(_node, root) && _cost == 0) Step();
             while (_slot >= 0 && !EndsAtMeetingPoint()) Step();
@@ -118,7 +122,17 @@ internal sealed partial class Walker
     {
         // What it will forget first of all need not be kept until then.
         if (_shape.PrunePoints[slot]) ForgetDead(state, slot);
-        _pending.Push(new(state, slot, _node, _cost, _trace));
+        var bytes = state.UncountedBytes;
+        _waitingBytes += bytes;
+        _pending.Push(new(state, slot, _node, _cost, _trace, bytes));
+        CheckMemory();
+    }
+
+    private void CheckMemory()
+    {
+        if (_explored.Bytes + _waitingBytes <= (long)_options.MaxMemoryMiB << 20) return;
+        _judge.Reject(Rule.MemoryBudget, _slot, $"{States} recorded states and {_pending.Count} that wait need more than {_options.MaxMemoryMiB} MiB.",
+            help: "make the program smaller or its loops simpler, or raise VerifierOptions.MaxMemoryMiB");
     }
 
     /// <summary>The path that was being walked, last step first; null unless it is being explained.</summary>
@@ -149,6 +163,11 @@ internal sealed partial class Walker
         if (_explored.Find(_slot, _state) is { } covering)
         {
             _explored.Connect(_node, covering, _cost, _generalNodes > 0 ? _state : null);
+            if (_generalNodes > 0)
+            {
+                _explored.Keep(_state);
+                CheckMemory();
+            }
             _options.Log?.WriteLine($"{_slot}: as walked before, in a state that covers this one");
             return true;
         }
@@ -160,11 +179,8 @@ internal sealed partial class Walker
         if (bound is not null) _generalNodes++;
         if (bound is not null) _options.Log?.WriteLine($"{_slot}: one round for all that may follow");
         if (isHead) Open(node);
-        if (_explored.Bytes > (long)_options.MaxMemoryMiB << 20)
-        {
-            _judge.Reject(Rule.MemoryBudget, _slot, $"{States} recorded states need more than {_options.MaxMemoryMiB} MiB.",
-                help: "make the program smaller or its loops simpler, or raise VerifierOptions.MaxMemoryMiB");
-        }
+        if (bound is not null) _explored.Keep(arrival);
+        CheckMemory();
         _explored.Connect(_node, node, _cost, bound is null ? null : arrival);
         (_node, _cost) = (node, 0);
         return false;
@@ -216,7 +232,12 @@ internal sealed partial class Walker
         var slot = _lastSlot = _slot;
         var row = _shape.Row(slot);
         ref readonly var instruction = ref _spec.Instructions.ItemRef(slot);
-        if (_traces) _trace = new(slot, _state.Copy(), _trace);
+        if (_traces)
+        {
+            _trace = new(slot, _state.Copy(), _trace);
+            _explored.Keep(_trace.Before);
+            CheckMemory();
+        }
         _options.Observer?.Before(_function, slot, _state);
         if (_options.Log is { } log) Write(log, slot);
         _cost++;
