@@ -51,7 +51,6 @@ internal unsafe struct Operation
     /// <summary>The user_data of the entry: slot in the lower half, generation in the upper. The generation changes when the
     /// slot is freed, so that a late completion can't be taken for another's.</summary>
     [FieldOffset(0)] public ulong Tag;
-    [FieldOffset(4)] public uint Generation;
     [FieldOffset(8)] public Chain* Chain;
     [FieldOffset(16)] public ulong UserData;
     /// <summary>Place in the chain's list of operations in flight.</summary>
@@ -219,8 +218,10 @@ internal sealed unsafe class OperationTable : IDisposable
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void FreeOfChain(Operation* operation)
     {
-        operation->Generation++;
-        _free[(uint)_available++] = IndexOf(operation);
+        // As a whole: the next use of the slot may read it as a whole before a part has reached the cache.
+        var tag = operation->Tag;
+        operation->Tag = tag + (1UL << 32);
+        _free[(uint)_available++] = (int)(uint)tag;
     }
 
     /// <summary>Memory for what an operation's entry points to, freed with the slot. Once for each operation, which must be marked as one that settles.</summary>
