@@ -73,25 +73,30 @@ internal sealed class FunctionGraph
     /// <summary>Works out <see cref="BasicBlock.LiveIn"/> by backward data flow.</summary>
     public void ComputeLiveness()
     {
-        var changed = true;
-        while (changed)
+        // From the last block to the first, and again what leads to one that changed: in passes over all of them, a chain of jumps
+        // backwards would take one for each.
+        var waiting = new Stack<BasicBlock>(Blocks);
+        var waits = new bool[Blocks.Count];
+        foreach (var block in Blocks) waits[block.Index] = true;
+        while (waiting.TryPop(out var block))
         {
-            changed = false;
-            for (var i = Blocks.Count - 1; i >= 0; i--)
+            waits[block.Index] = false;
+            var live = 0;
+            foreach (var next in block.Successors) live |= next.LiveIn;
+            block.LiveOut = live;
+            for (var slot = block.Last; slot >= block.Start; slot = _program.Previous(slot, block.Start))
             {
-                var block = Blocks[i];
-                var live = 0;
-                foreach (var next in block.Successors) live |= next.LiveIn;
-                block.LiveOut = live;
-                for (var slot = block.Last; slot >= block.Start; slot = _program.Previous(slot, block.Start))
-                {
-                    live &= ~_program.Writes(slot);
-                    live |= _program.Reads(slot);
-                    if (slot == block.Start) break;
-                }
-                if (live == block.LiveIn) continue;
-                block.LiveIn = live;
-                changed = true;
+                live &= ~_program.Writes(slot);
+                live |= _program.Reads(slot);
+                if (slot == block.Start) break;
+            }
+            if (live == block.LiveIn) continue;
+            block.LiveIn = live;
+            foreach (var from in block.Predecessors)
+            {
+                if (waits[from.Index]) continue;
+                waits[from.Index] = true;
+                waiting.Push(from);
             }
         }
     }

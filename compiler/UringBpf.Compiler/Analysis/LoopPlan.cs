@@ -12,8 +12,11 @@ internal sealed record LinearSum(ImmutableSortedRegisters Registers, long Consta
 
     public static LinearSum Number(long value) => new(ImmutableSortedRegisters.None, value);
 
+    // Addresses have two or three. A register that is added to itself again and again has twice as many each time.
+    private const int MaxRegisters = 8;
+
     /// <summary>The sum of two, or null when it is not linear in this sense.</summary>
-    public LinearSum? Plus(LinearSum other) => Map >= 0 && other.Map >= 0
+    public LinearSum? Plus(LinearSum other) => (Map >= 0 && other.Map >= 0) || Registers.Items.Count + other.Registers.Items.Count > MaxRegisters
         ? null
         : new LinearSum(Registers.And(other.Registers), unchecked(Constant + other.Constant), Math.Max(Map, other.Map));
 
