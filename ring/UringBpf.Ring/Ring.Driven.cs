@@ -23,9 +23,8 @@ public sealed unsafe partial class Ring
     /// <param name="options">null for the defaults; <see cref="RingOptions.ThreadName"/> means nothing here.</param>
     /// <remarks>
     /// Nothing happens between turns. Waiting for a result on the driver's thread, other than by driving, waits for ever. Where <see cref="RingOptions.Backend"/> is
-    /// simulated this is <see cref="CreateSimulated"/>. When the driver's thread ends without disposing of the ring, what is in flight stays so until another
-    /// thread does, or attaches, or detaches; that ends the ring on a thread of its own: what had completed gives its result, everything else -ECANCELED, and memory is
-    /// released when the kernel has let go of it.
+    /// simulated this is <see cref="CreateSimulated"/>. When the driver's thread ends without disposing of the ring, that is the ring's end, within a second or so, on a
+    /// thread of its own: what had completed gives its result, everything else -ECANCELED, and memory is released when the kernel has let go of it.
     /// </remarks>
     /// <exception cref="BpfException">UB4501 when io_uring is refused or missing and was asked for; UB4511 when an option is out of range.</exception>
     public static Ring CreateDriven(RingOptions? options = null)
@@ -37,6 +36,7 @@ public sealed unsafe partial class Ring
         backend.EnterThread(ring._state);
         if (backend is SimulatedBackend simulation) simulation.NeverWaits = true;
         ring.Announce(options);
+        ring.WatchDriver();
         return ring;
     }
 

@@ -3,10 +3,17 @@ using UringBpf.Runtime;
 namespace UringBpf.Ring;
 
 // Driven rings whose driver's thread has ended without disposing of them. Nobody can go on with them: a kernel's ring of one issuer lets no other
-// thread enter, and what it had put off for its own is lost. So whoever asks for something next ends the ring.
+// thread enter, and what it had put off for its own is lost. So it is ended: by whoever disposes, attaches or detaches next, or by the clock, as others may wait
+// for operations that the driver started.
 public sealed partial class Ring
 {
+    private static readonly TimeSpan s_look = TimeSpan.FromSeconds(1);
+
     private int _orphaned;
+    // Keeps the ring as long as its driver lives, as a ring's own thread does.
+    private Timer? _watch;
+
+    private void WatchDriver() => _watch = new Timer(static ring => ((Ring)ring!).EndIfOrphaned(), this, s_look, s_look);
 
     /// <summary>Where the driver's thread has ended, ends the ring on a thread of its own. Any thread.</summary>
     /// <returns>True where somebody sees to that.</returns>
@@ -15,19 +22,6 @@ public sealed partial class Ring
         if (!_driven || _closed || _thread.IsAlive) return false;
         if (Interlocked.Exchange(ref _orphaned, 1) == 0) new Thread(EndOrphan) { IsBackground = true, Name = "UringBpf ring's end" }.Start();
         return true;
-    }
-
-    // The driver may end before it has made the turns that are left to make.
-    private void WatchDriver()
-    {
-        if (_driven && !_stopped.Task.IsCompleted && !EndIfOrphaned()) _ = WatchDriverAsync();
-    }
-
-    private async Task WatchDriverAsync()
-    {
-        const int milliseconds = 100;
-        do await Task.WhenAny(_stopped.Task, Task.Delay(milliseconds)).ConfigureAwait(false);
-        while (!_stopped.Task.IsCompleted && !EndIfOrphaned());
     }
 
     private unsafe void EndOrphan()

@@ -149,7 +149,6 @@ public sealed unsafe partial class Ring : IAsyncDisposable
         RequestStop();
         // Its thread is the caller's: nobody else would take it to its end.
         Drive(_stopped.Task);
-        WatchDriver();
         return new ValueTask(_stopped.Task);
     }
 
@@ -577,6 +576,7 @@ public sealed unsafe partial class Ring : IAsyncDisposable
         // A driver's thread goes on, with other rings perhaps.
         if (!_driven) ExecutionSlot.Release();
         RefuseInbox();
+        _watch?.Dispose();
         EndMetrics(error);
         if (error != null) _stopped.SetException(error);
         else if (FinishRecording() is { } failure) _stopped.SetException(failure);

@@ -33,7 +33,8 @@ public sealed record RingOptions
     /// </summary>
     public long TurnBudget { get; init; } = 4_194_304;
 
-    /// <summary>Slots in the ring's file table, 1..32768: granted files and files that chains open. Default 1024.</summary>
+    /// <summary>Slots in the ring's file table, 1..32768: granted files, the host's direct descriptors, and files that chains open, of which those of one attachment hold
+    /// as many as they leave free. Default 1024.</summary>
     public int FileSlots { get; init; } = 1024;
 
     /// <summary>Keeps a record of what the ring does, for <see cref="Ring.TraceAsync"/>. Default null: nothing is recorded.</summary>

@@ -37,7 +37,8 @@ public sealed unsafe class AllocationTests() : OnBackend(RingBackendKind.Kernel)
         public RegisteredBuffers? Registered;
         public BufferRing? Provided;
         public Multishot? Polls, Receives, Accepts, Reads;
-        public HookLink? Rearms, Hangs, Relays;
+        public HookLink? Rearms, Hangs, Relays, Opens;
+        public PolicyLink? Given;
         public static readonly byte[] One = BitConverter.GetBytes(1UL), Three = BitConverter.GetBytes(3UL);
         private readonly List<IDisposable> _owned = [];
 
@@ -232,6 +233,10 @@ public sealed unsafe class AllocationTests() : OnBackend(RingBackendKind.Kernel)
             return true;
         },
         ["chain"] = w => w.Do(w.Rearms!.StartAsync(UringOp.Nop(), World.Three)) is { Verdict: Verdict.Pass, Steps: 4 },
+        ["chain that opens a file"] = w => w.Do(w.Opens!.StartAsync(UringOp.OpenAt(UringOp.NoDirectory, 0, 0))) is { Verdict: Verdict.Pass } && w.Opens.TryReadEmission(out _),
+        ["chain, judged"] = w => w.Do(w.Rearms!.StartAsync(UringOp.Nop(), World.Three, w.Given!)) is { Verdict: Verdict.Pass, Steps: 4 },
+        ["entry, judged"] = w => w.Do(w.Ring.SubmitAsync(Prepare.Nop(5), w.Given!)) == 5,
+        ["entry, refused"] = w => w.Do(w.Ring.SubmitAsync(Prepare.FSync(-1), w.Given!)) == -13,
         ["message to a hook"] = w =>
         {
             if (w.Do(w.Relays!.StartAsync(UringOp.Nop(), World.One)) is not { Verdict: Verdict.Pass }) return false;
@@ -297,7 +302,7 @@ public sealed unsafe class AllocationTests() : OnBackend(RingBackendKind.Kernel)
         ["chain, cancelled"] = w => w.Cancelled(static (world, stop) => world.Hangs!.StartAsync(UringOp.Nop(), World.Three, stop)) is { Verdict: -ECanceled },
     };
 
-    // What is made for each use by its nature, and how many bytes that is at most: a batch that the host asks for and does not keep, with the list of what is in it.
+    // What is made for each use by its nature, and how many bytes that is at most: objects that the host asks for and keeps or not.
     private static readonly Dictionary<string, (Func<World, bool> Operation, int Bytes)> s_allocating = new()
     {
         ["a new batch each time"] = (static w =>
@@ -307,6 +312,11 @@ public sealed unsafe class AllocationTests() : OnBackend(RingBackendKind.Kernel)
             batch.Submit();
             return w.Do(first) == 1 && w.Do(second) == 2;
         }, 250),
+        ["a multishot operation each time"] = (static w =>
+        {
+            var shots = w.Ring.StartMultishot(Prepare.Nop(3));
+            return w.Do(shots.NextAsync()) is { Result: 3 } && w.Do(shots.NextAsync()) == null;
+        }, 600),
     };
 
     public static TheoryData<string> Families => [.. s_families.Keys];
@@ -334,6 +344,8 @@ public sealed unsafe class AllocationTests() : OnBackend(RingBackendKind.Kernel)
         world.Provided = world.Do(ring.CreateBufferRingAsync(8, 1024));
         world.Rearms = ring.Attach(Compile("rearm"), new Grants());
         world.Hangs = ring.Attach(Compile("hang"), new Grants(), emissionCapacity: 1 << 16);
+        world.Opens = ring.Attach(Compile("result"), new Grants { Paths = [world.Path] });
+        world.Given = ring.CreatePolicy(Compile(Load("policies.bpf.o"), "small_reads"));
         world.Relays = ring.Attach(Compile(Load("reach.bpf.o"), "relay"), new Grants());
         // The runtime's own tables grow now and then on whichever thread asks: the cheapest of some equal rounds.
         var least = long.MaxValue;
