@@ -119,8 +119,8 @@ public sealed unsafe partial class Ring
     {
         var (head, tail) = (_backend.CompletionHead, _backend.CompletionTail);
         if (head == tail) return;
-        // The batch under way, if there is one, ends with the completion that is being handled.
-        _turnEnd = head;
+        // The batch under way, if there is one, ends with the completion that is being handled, and not with one that was set aside already.
+        if (!_setAside) _turnEnd = head;
         _completions += tail - head;
         for (; head != tail; head++) Defer(*_backend.Completion(head));
         _backend.CompletionHead = tail;

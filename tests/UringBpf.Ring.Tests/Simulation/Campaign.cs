@@ -357,13 +357,24 @@ public sealed class Campaign
         return source.Token;
     }
 
+    private unsafe string Left()
+    {
+        var text = new StringBuilder();
+        foreach (var index in _ring.Operations.Taken())
+        {
+            var operation = _ring.Operations[index];
+            text.Append(CultureInfo.InvariantCulture, $"{(text.Length > 0 ? ", " : "")}{operation->Tag >> 32:x}.{(uint)operation->Tag:x} {operation->Opcode} {operation->Owner} {operation->Marks}");
+        }
+        return text.ToString();
+    }
+
     private string? Turn()
     {
         _turns++;
         // Nothing will happen and yet the ring is asked to end: it waits for something that was lost.
         var idle = !_ring.Step();
         return idle && _ending is { IsCompleted: false } && _idle++ > 2
-            ? $"the ring does not come to its end: {_ring.OperationsInFlight} operations in flight, {_ring.Links.Count} hooks attached"
+            ? $"the ring does not come to its end: {_ring.OperationsInFlight} operations in flight ({Left()}), {_ring.Links.Count} hooks attached"
             : CheckLimits();
     }
 

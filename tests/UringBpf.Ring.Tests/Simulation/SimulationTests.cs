@@ -17,6 +17,7 @@ public sealed class SimulationTests
     [InlineData(1_000_000UL)]
     [InlineData(2_000_000UL)]
     [InlineData(3_000_000UL)]
+    [InlineData(7_000UL)]
     public void Nothing_is_lost_leaked_or_exceeded(ulong firstSeed)
     {
         for (var seed = firstSeed; seed < firstSeed + 250; seed++)
