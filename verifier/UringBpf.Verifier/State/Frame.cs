@@ -30,21 +30,11 @@ internal sealed class Frame
         _slots = [];
     }
 
-    private Frame(Frame other)
-    {
-        Function = other.Function;
-        CallSite = other.CallSite;
-        Chain = other.Chain;
-        Callback = other.Callback;
-        _registers = other._registers;
-        _slots = other._slots;
-        _slotsShared = other._slotsShared = true;
-        _fresh = other.IsCounted ? 0 : other._fresh;
-    }
+    private Frame() => _slots = [];
 
-    public int Function { get; }
-    public int CallSite { get; }
-    public int Chain { get; }
+    public int Function { get; private set; }
+    public int CallSite { get; private set; }
+    public int Chain { get; private set; }
 
     /// <summary>When the frame runs a callback: what called it; else null.</summary>
     public CallbackRun? Callback { get; set; }
@@ -54,7 +44,22 @@ internal sealed class Frame
     /// <summary>Slots from the frame's top that may be initialised.</summary>
     public int UsedSlots => _slots.Length;
 
-    public Frame Copy() => new(this);
+    /// <summary>A copy that is not shared.</summary>
+    /// <param name="room">A frame that nothing needs any more, to be the copy; null for a new one.</param>
+    public Frame Copy(Frame? room)
+    {
+        var copy = room ?? new Frame();
+        copy.Function = Function;
+        copy.CallSite = CallSite;
+        copy.Chain = Chain;
+        copy.Callback = Callback;
+        copy._registers = _registers;
+        copy._slots = _slots;
+        copy._slotsShared = _slotsShared = true;
+        copy._fresh = IsCounted ? 0 : _fresh;
+        (copy.IsShared, copy.IsCounted) = (false, false);
+        return copy;
+    }
 
     // What a frame takes with its registers, and a cell with what it holds, in bytes, roughly.
     private const int OwnBytes = 400, CellBytes = 170;

@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using System.Text;
 
 namespace UringBpf.Verifier;
@@ -5,7 +6,7 @@ namespace UringBpf.Verifier;
 /// <summary>
 /// Everything known at one point of one path. Mutable while it is walked; copies share frames until written.
 /// </summary>
-internal sealed class MachineState
+internal class MachineState
 {
     // Most states have one frame: an array for the others only. That one is shared by copies, and never written in place.
     private Frame _top;
@@ -14,7 +15,11 @@ internal sealed class MachineState
     /// <summary>A state with one frame.</summary>
     public MachineState(Frame frame) => (_top, _callers) = (frame, []);
 
-    private MachineState(MachineState other)
+    /// <summary>A copy.</summary>
+    protected MachineState(MachineState other) => Share(other);
+
+    [MemberNotNull(nameof(_top), nameof(_callers))]
+    private void Share(MachineState other)
     {
         _top = other._top;
         _callers = other._callers;
@@ -71,13 +76,17 @@ internal sealed class MachineState
     }
 
     /// <summary>A copy, where both it and this state are going to write to the running frame: that is copied once, not for each.</summary>
-    public MachineState Fork()
+    /// <param name="spare">A state that nothing needs any more: the copy is made in its place. Null for none.</param>
+    public MachineState Fork(MachineState? spare)
     {
-        var shared = Top.IsShared;
-        var fork = new MachineState(this);
+        var shared = _top.IsShared;
+        var room = spare is { _top.IsShared: false } ? spare._top : null;
+        var fork = spare;
+        if (fork is null) fork = new MachineState(this);
+        else fork.Share(this);
         if (shared) return fork;
-        fork._top = Top.Copy();
-        Top.IsShared = false;
+        fork._top = _top.Copy(room);
+        _top.IsShared = false;
         return fork;
     }
 
@@ -98,7 +107,7 @@ internal sealed class MachineState
     {
         var current = this[frame];
         if (!current.IsShared) return current;
-        current = current.Copy();
+        current = current.Copy(null);
         if (frame == _callers.Length) return _top = current;
         _callers = (Frame[])_callers.Clone();
         return _callers[frame] = current;

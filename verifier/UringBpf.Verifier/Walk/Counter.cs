@@ -24,11 +24,11 @@ internal sealed class Counter
     public static Counter? Of(Node head, HashSet<Node> cycle, WalkGraph graph)
     {
         Counter? best = null;
-        foreach (var (place, value) in Place.Numbers(head.State))
+        foreach (var (place, value) in Place.Numbers(head))
         {
             if (!head.Bound.Contains(value.Id)) continue;
             var heads = cycle.Where(node => node.Slot == head.Slot && node.Bound.Contains(value.Id)
-                && place.In(node.State) is { } named && named.Kind == value.Kind && named.Link == value.Link).ToList();
+                && place.In(node) is { } named && named.Kind == value.Kind && named.Link == value.Link).ToList();
             if (RoundsOf(place, value, heads, cycle, graph) is { } rounds && (best is null || rounds < best.Rounds)) best = new(heads, rounds);
         }
         return best;
@@ -51,7 +51,7 @@ internal sealed class Counter
                     least = Math.Min(least, distance);
                     most = Math.Max(most, distance);
                 }
-                else if (arrival is not null && !KeepsDistance(value.Id, target.State, arrival))
+                else if (arrival is not null && !KeepsDistance(value.Id, target, arrival))
                 {
                     // What is known behind it is of another round. (A state recorded or generalised from the arrival
                     // itself keeps the distances by construction.)
@@ -60,7 +60,7 @@ internal sealed class Counter
             }
         }
         if (least <= 0 && most >= 0) return null;
-        var numbers = heads.Select(node => place.In(node.State)!.Number).ToList();
+        var numbers = heads.Select(node => place.In(node)!.Number).ToList();
         var unsigned = numbers.Max(number => number.UMax) - numbers.Min(number => number.UMin);
         var signed = (ulong)numbers.Max(number => number.SMax) - (ulong)numbers.Min(number => number.SMin);
         var range = Math.Min(unsigned, signed);

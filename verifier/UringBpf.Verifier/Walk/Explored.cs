@@ -1,19 +1,21 @@
 
 namespace UringBpf.Verifier;
 
-/// <summary>A state recorded at a meeting point, and where the paths from it lead: a node of the graph of everything walked.</summary>
-internal sealed class Node(int index, int slot, MachineState state, IReadOnlySet<int>? bound)
+/// <summary>
+/// A state recorded at a meeting point, and where the paths from it lead: a node of the graph of everything walked. It is
+/// a copy of the state that it was made from, and in one object with it, as there are as many nodes as anything. Not written to.
+/// </summary>
+internal sealed class Node(int index, int slot, MachineState state, IReadOnlySet<int>? bound) : MachineState(state)
 {
     /// <summary>Its number, in order of recording.</summary>
     public int Index { get; } = index;
     public int Slot { get; } = slot;
-    public MachineState State { get; } = state;
 
     /// <summary>True when the state covers rounds of a loop that were not walked.</summary>
-    public bool IsGeneral { get; } = bound is not null;
+    public bool IsGeneral => bound is not null;
 
     /// <summary>The ids that name numbers as they are here, for a general state.</summary>
-    public IReadOnlySet<int> Bound { get; } = bound ?? s_none;
+    public IReadOnlySet<int> Bound => bound ?? s_none;
 
     private static readonly HashSet<int> s_none = [];
 
@@ -88,9 +90,9 @@ internal sealed class Explored(Workspace workspace)
         for (var node = place.Newest; node is not null; node = node.Older)
         {
             // What told them apart last time mostly does again.
-            if (node.Telling < 0 || !_inclusion.Differs(node.State, state, node.Telling))
+            if (node.Telling < 0 || !_inclusion.Differs(node, state, node.Telling))
             {
-                if (_inclusion.Includes(node.State, state))
+                if (_inclusion.Includes(node, state))
                 {
                     node.Hits++;
                     return node;
@@ -112,13 +114,13 @@ internal sealed class Explored(Workspace workspace)
 
     public Node Record(int slot, MachineState state, IReadOnlySet<int>? bound = null)
     {
-        var node = new Node(All.Count, slot, state.Copy(), bound);
+        var node = new Node(All.Count, slot, state, bound);
         All.Add(node);
         var key = KeyOf(slot, state);
         if (!_places.TryGetValue(key, out var place)) _places.Add(key, place = new());
         (node.Older, place.Newest) = (place.Newest, node);
         place.Count++;
-        Bytes += 200 + node.State.CountBytes();
+        Bytes += 200 + node.CountBytes();
         return node;
     }
 

@@ -13,9 +13,9 @@ internal sealed class FactRecorder
 
     public FactRecorder(int count)
     {
-        _facts = new InstructionFacts[count];
+        _facts = GC.AllocateUninitializedArray<InstructionFacts>(count);
         var unknown = new InstructionFacts { Map = NoMap, ConstantKey = -1, DestinationMax = ulong.MaxValue, SourceMax = ulong.MaxValue };
-        for (var slot = 0; slot < count; slot++) _facts[slot] = unknown;
+        Array.Fill(_facts, unknown);
     }
 
     /// <summary>The facts, which nothing may be recorded into any more.</summary>

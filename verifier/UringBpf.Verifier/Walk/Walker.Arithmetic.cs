@@ -28,14 +28,14 @@ internal sealed partial class Walker
             var extended = Scalar.Unary(Operation.MoveSignExtend, row.Width, row.Bits, from.Number);
             // A number that fits is the same number after it.
             var same = row.Width == 64 && from.IsNumber && from.Number.SMin >= -(1L << (row.Bits - 1)) && from.Number.SMax < 1L << (row.Bits - 1);
-            _state.Set(register, same ? Linked(instruction.Source, from) : Value.Of(extended));
+            _state.Set(register, same ? Linked(instruction.Source, from) : Made(extended));
             return;
         }
         var dst = Read(slot, register);
         if (row.Source == OperandSource.None)
         {
             RequireNumber(slot, dst, "this operation");
-            _state.Set(register, Value.Of(Scalar.Unary(row.Operation, row.Width, row.Bits, dst.Number)));
+            _state.Set(register, Made(Scalar.Unary(row.Operation, row.Width, row.Bits, dst.Number)));
             return;
         }
         var src = Source(slot, row, instruction);
@@ -48,7 +48,7 @@ internal sealed partial class Walker
             : Scalar.Binary(row.Operation, row.Width, dst.Number, src.Number);
         _state.Set(register, Distance(row, dst, src) is { } distance
             ? new Value { Kind = ValueKind.Number, Number = result, Id = dst.Id, Scale = dst.Scale, Offset = dst.Offset + distance }
-            : Value.Of(result));
+            : Made(result));
     }
 
     private static Scalar OnItself(OpcodeRow row, in Scalar number) =>
@@ -80,7 +80,7 @@ internal sealed partial class Walker
         {
             RequireNumber(slot, from, "a 32-bit move");
             if (from.IsPointer) return Value.Unsigned(32);
-            if (from.Number.UMax > uint.MaxValue) return Value.Of(from.Number.Truncate(32));
+            if (from.Number.UMax > uint.MaxValue) return Made(from.Number.Truncate(32));
         }
         return Linked(instruction.Source, from);
     }
@@ -189,7 +189,7 @@ internal sealed partial class Walker
                 if (row.Wide == WideKind.MapIndex)
                 {
                     if (high.Immediate != 0) _judge.Reject(Rule.InvalidMapReference, slot, "a map reference with an offset.");
-                    value = new Value { Kind = ValueKind.Map, Map = map };
+                    value = PointerTo(map);
                     break;
                 }
                 if (map.Type != MapType.Array || map.MaxEntries < 1)
@@ -208,6 +208,13 @@ internal sealed partial class Walker
         }
         _state.Set(instruction.Destination, value);
     }
+
+    // The number that an instruction made.
+    private Value Made(in Scalar number) =>
+        _state.Depth == 1 && _shape.Loops.InnermostOf(_lastSlot) < 0 ? _equalNumbers.Of(number) : Value.Of(number);
+
+    private Value PointerTo(MapSpec map) =>
+        ReferenceEquals(_mapPointer?.Map, map) ? _mapPointer : _mapPointer = new Value { Kind = ValueKind.Map, Map = map };
 
     private static string Describe(in Scalar number) => number.ToString();
 }

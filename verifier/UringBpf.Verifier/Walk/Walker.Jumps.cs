@@ -68,7 +68,7 @@ internal sealed partial class Walker
         var sourceRegister = row.Source == OperandSource.Register ? instruction.Source : -1;
         if (mayTake && mayFall)
         {
-            var taken = _state.Fork();
+            var taken = Another();
             if (Learn(taken, instruction.Destination, dst, takenDst, sourceRegister, src, takenSrc)) Fork(slot, taken);
             Facts.Jump(slot, taken: false);
             if (!Learn(_state, instruction.Destination, dst, fallDst, sourceRegister, src, fallSrc)) _slot = -1;
@@ -80,13 +80,14 @@ internal sealed partial class Walker
     }
 
     // False when the path turns out to be impossible.
-    private static bool Learn(MachineState state, int dstRegister, Value dst, in Scalar dstNumber, int srcRegister, Value src, in Scalar srcNumber) =>
+    private bool Learn(MachineState state, int dstRegister, Value dst, in Scalar dstNumber, int srcRegister, Value src, in Scalar srcNumber) =>
         Narrow(state, dstRegister, dst, dstNumber) && (srcRegister < 0 || Narrow(state, srcRegister, src, srcNumber));
 
-    private static bool Narrow(MachineState state, int register, Value value, in Scalar number)
+    private bool Narrow(MachineState state, int register, Value value, in Scalar number)
     {
         if (number.Equals(value.Number)) return true;
-        var narrowed = value with { Number = number };
+        // Without an id, a number is nothing but its members.
+        var narrowed = value is { IsNumber: true, Id: 0, Scale: 1, Offset: 0, Reference: 0 } ? Made(number) : value with { Number = number };
         state.Set(register, narrowed);
         return value.Id == 0 || state.NarrowLinked(narrowed);
     }
@@ -177,7 +178,7 @@ internal sealed partial class Walker
             Undecided(slot);
             return;
         }
-        var taken = _state.Fork();
+        var taken = Another();
         if (Narrowed(taken, instruction.Destination, dst, takenA) && Narrowed(taken, instruction.Source, src, takenB)) Fork(slot, taken);
         Facts.Jump(slot, taken: false);
         if (!Narrowed(_state, instruction.Destination, dst, fallA) || !Narrowed(_state, instruction.Source, src, fallB)) _slot = -1;
@@ -205,7 +206,7 @@ internal sealed partial class Walker
             else Decided(slot, !takenWhenNull);
             return;
         }
-        var isNull = _state.Fork();
+        var isNull = Another();
         BecomesNull(isNull, pointer);
         BecomesPointer(_state, pointer);
         if (takenWhenNull)
@@ -250,7 +251,7 @@ internal sealed partial class Walker
             _judge.Reject(Rule.PointerComparison, slot, "a data pointer is compared with data_end as a signed number or bit by bit.",
                 help: "compare them as pointers: `if (p + n > data_end) return 0;`");
         }
-        var other = _state.Fork();
+        var other = Another();
         if (taken >= 0) Proves(other, pointer, pointer.Offset + taken);
         Fork(slot, other);
         Facts.Jump(slot, taken: false);

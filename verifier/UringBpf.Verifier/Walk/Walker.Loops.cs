@@ -24,7 +24,7 @@ internal sealed partial class Walker
     private void Open(Node node)
     {
         _open.Add((node, _pending.Count));
-        var place = (node.Slot, node.State.Top.Chain);
+        var place = (node.Slot, node.Top.Chain);
         if (!_openByPlace.TryGetValue(place, out var nodes)) _openByPlace.Add(place, nodes = []);
         nodes.Add(node);
     }
@@ -35,7 +35,7 @@ internal sealed partial class Walker
         {
             var node = _open[^1].Node;
             _open.RemoveAt(_open.Count - 1);
-            var nodes = _openByPlace[(node.Slot, node.State.Top.Chain)];
+            var nodes = _openByPlace[(node.Slot, node.Top.Chain)];
             nodes.RemoveAt(nodes.Count - 1);
         }
     }
@@ -56,9 +56,9 @@ internal sealed partial class Walker
             if (count > GeneralisationsWithThresholds + RoundsBefore) break;
         }
         if (count < RoundsBefore) return null;
-        var thresholds = general < GeneralisationsWithThresholds ? _thresholds.Of(_slot, rounds[^1].State, _state) : new();
+        var thresholds = general < GeneralisationsWithThresholds ? _thresholds.Of(_slot, rounds[^1], _state) : new();
         var generalisation = new Generalisation(thresholds, NewId, rounds[^1].Bound);
-        if (generalisation.Of(rounds[^1].State, _state) is not { } state) return null;
+        if (generalisation.Of(rounds[^1], _state) is not { } state) return null;
         // All that follows rests on this one: look again.
         if (!new Inclusion().Includes(state, _state)) return null;
         _state = state;

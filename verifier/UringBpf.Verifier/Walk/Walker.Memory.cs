@@ -17,7 +17,7 @@ internal sealed partial class Walker
                     if (row.Operation == Operation.LoadSignExtend)
                     {
                         RequireNumber(slot, loaded, "a sign-extending load");
-                        loaded = Value.Of(loaded.Number.SignExtend(row.Bits, 64));
+                        loaded = Made(loaded.Number.SignExtend(row.Bits, 64));
                     }
                     // Named, so that what is learnt of it later can be traced back to the input.
                     if (_traces && loaded is { IsNumber: true, Id: 0, Number.IsConstant: false } && row.Operation == Operation.Load) loaded = loaded with { Id = NewId() };

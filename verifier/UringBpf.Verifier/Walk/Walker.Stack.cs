@@ -109,7 +109,7 @@ internal sealed partial class Walker
         var index = SlotOf(low);
         var start = (int)(low + 8 * (index + 1));
         DropIterator(frameIndex, index);
-        if (size < 8 && value.Number.UMax >> (8 * size) != 0) value = Value.Of(value.Number.Truncate(8 * size));
+        if (size < 8 && value.Number.UMax >> (8 * size) != 0) value = Made(value.Number.Truncate(8 * size));
         _state.Writable(frameIndex).SetSlot(index, StackSlot.Store(_state[frameIndex].Slot(index), start, size, value));
     }
 

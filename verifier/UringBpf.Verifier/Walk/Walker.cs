@@ -19,6 +19,8 @@ internal sealed partial class Walker
     private readonly Liveness _liveness;
     private readonly Explored _explored;
     private readonly HostCall _call = new();
+    private readonly EqualNumbers _equalNumbers = new();
+    private Value? _mapPointer;
     private readonly Pile<Branch> _pending = new();
     private readonly Dictionary<MapSpec, MapSpec> _inner = [];
     // Made with the first call.
@@ -26,6 +28,7 @@ internal sealed partial class Walker
 
     // The path being walked.
     private MachineState _state = null!;
+    private MachineState? _spare;
     private Node _node = null!;
     private long _cost;
     private int _slot;
@@ -108,6 +111,8 @@ internal sealed partial class Walker
         while (_pending.TryPop(out var branch))
         {
             Close(_pending.Count);
+            // The path that ended needs its state no more, unless a way that ends in a general state keeps it.
+            _spare = _generalNodes == 0 ? _state : null;
             (_state, _slot, _node, _cost, _trace, _) = branch;
             _waitingBytes -= branch.Bytes;
             if (Processed > 0) _options.Log?.WriteLine($"{_slot}: another way");
@@ -115,6 +120,14 @@ internal sealed partial class Walker
             while (_slot >= 0 && !EndsAtMeetingPoint()) Step();
         }
         return root;
+    }
+
+    // A copy of the state for another way to go on, where both are going to be written to.
+    private MachineState Another()
+    {
+        var state = _state.Fork(_spare);
+        _spare = null;
+        return state;
     }
 
     // Another way to go on from here, walked later.
