@@ -14,8 +14,9 @@ internal sealed unsafe class RegionPlan
     public static readonly Type[] ParameterTypes = [typeof(ulong*), typeof(int), typeof(ulong), typeof(ExecutionState*)];
 
     private readonly int[] _regionOfBlock;
+    private readonly RegionSlots? _slots;
 
-    public RegionPlan(ProgramGraph program, FunctionGraph function, int maxSlots)
+    public RegionPlan(ProgramGraph program, FunctionGraph function, CompilerOptions options)
     {
         _regionOfBlock = new int[function.Blocks.Count];
         var region = new List<BasicBlock>();
@@ -23,7 +24,7 @@ internal sealed unsafe class RegionPlan
         foreach (var block in function.Blocks)
         {
             var more = MethodSize.Of(program, block);
-            if (region.Count > 0 && !(size + more).Fits(maxSlots))
+            if (region.Count > 0 && !(size + more).Fits(options.RegionInstructions))
             {
                 Regions.Add(region);
                 region = [];
@@ -34,10 +35,14 @@ internal sealed unsafe class RegionPlan
             size += more;
         }
         Regions.Add(region);
+        if (options.StackSlotsInLocals) _slots = new RegionSlots(program, function, options);
     }
 
     /// <summary>The blocks of each region.</summary>
     public List<List<BasicBlock>> Regions { get; } = [];
+
+    /// <summary>The stack slots that live in locals in a region; null where none do.</summary>
+    public RegionStack? Stack(int region) => _slots?.Of(Regions[region]);
 
     /// <summary>The blocks of a region that are entered from outside it: its first function's entry and targets of others' jumps.</summary>
     public IEnumerable<BasicBlock> Entries(int region) => Regions[region].Where(block =>

@@ -18,26 +18,39 @@ internal sealed class StackSlots
     // What is known of a value computed from r10: its offset, or that there are several.
     private const long NotStack = long.MaxValue / 2, Varies = long.MinValue / 2;
 
-    private readonly Dictionary<int, int> _sizes = [];
+    private readonly Dictionary<int, int> _sizes;
+    private readonly RegisterAssignment? _registers;
+    // By local of the assignment, which is the whole function's.
     private readonly long[] _offsets;
 
-    private StackSlots(long[] offsets) => _offsets = offsets;
+    private StackSlots(RegisterAssignment? registers, long[] offsets, Dictionary<int, int> sizes)
+    {
+        _registers = registers;
+        _offsets = offsets;
+        _sizes = sizes;
+    }
 
     /// <summary>No slots.</summary>
-    public static StackSlots None { get; } = new([]);
+    public static StackSlots None { get; } = new(null, [], []);
+
+    /// <summary>The offsets of all slots from the frame's top.</summary>
+    public IReadOnlyCollection<int> Offsets => _sizes.Keys;
+
+    /// <summary>Some of these slots.</summary>
+    public StackSlots Only(Func<int, bool> isIn) => new(_registers, _offsets, _sizes.Where(slot => isIn(slot.Key)).ToDictionary());
 
     /// <summary>The bytes of the slot at an offset from the frame's top, or 0 when it is memory.</summary>
     public int SizeAt(long offset) => offset is >= -Limits.StackBytesPerFrame and < 0 ? _sizes.GetValueOrDefault((int)offset) : 0;
 
     /// <summary>The offset from the frame's top that a register has at an instruction; meaningless where it has no single one.</summary>
-    public long OffsetOf(RegisterAssignment registers, int slot, int register) =>
-        _sizes.Count == 0 ? NotStack : register == Frame ? 0 : _offsets[registers.Use(slot, register)];
+    public long OffsetOf(int slot, int register) =>
+        _sizes.Count == 0 ? NotStack : register == Frame ? 0 : _offsets[_registers!.Use(slot, register)];
 
     /// <summary>The slots of a function.</summary>
     public static StackSlots Find(ProgramGraph program, FunctionGraph function, RegisterAssignment registers)
     {
         var offsets = FollowPointers(program, function, registers);
-        var slots = new StackSlots(offsets);
+        var slots = new StackSlots(registers, offsets, []);
         var inMemory = new bool[Limits.StackBytesPerFrame];
         // Sizes of the accesses at each byte of the frame: their sum has a bit for each.
         var accesses = new int[Limits.StackBytesPerFrame];

@@ -105,13 +105,52 @@ internal sealed partial class FunctionEmitter
 
     private LocalBuilder? StackLocal(int bytes, int register, int displacement)
     {
-        var offset = _stackSlots.OffsetOf(_registers, _slot, register) + displacement;
-        if (_stackSlots.SizeAt(offset) != bytes) return null;
+        var offset = _stackSlots.OffsetOf(_slot, register) + displacement;
+        return _stackSlots.SizeAt(offset) == bytes ? StackLocalAt(offset, bytes) : null;
+    }
+
+    private LocalBuilder StackLocalAt(long offset, int bytes)
+    {
         if (_stackLocals.TryGetValue((int)offset, out var local)) return local;
         local = _il.DeclareLocal(bytes == 8 ? typeof(ulong) : typeof(uint));
         if (_target.NamesLocals) _target.NameLocal(local, $"stack{offset}");
         _stackLocals.Add((int)offset, local);
         return local;
+    }
+
+    /// <summary>Loads the stack slots that live in locals here and hold something when a block is entered from another region.</summary>
+    public void LoadStackAtStart(BasicBlock block)
+    {
+        if (_regionStack is null) return;
+        foreach (var offset in _regionStack.Carried(block))
+        {
+            var bytes = _stackSlots.SizeAt(offset);
+            LoadStackAddress(offset);
+            _il.Emit(LoadOpcode(bytes * 8));
+            _il.Emit(OpCodes.Stloc, StackLocalAt(offset, bytes));
+        }
+    }
+
+    /// <summary>Stores those that were written here and are read from a block of another region on.</summary>
+    public void StoreStackFor(BasicBlock block)
+    {
+        if (_regionStack is null) return;
+        foreach (var offset in _regionStack.Carried(block))
+        {
+            if (!_regionStack.Written(offset)) continue;
+            var bytes = _stackSlots.SizeAt(offset);
+            LoadStackAddress(offset);
+            _il.Emit(OpCodes.Ldloc, StackLocalAt(offset, bytes));
+            _il.Emit(StoreOpcode(bytes * 8));
+        }
+    }
+
+    private void LoadStackAddress(int offset)
+    {
+        _frame.LoadStackTop(this);
+        LoadConstant(offset, 64);
+        _il.Emit(OpCodes.Add);
+        _il.Emit(OpCodes.Conv_U);
     }
 
     private void EmitPacketLoad(OpcodeRow row, in Instruction instruction)

@@ -24,6 +24,7 @@ internal sealed partial class FunctionEmitter
     // By place among the blocks: they are consecutive ones of their function.
     private readonly Label[] _labels;
     private readonly StackSlots _stackSlots;
+    private readonly RegionStack? _regionStack;
     private readonly Dictionary<int, LocalBuilder> _stackLocals = [];
     // Blocks that branch plans emit in their predecessor's place.
     private readonly HashSet<BasicBlock> _absorbed = [];
@@ -37,8 +38,8 @@ internal sealed partial class FunctionEmitter
     private BasicBlock _block;
     private int _slot;
 
-    /// <summary>Prepares to write a function, or the blocks of one region of it.</summary>
-    public FunctionEmitter(ProgramGraph program, FunctionGraph function, CodeTarget target, CompilerOptions options, FunctionFrame frame, List<BasicBlock>? region = null)
+    /// <summary>Prepares to write a function, or the blocks of one region of it with the stack slots that are locals there.</summary>
+    public FunctionEmitter(ProgramGraph program, FunctionGraph function, CodeTarget target, CompilerOptions options, FunctionFrame frame, List<BasicBlock>? region = null, RegionStack? stack = null)
     {
         _program = program;
         _function = function;
@@ -52,7 +53,8 @@ internal sealed partial class FunctionEmitter
         _registers = options.SplitLiveRanges ? RegisterAssignment.Split(program, _blocks, options.NarrowRegisters) : RegisterAssignment.Straight();
         _labels = new Label[_blocks.Count];
         _locals = new LocalBuilder?[_registers.Count];
-        _stackSlots = options.StackSlotsInLocals && region is null ? StackSlots.Find(program, function, _registers) : StackSlots.None;
+        _stackSlots = !options.StackSlotsInLocals ? StackSlots.None : region is null ? StackSlots.Find(program, function, _registers) : stack?.Slots ?? StackSlots.None;
+        _regionStack = stack;
     }
 
     /// <summary>Writes the whole function, entry and return included.</summary>

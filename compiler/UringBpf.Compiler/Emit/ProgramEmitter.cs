@@ -89,8 +89,8 @@ internal sealed class ProgramEmitter(ProgramGraph program, CompilerOptions optio
             return;
         }
         if (!_plans.TryGetValue(key.Function, out var plan))
-            _plans.Add(key.Function, plan = new RegionPlan(program, function, options.RegionInstructions));
+            _plans.Add(key.Function, plan = new RegionPlan(program, function, options));
         if (key.Kind == MethodKind.Function) RegionDriver.Emit(function, plan, target);
-        else new FunctionEmitter(program, function, target, options, new RegionFrame(plan, key.Region, key.Function == 0), plan.Regions[key.Region]).Emit();
+        else new FunctionEmitter(program, function, target, options, new RegionFrame(plan, key.Region, key.Function == 0), plan.Regions[key.Region], plan.Stack(key.Region)).Emit();
     }
 }

@@ -37,6 +37,7 @@ internal sealed class RegionFrame(RegionPlan plan, int region, bool isMain) : Fu
                 il.Emit(OpCodes.Ldind_I8);
                 emitter.StoreAtStart(entry, register);
             }
+            emitter.LoadStackAtStart(entry);
             il.Emit(OpCodes.Br, emitter.LabelOf(entry));
             il.MarkLabel(next);
         }
@@ -79,6 +80,7 @@ internal sealed class RegionFrame(RegionPlan plan, int region, bool isMain) : Fu
                 emitter.LoadAtEnd(from, register);
                 il.Emit(OpCodes.Stind_I8);
             }
+            emitter.StoreStackFor(to);
             il.Emit(OpCodes.Ldc_I4, to.Index);
             il.Emit(OpCodes.Conv_I8);
             il.Emit(OpCodes.Ret);
