@@ -53,7 +53,8 @@ public sealed record CompilerOptions
     /// <summary>Gives each live range of a register a local of its own.</summary>
     public bool SplitLiveRanges { get; init; } = true;
 
-    /// <summary>Keeps live ranges whose upper halves are zero or unread in 32-bit locals. Needs <see cref="SplitLiveRanges"/>.</summary>
+    /// <summary>Keeps live ranges whose upper halves are zero or unread in 32-bit locals, and compares and masks such values at 32 bits.
+    /// Needs <see cref="SplitLiveRanges"/>.</summary>
     public bool NarrowRegisters { get; init; } = true;
 
     /// <summary>Keeps stack slots that are only accessed at constant offsets in locals.</summary>

@@ -21,7 +21,7 @@ internal sealed class RegisterAssignment
     private readonly int[]? _blockEnds;
     private string[]? _names;
 
-    private RegisterAssignment(int start, int firstBlock, int count, int[]? uses, int[]? definitions, int[]? blockStarts, int[]? blockEnds, bool[] narrow)
+    private RegisterAssignment(int start, int firstBlock, int count, int[]? uses, int[]? definitions, int[]? blockStarts, int[]? blockEnds, bool[] narrow, bool[] zeroUpper)
     {
         _start = start;
         _firstBlock = firstBlock;
@@ -31,6 +31,7 @@ internal sealed class RegisterAssignment
         _blockStarts = blockStarts;
         _blockEnds = blockEnds;
         Narrow = narrow;
+        ZeroUpper = zeroUpper;
     }
 
     /// <summary>Number of locals.</summary>
@@ -38,6 +39,9 @@ internal sealed class RegisterAssignment
 
     /// <summary>Locals that are 32 bits wide: the value is their zero extension.</summary>
     public bool[] Narrow { get; }
+
+    /// <summary>Locals in whose upper halves is never anything but zero.</summary>
+    public bool[] ZeroUpper { get; }
 
     /// <summary>The local an instruction reads a register from.</summary>
     public int Use(int slot, int register) => _uses is null ? register : _uses[(slot - _start) * Registers + register];
@@ -55,7 +59,7 @@ internal sealed class RegisterAssignment
     public string Name(int local) => _uses is null ? $"r{local}" : (_names ??= Names())[local];
 
     /// <summary>One local per register.</summary>
-    public static RegisterAssignment Straight() => new(0, 0, Registers, null, null, null, null, new bool[Registers]);
+    public static RegisterAssignment Straight() => new(0, 0, Registers, null, null, null, null, new bool[Registers], new bool[Registers]);
 
     /// <summary>One local per live range within consecutive blocks of a function.</summary>
     public static RegisterAssignment Split(ProgramGraph program, IReadOnlyList<BasicBlock> blocks, bool narrow) =>
@@ -140,7 +144,7 @@ internal sealed class RegisterAssignment
             }
 
             var count = Number(uses, definitions, atStart, atEnd);
-            var assignment = new RegisterAssignment(_start, _firstBlock, count, uses, definitions, atStart, atEnd, new bool[count]);
+            var assignment = new RegisterAssignment(_start, _firstBlock, count, uses, definitions, atStart, atEnd, new bool[count], new bool[count]);
             if (narrow) FindNarrow(assignment);
             return assignment;
         }
@@ -178,7 +182,7 @@ internal sealed class RegisterAssignment
         // uses want 32 bits than 64.
         private void FindNarrow(RegisterAssignment assignment)
         {
-            var zeroUpper = new bool[assignment.Count];
+            var zeroUpper = assignment.ZeroUpper;
             for (var i = 0; i < zeroUpper.Length; i++) zeroUpper[i] = true;
             var uses32 = new int[assignment.Count];
             var uses64 = new int[assignment.Count];
@@ -256,6 +260,7 @@ internal sealed class RegisterAssignment
             ref readonly var instruction = ref program.Instructions.ItemRef(slot);
             if (row.IsArithmetic)
             {
+                if (row.Operation == Operation.And && row.Source == OperandSource.Immediate && instruction.Immediate >= 0) return true;
                 return row.Operation is Operation.ToLittleEndian or Operation.ToBigEndian or Operation.ByteSwap or Operation.MoveSignExtend
                     ? row.Bits <= 32
                     : row.Width == 32 || (row.Operation is Operation.ShiftLeft or Operation.ShiftRight or Operation.ShiftRightArithmetic

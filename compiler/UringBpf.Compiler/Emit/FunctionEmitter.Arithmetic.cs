@@ -53,10 +53,13 @@ internal sealed partial class FunctionEmitter
 
     private void EmitBinary(OpcodeRow row, in Instruction instruction, OpCode operation)
     {
-        Load(instruction.Destination, row.Width);
-        LoadOperand(row, instruction, row.Width);
+        // A mask without upper half leaves none: at 32 bits its code is shorter.
+        var masks = row.Operation == Operation.And && row.Source == OperandSource.Immediate && instruction.Immediate >= 0 && _options.NarrowRegisters;
+        var width = masks ? 32 : row.Width;
+        Load(instruction.Destination, width);
+        LoadOperand(row, instruction, width);
         _il.Emit(operation);
-        Store(instruction.Destination, row.Width);
+        Store(instruction.Destination, width);
     }
 
     // IL leaves counts outside the width undefined, BPF masks them.

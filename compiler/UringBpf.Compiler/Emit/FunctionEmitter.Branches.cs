@@ -21,8 +21,7 @@ internal sealed partial class FunctionEmitter
         var row = _program.Row(block.Last);
         ref readonly var instruction = ref _program.Instructions.ItemRef(block.Last);
         var stays = _il.DefineLabel();
-        EmitOperands(row, instruction);
-        _il.Emit(Branch(row.Operation, inverted: true), stays);
+        _il.Emit(Branch(EmitOperands(row, instruction), inverted: true), stays);
         _decided[plan.Join] = plan.Same;
         EmitBody(plan.Join);
         _decided[plan.Join] = !plan.Same;
@@ -155,14 +154,7 @@ internal sealed partial class FunctionEmitter
     // Pushes 1 when a conditional jump is not taken, else 0.
     private void EmitComparison(OpcodeRow row, in Instruction instruction)
     {
-        Load(instruction.Destination, row.Width);
-        LoadOperand(row, instruction, row.Width);
-        if (row.Operation == Operation.JumpSet)
-        {
-            _il.Emit(OpCodes.And);
-            LoadConstant(0, row.Width);
-        }
-        var (comparison, inverts) = row.Operation switch
+        var (comparison, inverts) = EmitOperands(row, instruction) switch
         {
             Operation.JumpNotEqual or Operation.JumpSet => (OpCodes.Ceq, false),
             Operation.JumpEqual => (OpCodes.Ceq, true),

@@ -27,29 +27,53 @@ internal sealed partial class FunctionEmitter
             return;
         }
 
-        EmitOperands(row, instruction);
+        var operation = EmitOperands(row, instruction);
         if (_metered && _program.IsBackEdge(_slot))
         {
             var stay = _il.DefineLabel();
-            _il.Emit(Branch(row.Operation, inverted: true), stay);
+            _il.Emit(Branch(operation, inverted: true), stay);
             EmitChargedBranch(target);
             _il.MarkLabel(stay);
         }
         else
         {
-            _il.Emit(Branch(row.Operation, inverted: false), target);
+            _il.Emit(Branch(operation, inverted: false), target);
         }
     }
 
-    // Pushes what a conditional jump compares.
-    private void EmitOperands(OpcodeRow row, in Instruction instruction)
+    // Pushes what a conditional jump compares; gives how to compare it.
+    private Operation EmitOperands(OpcodeRow row, in Instruction instruction)
     {
-        Load(instruction.Destination, row.Width);
-        LoadOperand(row, instruction, row.Width);
-        if (row.Operation != Operation.JumpSet) return;
-        _il.Emit(OpCodes.And);
-        LoadConstant(0, row.Width);
+        var halves = ComparesLowHalves(row, instruction);
+        var width = halves ? 32 : row.Width;
+        Load(instruction.Destination, width);
+        LoadOperand(row, instruction, width);
+        if (row.Operation == Operation.JumpSet)
+        {
+            _il.Emit(OpCodes.And);
+            LoadConstant(0, width);
+        }
+        return !halves ? row.Operation : row.Operation switch
+        {
+            // Neither has a sign bit.
+            Operation.JumpSignedGreater => Operation.JumpGreater,
+            Operation.JumpSignedGreaterOrEqual => Operation.JumpGreaterOrEqual,
+            Operation.JumpSignedLess => Operation.JumpLess,
+            Operation.JumpSignedLessOrEqual => Operation.JumpLessOrEqual,
+            _ => row.Operation,
+        };
     }
+
+    // True for 64-bit comparisons of what has zero in both upper halves: at 32 bits their code is shorter.
+    private bool ComparesLowHalves(OpcodeRow row, in Instruction instruction)
+    {
+        if (row.Width != 64) return false;
+        var second = row.Source == OperandSource.Immediate ? instruction.Immediate >= 0 : HasZeroUpper(instruction.Source);
+        // Of a test of bits, one upper half that is zero is enough.
+        return row.Operation == Operation.JumpSet ? second || HasZeroUpper(instruction.Destination) : second && HasZeroUpper(instruction.Destination);
+    }
+
+    private bool HasZeroUpper(int register) => register != FrameRegister && _registers.ZeroUpper[_registers.Use(_slot, register)];
 
     // Pays for a round when the jump goes backwards in a metered program.
     private void EmitChargedBranch(Label target)
