@@ -120,6 +120,16 @@ public sealed class CaseTests
         Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 160L << 20);
     }
 
+    // None of the inner loops' counters limits the loop around them. To look at them all takes their number squared, which was minutes.
+    [Fact]
+    public void TheSearchForACounterEnds()
+    {
+        var inner = string.Concat(Enumerable.Range(0, 3000).Select(loop => $"r1 = 0\nl{loop}: r1 += 1\nif r1 < 10 goto l{loop}\n"));
+        var code = Assembler.Assemble($"r9 = r1\nouter: r0 = 1\n{inner}r1 = *(u64 *)(r9 + 0)\nif r1 == 5 goto end\ngotol outer\nend: r0 = 0\nexit");
+        var result = ProgramVerifier.Verify(new ProgramSpec { Name = "test", Type = ProgramTypes.Raw, Instructions = code }, new VerifierOptions { ContextSize = 8 });
+        Assert.Equal(Termination.Metered, result.Program?.Termination);
+    }
+
     /// <inheritdoc/>
     [Fact]
     public void StepBudgetIsExact()

@@ -9,6 +9,11 @@ internal sealed class TerminationProof
     // Loops that hold one another deeper than this are not proved.
     private const int DepthLimit = 48;
 
+    // Nodes looked at until what is not proved by then stays so: a second or two. A search takes as many for each head of a large cycle as
+    // the cycle has.
+    private const long WorkLimit = 1 << 25;
+    private long _work;
+
     // Counts beyond this are "too many".
     public const long Unbounded = long.MaxValue / 4;
 
@@ -62,6 +67,7 @@ internal sealed class TerminationProof
         if (holding.Length == 0) return null;
         // As if nothing were known of what lies between: the ways that go on holding.
         var unproved = Unproved.Count;
+        _work = 0;
         _stuck = null;
         var longest = Longest(holding, 0);
         Unproved.RemoveRange(unproved, Unproved.Count - unproved);
@@ -182,7 +188,10 @@ internal sealed class TerminationProof
             foreach (var index in group)
             {
                 var head = _nodes[index];
-                if (!head.IsGeneral || _cut[index] || Counter.Of(head, cycle, _graph) is not { } counter) continue;
+                if (!head.IsGeneral || _cut[index]) continue;
+                _work += (long)cycle.Count * (1 + head.Bound.Count + Place.Numbers(head.State).Count() / 8);
+                if (_work > WorkLimit) break;
+                if (Counter.Of(head, cycle, _graph) is not { } counter) continue;
                 var heads = counter.Heads.Where(node => !_cut[node.Index]).ToList();
                 foreach (var node in heads) _cut[node.Index] = true;
                 var found = Longest(group, depth + 1);
