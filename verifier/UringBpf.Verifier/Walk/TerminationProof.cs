@@ -189,7 +189,7 @@ internal sealed class TerminationProof
             {
                 var head = _nodes[index];
                 if (!head.IsGeneral || _cut[index]) continue;
-                _work += (long)cycle.Count * (1 + head.Bound.Count + Place.Numbers(head.State).Count() / 8);
+                _work += (long)cycle.Count * (1 + head.Bound.Count + Place.Numbers(head).Count() / 8);
                 if (_work > WorkLimit) break;
                 if (Counter.Of(head, cycle, _graph) is not { } counter) continue;
                 var heads = counter.Heads.Where(node => !_cut[node.Index]).ToList();
