@@ -34,7 +34,19 @@ public sealed unsafe class TieredProgram : BpfProgram
     {
         _interpreter = interpreter;
         Use(0, interpreter);
-        Compilation = Task.Run(() => Finish(compile()));
+        // Compiling reads the maps: they stay until it has ended, even if the program and its maps are disposed before that.
+        interpreter.Retain();
+        Compilation = Task.Run(() =>
+        {
+            try
+            {
+                Finish(compile());
+            }
+            finally
+            {
+                interpreter.Release();
+            }
+        });
     }
 
     /// <summary>Ends when the program runs as machine code. When it fails (UB3001), the program stays on the interpreter.</summary>

@@ -86,4 +86,26 @@ public sealed class TieringTests
     }
 
     private static unsafe nint EntryOf(BpfProgram program) => (nint)program.EntryPoint;
+
+    [Fact]
+    public async Task MapsStayUntilCompilingHasEndedThoughTheyAreDisposedBefore()
+    {
+        // The map's memory is read while it compiles: a while after everything was disposed.
+        var spec = new MapSpec { Name = "values", Type = MapType.Array, KeySize = 4, ValueSize = 8, MaxEntries = 1 };
+        var maps = MapSet.Create([spec]);
+        using var go = new SemaphoreSlim(0);
+        var read = 0UL;
+        var interpreter = InterpretedProgram.Create(TestPrograms.Trusted([new(0xb7, 0), new(0x95)]), maps);
+        var tiered = new TieredProgram(interpreter, () =>
+        {
+            go.Wait(TestContext.Current.CancellationToken);
+            unsafe { read = (ulong)maps[spec].Header->Data[0] + maps[spec].Header->ValueSize; }
+            throw new BpfException("UB3001", "enough");
+        });
+        tiered.Dispose();
+        maps.Dispose();
+        go.Release();
+        await Assert.ThrowsAsync<BpfException>(() => tiered.Compilation);
+        Assert.Equal(8UL, read);
+    }
 }
