@@ -13,6 +13,9 @@ internal sealed class ColdStart : IDisposable
 
     private ColdStart(params string[] options)
     {
+        // What an earlier publish compiled ahead is taken again, and parts of a composite image by themselves end the process.
+        var compiled = Path.Combine(Project, "obj", "Release", "net10.0", "linux-x64", "R2R");
+        if (Directory.Exists(compiled)) Directory.Delete(compiled, recursive: true);
         using var publish = Process.Start(new ProcessStartInfo("dotnet", ["publish", Project, "-c", "Release", "-v", "q", "-nologo", "-o", _folder, .. options]) { RedirectStandardOutput = true })!;
         var output = publish.StandardOutput.ReadToEnd();
         publish.WaitForExit();
