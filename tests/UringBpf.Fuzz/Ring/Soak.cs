@@ -43,6 +43,9 @@ internal static class Soak
             var all = scenarios.OnFiles.Concat(scenarios.OnSockets).ToArray();
             // Once each, so that what they load is loaded before descriptors are counted.
             foreach (var (_, run) in all) await run(CancellationToken.None);
+            // The console too: .NET opens four descriptors for it when it is first written to.
+            Console.Error.WriteLine($"soak: {Workers} at once on {all.Length} samples");
+            Console.Out.Flush();
             var descriptors = OpenDescriptors();
             var workers = Enumerable.Range(0, Workers).Select(worker => Task.Run(async () =>
             {
