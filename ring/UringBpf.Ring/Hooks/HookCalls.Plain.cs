@@ -6,8 +6,6 @@ namespace UringBpf.Ring;
 // are its own or granted. What Submit and PrepareTransfer do, in a fraction of the time.
 internal static unsafe partial class HookCalls
 {
-    private const uint PlainFileFlags = 0x02 | 0x04 | 0x08 | 0x10, PlainSocketFlags = 0x02 | 0x40 | 0x100 | 0x4000 | 0x8000, NoSignal = 0x4000;
-
     /// <summary>Operations that a hook with such grants may submit as plain transfers.</summary>
     public static ulong PlainTransfers(GrantTable grants)
     {
@@ -32,7 +30,7 @@ internal static unsafe partial class HookCalls
 
         var socket = opcode >= (byte)IoUringOp.Send;
         var operationFlags = Volatile.Read(ref op->OpFlags);
-        if ((operationFlags & ~(socket ? PlainSocketFlags : PlainFileFlags)) != 0) return false;
+        if ((operationFlags & ~(socket ? SocketFlags : FileFlags)) != 0) return false;
 
         var file = Volatile.Read(ref op->File);
         int slot;

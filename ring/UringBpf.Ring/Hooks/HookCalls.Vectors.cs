@@ -35,11 +35,10 @@ internal static unsafe partial class HookCalls
 
     private static int PrepareVectors(Chain* chain, HookLink link, Operation* operation, Sqe* entry, in UringOp op, UringVector* vectors)
     {
-        const uint socketFlags = 0x02 | 0x40 | 0x100 | 0x4000 | 0x8000, fileFlags = 0x02 | 0x04 | 0x08 | 0x10, noSignal = 0x4000;
         if (vectors == null) return -Errno.Inval;
         var message = op.Opcode is IoUringOp.SendMsg or IoUringOp.RecvMsg;
         var fills = op.Opcode is IoUringOp.ReadV or IoUringOp.RecvMsg;
-        if ((op.OpFlags & ~(message ? socketFlags : fileFlags)) != 0) return -Errno.Inval;
+        if ((op.OpFlags & ~(message ? SocketFlags : FileFlags)) != 0) return -Errno.Inval;
         if (!UseFile(chain, link, operation, entry, op.File)) return -Errno.BadF;
         if (op.Opcode == IoUringOp.WriteV && !link.Grants.AllowWrite) return -Errno.Access;
 
@@ -72,7 +71,7 @@ internal static unsafe partial class HookCalls
         entry->Address = message ? (ulong)header : (ulong)pieces;
         entry->Length = message ? 1 : count;
         entry->Offset = operation->Offset;
-        entry->OpFlags = op.Opcode == IoUringOp.SendMsg ? op.OpFlags | noSignal : op.OpFlags;
+        entry->OpFlags = op.Opcode == IoUringOp.SendMsg ? op.OpFlags | NoSignal : op.OpFlags;
         return 0;
     }
 

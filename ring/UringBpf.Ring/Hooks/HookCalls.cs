@@ -10,6 +10,12 @@ namespace UringBpf.Ring;
 /// </summary>
 internal static unsafe partial class HookCalls
 {
+    // The flags that a hook may give. MSG_* that change what a result means (MSG_TRUNC) or where bytes go are not among them; RWF_NOWAIT,
+    // RWF_DSYNC, RWF_SYNC and RWF_APPEND change neither.
+    private const uint NoSignal = 0x4000; // MSG_NOSIGNAL
+    private const uint SocketFlags = 0x02 /* MSG_PEEK */ | 0x40 /* MSG_DONTWAIT */ | 0x100 /* MSG_WAITALL */ | NoSignal | 0x8000 /* MSG_MORE */;
+    private const uint FileFlags = 0x02 | 0x04 | 0x08 | 0x10;
+
     /// <summary>The functions, in native memory for the life of the process.</summary>
     public static HookHost* Table { get; } = Create();
 
@@ -180,12 +186,8 @@ internal static unsafe partial class HookCalls
 
     private static int PrepareTransfer(Chain* chain, HookLink link, Operation* operation, Sqe* entry, in UringOp op)
     {
-        // MSG_* that change what a result means (MSG_TRUNC) or where bytes go are not a hook's to give. RWF_NOWAIT, RWF_DSYNC,
-        // RWF_SYNC and RWF_APPEND change neither.
-        const uint socketFlags = 0x02 /* MSG_PEEK */ | 0x40 /* MSG_DONTWAIT */ | 0x100 /* MSG_WAITALL */ | 0x4000 /* MSG_NOSIGNAL */ | 0x8000 /* MSG_MORE */;
-        const uint fileFlags = 0x02 | 0x04 | 0x08 | 0x10, noSignal = 0x4000;
         var socket = op.Opcode is IoUringOp.Send or IoUringOp.Recv or IoUringOp.SendZc;
-        if ((op.OpFlags & ~(socket ? socketFlags : fileFlags)) != 0) return -Errno.Inval;
+        if ((op.OpFlags & ~(socket ? SocketFlags : FileFlags)) != 0) return -Errno.Inval;
         if (!UseFile(chain, link, operation, entry, op.File)) return -Errno.BadF;
         var address = ResolveBuffer(chain, link, op.Buffer, op.BufferOffset, op.Length, out var writable);
         if (address == null) return -Errno.Fault;
@@ -201,7 +203,7 @@ internal static unsafe partial class HookCalls
         entry->Address = (ulong)address;
         entry->Length = op.Length;
         // A peer that went away is a result, never a signal to the whole process.
-        entry->OpFlags = op.Opcode is IoUringOp.Send or IoUringOp.SendZc ? op.OpFlags | noSignal : op.OpFlags;
+        entry->OpFlags = op.Opcode is IoUringOp.Send or IoUringOp.SendZc ? op.OpFlags | NoSignal : op.OpFlags;
         entry->Offset = socket ? 0 : op.Offset;
         return 0;
     }
