@@ -36,7 +36,7 @@ public static class HookAssembly
     /// <param name="assembly">The assembly, written by <see cref="Save"/> of the same version of this library.</param>
     /// <param name="program">The program, verified anew: what the assembly holds must be its code.</param>
     /// <param name="maps">The maps its instructions name.</param>
-    /// <returns>The program, ready to run.</returns>
+    /// <returns>The program, ready to run. It keeps the assembly from being unloaded.</returns>
     /// <exception cref="BpfException">UB3005 when the assembly does not hold this program, or is bound already.</exception>
     /// <exception cref="KeyNotFoundException"><paramref name="maps"/> lacks one of the program's maps.</exception>
     [RequiresUnreferencedCode("Finds the program's class by name.")]
@@ -98,27 +98,30 @@ public static class HookAssembly
     // A program whose code is in an assembly.
     private sealed unsafe class PersistedProgram : BpfProgram
     {
+        // What is loaded into a context that can be unloaded is, with its code, as soon as no object refers to it.
+        private readonly Type _type;
         private readonly CallbackTarget[] _callbacks;
 
         [UnconditionalSuppressMessage("Trimming", "IL2075", Justification = "Load requires unreferenced code.")]
         public PersistedProgram(VerifiedProgram verified, MapSet maps, Type type)
             : base(verified, maps)
         {
+            _type = type;
             _callbacks = GC.AllocateArray<CallbackTarget>(verified.Subprograms.Length, pinned: true);
             for (var i = 0; i < verified.Spec.Maps.Length; i++)
             {
                 var header = maps[verified.Spec.Maps[i]].Header;
-                type.GetField(PersistedCode.MapField(i))?.SetValue(null, (long)header);
-                type.GetField(PersistedCode.ValueField(i))?.SetValue(null, (long)header->Data);
+                _type.GetField(PersistedCode.MapField(i))?.SetValue(null, (long)header);
+                _type.GetField(PersistedCode.ValueField(i))?.SetValue(null, (long)header->Data);
             }
             for (var i = 0; i < _callbacks.Length; i++)
             {
-                if (type.GetField(PersistedCode.CallbackField(i)) is not { } field) continue;
+                if (_type.GetField(PersistedCode.CallbackField(i)) is not { } field) continue;
                 _callbacks[i].Invoke = (delegate*<nint, ulong, ulong, ulong, ulong, byte*, ExecutionState*, ulong>)
-                    type.GetMethod(PersistedCode.CallbackMethod(i))!.MethodHandle.GetFunctionPointer();
+                    _type.GetMethod(PersistedCode.CallbackMethod(i))!.MethodHandle.GetFunctionPointer();
                 field.SetValue(null, (long)Marshal.UnsafeAddrOfPinnedArrayElement(_callbacks, i));
             }
-            var entry = type.GetMethod(PersistedCode.EntryMethod)!.MethodHandle;
+            var entry = _type.GetMethod(PersistedCode.EntryMethod)!.MethodHandle;
             System.Runtime.CompilerServices.RuntimeHelpers.PrepareMethod(entry);
             EntryPoint = (delegate*<nint, byte*, ulong, ExecutionState*, ulong>)entry.GetFunctionPointer();
         }

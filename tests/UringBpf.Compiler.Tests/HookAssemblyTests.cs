@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.Loader;
 using UringBpf.Bytecode;
 using UringBpf.Runtime;
@@ -59,6 +60,41 @@ public sealed class HookAssemblyTests
             var saved = LoadAssembly(program, options).GetTypes().Single().GetMethods().Where(method => method.IsStatic).OrderBy(method => method.MetadataToken);
             Assert.All(depths.Zip(saved), method => Assert.True(method.Second.GetMethodBody()!.MaxStackSize >= method.First, $"seed {seed}: {method}"));
             Assert.Equal(recorded.Methods.Count, saved.Count());
+        }
+    }
+
+    /// <summary>Nobody but the program holds its assembly in a context that can be unloaded: its code must not go while it can be run.</summary>
+    [Fact]
+    public void AProgramKeepsItsAssembly()
+    {
+        var assembly = LoadAndRun();
+        for (var i = 0; i < 10 && assembly.IsAlive; i++) Settle();
+        Assert.False(assembly.IsAlive, "the assembly is alive");
+
+        [MethodImpl(MethodImplOptions.NoInlining)]
+        static WeakReference LoadAndRun()
+        {
+            using var program = LoadAlone(out var assembly);
+            for (var i = 0; i < 10; i++) Settle();
+            // Looked at first: a run of code that is gone ends the process.
+            Assert.True(assembly.IsAlive, "the assembly was unloaded");
+            Assert.Equal(42ul, program.Run([]));
+            return assembly;
+        }
+
+        [MethodImpl(MethodImplOptions.NoInlining)]
+        static BpfProgram LoadAlone(out WeakReference reference)
+        {
+            var program = TestPrograms.Trusted(new Instruction(0xb7, immediate: 42), new Instruction(0x95));
+            var assembly = LoadAssembly(program, CompilerOptions.Default);
+            reference = new WeakReference(assembly);
+            return HookAssembly.Load(assembly, program, MapSet.Empty);
+        }
+
+        static void Settle()
+        {
+            GC.Collect();
+            GC.WaitForPendingFinalizers();
         }
     }
 
