@@ -30,7 +30,7 @@ internal static class GlobalData
             IsFrozen = frozen,
             IsGlobalData = true,
             ValueTypeId = type?.Id ?? 0,
-            SpinLockOffset = SpinLocks.Find(file.Btf, type?.Id ?? 0, section.Name),
+            SpinLockOffset = SpinLocks.Find(file.Btf, type?.Id ?? 0, (long)section.Size, section.Name),
         };
     }
 

@@ -166,13 +166,15 @@ internal sealed class MapDefinitions(ObjectFile file, ElfSection section)
             KeyTypeId = definition.KeyTypeId,
             ValueTypeId = definition.ValueTypeId,
             InnerMap = definition.Inner is { } inner ? MakeSpec(name + ".inner", inner) : null,
-            SpinLockOffset = SpinLockOf(definition.ValueTypeId, name),
+            SpinLockOffset = SpinLockOf(definition.ValueTypeId, definition.ValueSize, name),
         };
     }
 
-    private int SpinLockOf(int valueTypeId, string map)
+    private int SpinLockOf(int valueTypeId, long valueSize, string map)
     {
-        if (!_spinLocks.TryGetValue(valueTypeId, out var offset)) _spinLocks[valueTypeId] = offset = SpinLocks.Find(_btf, valueTypeId, map);
+        if (!_spinLocks.TryGetValue(valueTypeId, out var offset)) _spinLocks[valueTypeId] = offset = SpinLocks.Find(_btf, valueTypeId, valueSize, map);
+        // Two maps may give one type different sizes, where it has none of its own.
+        else if (offset >= 0) SpinLocks.CheckWithin(offset, valueSize, map);
         return offset;
     }
 

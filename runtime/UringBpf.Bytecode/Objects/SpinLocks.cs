@@ -4,10 +4,27 @@ namespace UringBpf.Bytecode;
 internal static class SpinLocks
 {
     private const string StructName = "bpf_spin_lock";
+    private const int Bytes = 4;
 
     /// <summary>The byte offset of the lock in a value of the type, or -1.</summary>
-    /// <exception cref="BpfException">UB1314 when there are several, or it is misaligned.</exception>
-    public static int Find(BtfSpec btf, int valueTypeId, string map)
+    /// <exception cref="BpfException">UB1314 when there are several, or it is misaligned, or not within the value.</exception>
+    public static int Find(BtfSpec btf, int valueTypeId, long valueSize, string map)
+    {
+        var offset = Find(btf, valueTypeId, map);
+        // Types may say anything about where their members lie, and the engine takes and spares the word at this offset.
+        if (offset >= 0) CheckWithin(offset, valueSize, map);
+        return offset;
+    }
+
+    /// <summary>Throws unless a lock at an offset lies within values of a size.</summary>
+    /// <exception cref="BpfException">UB1314.</exception>
+    public static void CheckWithin(int offset, long valueSize, string map)
+    {
+        if (offset > valueSize - Bytes)
+            throw new BpfException("UB1314", $"map '{map}' has its bpf_spin_lock at {offset}, which is not within its values of {valueSize} bytes.");
+    }
+
+    private static int Find(BtfSpec btf, int valueTypeId, string map)
     {
         var found = -1;
         switch (valueTypeId == 0 ? null : btf.Resolve(valueTypeId))
@@ -29,7 +46,7 @@ internal static class SpinLocks
             if (btf.Resolve(typeId) is not BtfStruct { Name: StructName }) return;
             if (found >= 0)
                 throw new BpfException("UB1314", $"map '{map}' has two bpf_spin_locks in its value, at {found} and {offset}; one is the most.");
-            if (offset % 4 != 0)
+            if (offset % Bytes != 0)
                 throw new BpfException("UB1314", $"map '{map}' has its bpf_spin_lock at {offset}; it must be aligned to 4 bytes.");
             found = offset;
         }

@@ -77,5 +77,9 @@ internal sealed unsafe class ArrayMap : KeyedMap
 
     private static ulong Bytes(MapSpec spec) => SlotStride(spec) * (ulong)(IsPerCpu(spec) ? ExecutionSlot.Count : 1);
 
-    private static MapSpec CheckArray(MapSpec spec) => Check(spec, 4, 4, 1, MaxValueSize, MapFlags.MemoryMappable);
+    private static MapSpec CheckArray(MapSpec spec)
+    {
+        Check(spec, 4, 4, 1, MaxValueSize, MapFlags.MemoryMappable);
+        return IsPerCpu(spec) ? CheckPerCpu(spec) : spec;
+    }
 }

@@ -181,7 +181,7 @@ public abstract unsafe class BpfMap : IDisposable
         const MapFlags both = MapFlags.ReadOnlyProgram | MapFlags.WriteOnlyProgram;
         if ((spec.Flags & both) == both)
             throw Refused(spec, "BPF_F_RDONLY_PROG and BPF_F_WRONLY_PROG exclude each other");
-        if (spec.SpinLockOffset >= 0 && (spec.SpinLockOffset % 4 != 0 || spec.SpinLockOffset + 4 > spec.ValueSize))
+        if (spec.SpinLockOffset >= 0 && (spec.SpinLockOffset % 4 != 0 || spec.SpinLockOffset > spec.ValueSize - 4))
             throw Refused(spec, $"a spin lock at offset {spec.SpinLockOffset} is not an aligned part of the {spec.ValueSize}-byte value");
         if (spec.SpinLockOffset >= 0 && spec.Type is not (MapType.Array or MapType.Hash or MapType.LruHash))
             throw Refused(spec, "spin locks are for values of array and hash maps");

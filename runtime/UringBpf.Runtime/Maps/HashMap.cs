@@ -80,6 +80,9 @@ internal sealed unsafe class HashMap : KeyedMap
         return HashTable.IsCurrent(element, link);
     }
 
-    private static MapSpec CheckHash(MapSpec spec) => Check(spec, 1, MaxKeySize, 1, MaxValueSize,
-        MapFlags.NoPreallocation | MapFlags.NoCommonLru | MapFlags.ZeroSeed, 1 << 30);
+    private static MapSpec CheckHash(MapSpec spec)
+    {
+        Check(spec, 1, MaxKeySize, 1, MaxValueSize, MapFlags.NoPreallocation | MapFlags.NoCommonLru | MapFlags.ZeroSeed, 1 << 30);
+        return spec.Type is MapType.PerCpuHash or MapType.LruPerCpuHash ? CheckPerCpu(spec) : spec;
+    }
 }

@@ -40,9 +40,16 @@ public abstract unsafe class KeyedMap : BpfMap
     {
         _isFrozen = spec.IsFrozen;
         HostValueSize = spec.Type is MapType.PerCpuArray or MapType.PerCpuHash or MapType.LruPerCpuHash
-            ? (int)RoundUp8((uint)spec.ValueSize) * ExecutionSlot.Count
+            ? (int)PerCpuBytes(spec)
             : spec.ValueSize;
     }
+
+    /// <summary>Throws UB4102 when the values of all slots are more than one span holds. Sizes computed from such a spec do not wrap.</summary>
+    private protected static MapSpec CheckPerCpu(MapSpec spec) => PerCpuBytes(spec) <= int.MaxValue
+        ? spec
+        : throw Refused(spec, $"its values of {spec.ValueSize} bytes for each of {ExecutionSlot.Count} execution slots are more than {int.MaxValue} bytes together");
+
+    private static long PerCpuBytes(MapSpec spec) => (long)RoundUp8((uint)spec.ValueSize) * ExecutionSlot.Count;
 
     /// <summary>Bytes of a value as the host reads and writes it: in per-CPU maps all slots'.</summary>
     public int HostValueSize { get; }

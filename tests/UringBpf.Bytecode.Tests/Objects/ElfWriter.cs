@@ -21,6 +21,13 @@ internal sealed class ElfWriter
         return _sections.Count;
     }
 
+    /// <summary>Adds any other section; the answer is its index.</summary>
+    public int Section(string name, byte[] data, uint type = 1, ulong flags = 0)
+    {
+        _sections.Add((name, type, flags, data, 0, 0, 0));
+        return _sections.Count;
+    }
+
     /// <summary>Adds a function: slots of a section.</summary>
     public ElfWriter Function(string name, int section, int start, int length, bool isGlobal = true)
     {

@@ -46,11 +46,30 @@ public sealed class MapDeclarationTests
         else Assert.Equal("UB4102", Assert.Throws<BpfException>(() => MapSpecs.Create(type, key, value, entries, (MapFlags)flags)).Code);
     }
 
+    /// <summary>All slots' values of a key are one span to the host: what does not fit one is refused, before a product of sizes wraps.</summary>
+    [Theory]
+    [InlineData(MapType.PerCpuArray)]
+    [InlineData(MapType.PerCpuHash)]
+    [InlineData(MapType.LruPerCpuHash)]
+    public void Per_cpu_values_fit_one_span(MapType type)
+    {
+        var most = (int)((long)int.MaxValue / ExecutionSlot.Count & ~7L);
+        var refused = Assert.Throws<BpfException>(() => MapSpecs.Create(type, 4, most + 8, 1));
+        Assert.Equal("UB4102", refused.Code);
+        Assert.Contains("execution slots", refused.Reason, StringComparison.Ordinal);
+        Assert.Equal("UB4102", Assert.Throws<BpfException>(() => MapSpecs.Create(type, 4, 1 << 28, 1 << 30)).Code);
+        if (type != MapType.PerCpuArray) return;
+        using var map = (KeyedMap)MapSpecs.Create(type, 4, most, 1);
+        Assert.Equal(most * ExecutionSlot.Count, map.HostValueSize);
+    }
+
     [Theory]
     [InlineData(MapType.Hash, 0, true)]
     [InlineData(MapType.Array, 4, true)]
     [InlineData(MapType.Array, 2, false)]
     [InlineData(MapType.Array, 8, false)]
+    [InlineData(MapType.Array, int.MaxValue - 3, false)]
+    [InlineData(MapType.Hash, int.MaxValue - 3, false)]
     [InlineData(MapType.PerCpuArray, 0, false)]
     [InlineData(MapType.PerCpuHash, 0, false)]
     public void Spin_locks_lie_in_array_and_hash_values(MapType type, int offset, bool accepted)

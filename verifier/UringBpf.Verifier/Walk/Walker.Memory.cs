@@ -224,9 +224,9 @@ internal sealed partial class Walker
         }
         if (writes) RequireWritable(slot, map, verb);
         else RequireReadable(slot, map, verb);
-        if (map.SpinLockOffset >= 0 && low < map.SpinLockOffset + 4 && high + size > map.SpinLockOffset)
+        if (map.SpinLockOffset >= 0 && low < map.SpinLockOffset + 4L && high + size > map.SpinLockOffset)
         {
-            _judge.Reject(Rule.LockField, slot, $"{verb} of the spin lock in a value of map '{map.Name}' (bytes {map.SpinLockOffset}..{map.SpinLockOffset + 3}).",
+            _judge.Reject(Rule.LockField, slot, $"{verb} of the spin lock in a value of map '{map.Name}' (bytes {map.SpinLockOffset}..{map.SpinLockOffset + 3L}).",
                 help: "only bpf_spin_lock and bpf_spin_unlock may touch it");
         }
     }
