@@ -254,21 +254,24 @@ internal static class InstructionParser
         scanner.Expect("ll");
     }
 
-    // map_by_fd(N), map_by_idx(N), or a map's name.
+    // map_by_fd(N), map_by_idx(N), or a map's name, which may stand in place of the number.
     private static (WideKind Kind, int Index) ReadMap(ref LineScanner scanner, AssemblerNames names)
     {
         var column = scanner.Column;
         var name = scanner.Word("a map");
-        if (name is "map_by_fd" or "map_by_idx")
-        {
-            scanner.Expect("(");
-            var index = scanner.Kind == TokenKind.Word ? ReadMap(ref scanner, names).Index : ReadImmediate(ref scanner, 32);
-            scanner.Expect(")");
-            return (name == "map_by_fd" ? WideKind.MapFd : WideKind.MapIndex, index);
-        }
+        if (name is not ("map_by_fd" or "map_by_idx")) return (WideKind.MapIndex, FindMap(names, name, column));
+        scanner.Expect("(");
+        column = scanner.Column;
+        var index = scanner.Kind == TokenKind.Word ? FindMap(names, scanner.Word("a map"), column) : ReadImmediate(ref scanner, 32);
+        scanner.Expect(")");
+        return (name == "map_by_fd" ? WideKind.MapFd : WideKind.MapIndex, index);
+    }
+
+    private static int FindMap(AssemblerNames names, string name, int column)
+    {
         for (var index = 0; index < names.Maps.Count; index++)
         {
-            if (names.Maps[index].Name == name) return (WideKind.MapIndex, index);
+            if (names.Maps[index].Name == name) return index;
         }
         throw new SyntaxException("UB1122", column, $"there is no map '{name}'.");
     }

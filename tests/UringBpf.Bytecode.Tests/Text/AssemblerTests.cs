@@ -109,6 +109,27 @@ public sealed class AssemblerTests
         Assert.Equal(Assembler.MaxErrors, Assert.Throws<AssemblerException>(() => Assembler.Assemble(string.Concat(Enumerable.Repeat("?\n", 50)))).Errors.Length);
     }
 
+    /// <summary>What nests in the text must not nest on the stack: a stack overflow ends the process.</summary>
+    [Theory]
+    [InlineData("r1 = ", "map_by_idx(", "1", ")", " ll")]
+    [InlineData("r1 = map_val(", "map_by_fd(", "1", ")", ") ll")]
+    [InlineData("r1 = ", "map_val(", "1", ")", " ll")]
+    [InlineData("r1 = ", "code_addr(", "1", ")", " ll")]
+    [InlineData("r1 = ", "(", "1", ")", "")]
+    [InlineData("r1 = ", "-", "1", "", "")]
+    [InlineData("r1 = ", "*(u32 *)", "(r1 + 0)", "", "")]
+    [InlineData("*(u32 *)", "(", "r1 + 0", ")", " = 1")]
+    [InlineData("lock ", "*(u32 *)(", "r1 + 0", ")", " += r1")]
+    [InlineData("", "if r1 > 1 ", "goto +1", "", "")]
+    [InlineData("call ", "kfunc ", "f", "", "")]
+    public void DeepNestingIsAnError(string start, string open, string inner, string close, string end)
+    {
+        const int depth = 200_000;
+        var text = new System.Text.StringBuilder(start).Insert(start.Length, open, depth).Append(inner).Append(string.Concat(Enumerable.Repeat(close, depth))).Append(end).ToString();
+        var error = Assert.Throws<AssemblerException>(() => Assembler.Assemble(text)).Errors[0];
+        Assert.True(error.Code is "UB1120" or "UB1122", error.ToString());
+    }
+
     [Fact]
     public void LabelTooFarForAJump()
     {
