@@ -46,7 +46,7 @@ public static class HookAssembly
         var type = assembly.GetType(PersistedCode.TypeName(program.Spec.Name))
             ?? throw new BpfException("UB3005", $"{assembly.GetName().Name} holds no program named '{program.Spec.Name}'.");
         if (type.GetField(PersistedCode.FingerprintField)?.GetRawConstantValue() as string != Fingerprint(program))
-            throw new BpfException("UB3005", $"{assembly.GetName().Name}: '{program.Spec.Name}' was compiled from another program: bytecode, constant data, maps, functions or the size of the context differ. Compile the object again.");
+            throw new BpfException("UB3005", $"{assembly.GetName().Name}: '{program.Spec.Name}' was compiled from another program: bytecode, constant data, maps, functions or the context differ. Compile the object again.");
         // Before the assembly counts as bound.
         foreach (var map in program.Spec.Maps) _ = maps[map];
         var bound = type.GetField(PersistedCode.BoundField)!;
@@ -60,15 +60,19 @@ public static class HookAssembly
     }
 
     /// <summary>What the code depends on: bytecode, what was proved of it (which constant data and the size of the context are part
-    /// of), maps, functions, and the version of this library.</summary>
+    /// of), the context's layout, maps, functions, and the version of this library.</summary>
     internal static string Fingerprint(VerifiedProgram program)
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         hash.AppendData(typeof(HookAssembly).Module.ModuleVersionId.ToByteArray());
         hash.AppendData(MemoryMarshal.AsBytes(program.Spec.Instructions.AsSpan()));
         hash.AppendData(Encoding.UTF8.GetBytes($"{program.Type.Name} {program.Termination}"));
+        AppendContext(hash, program.Type);
         foreach (var map in program.Spec.Maps)
-            hash.AppendData(MemoryMarshal.AsBytes<int>([(int)map.Type, map.KeySize, map.ValueSize, map.MaxEntries, (int)map.Flags, map.InnerMap is null ? 0 : 1, program.Spec.Maps.IndexOf(map)]));
+        {
+            hash.AppendData(MemoryMarshal.AsBytes<int>([program.Spec.Maps.IndexOf(map)]));
+            for (var declared = map; declared is not null; declared = declared.InnerMap) AppendMap(hash, declared);
+        }
         foreach (var function in program.Subprograms) hash.AppendData(MemoryMarshal.AsBytes<int>([function.Start, function.Length]));
         for (var slot = 0; slot < program.Facts.Length; slot++)
         {
@@ -78,6 +82,20 @@ public static class HookAssembly
         }
         return Convert.ToHexString(hash.GetHashAndReset());
     }
+
+    // A host's own type may change between saving and loading, and code holds the host's offsets of its fields.
+    private static void AppendContext(IncrementalHash hash, ProgramType type)
+    {
+        var context = type.Context;
+        hash.AppendData(MemoryMarshal.AsBytes<int>([context.Size, context.HostSize, context.IsFlat ? 1 : 0, context.BufferWritable ? 1 : 0,
+            type.HasPacket ? 1 : 0, type.PassesLength ? 1 : 0, type.ReturnsInt32 ? 1 : 0, context.Fields.Length]));
+        foreach (var field in context.Fields)
+            hash.AppendData(MemoryMarshal.AsBytes<int>([field.Offset, field.Size, (int)field.Kind, (int)field.Access, field.HostOffset, field.HostSize]));
+    }
+
+    private static void AppendMap(IncrementalHash hash, MapSpec map) =>
+        hash.AppendData(MemoryMarshal.AsBytes<long>([(long)map.Type, map.KeySize, map.ValueSize, map.MaxEntries, (long)map.Flags, (long)map.Extra,
+            map.SpinLockOffset, map.IsFrozen ? 1 : 0, map.IsGlobalData ? 1 : 0, map.InnerMap is null ? 0 : 1]));
 
     private static IEnumerable<FunctionPrototype> CalledAt(VerifiedProgram program, int slot)
     {

@@ -159,6 +159,97 @@ public sealed class HookAssemblyTests
         VerifiedProgram Verified(int size) => Verifier.ProgramVerifier.VerifyOrThrow(new ProgramSpec { Name = "test", Type = ProgramTypes.Raw, Instructions = code }, new() { ContextSize = size });
     }
 
+    /// <summary>Code holds the host's offsets of context fields: a program type that has changed since needs other code.</summary>
+    [Fact]
+    public void ProgramsOfATypeThatChangedAreRefused()
+    {
+        var code = Assembler.Assemble("r0 = *(u32 *)(r1 + 12)\nexit");
+        var (old, changed) = (Verified(At(56)), Verified(At(48)));
+        var assembly = LoadAssembly(old, CompilerOptions.Default);
+        Assert.Equal("UB3005", Assert.Throws<BpfException>(() => HookAssembly.Load(assembly, changed, MapSet.Empty)).Code);
+        HookAssembly.Load(assembly, Verified(At(56)), MapSet.Empty).Dispose();
+
+        VerifiedProgram Verified(ProgramType type) => Verifier.ProgramVerifier.VerifyOrThrow(new ProgramSpec { Name = "test", Type = type, Instructions = code });
+
+        // As the view of a packet, but for where the host has the last field.
+        static ProgramType At(int hostOffset) => ProgramTypes.Xdp with
+        {
+            Context = ProgramTypes.Xdp.Context with
+            {
+                HostSize = 64,
+                Fields = [.. ProgramTypes.Xdp.Context.Fields.Select(field => field.Offset == 12 ? field with { HostOffset = hostOffset } : field)],
+            },
+        };
+    }
+
+    /// <summary>Which code is called, and what it may rely on, depends on all of a map's declaration.</summary>
+    [Fact]
+    public void ProgramsForMapsDeclaredOtherwiseAreRefused()
+    {
+        var inner = new MapSpec { Name = "inner", Type = MapType.Array, KeySize = 4, ValueSize = 8, MaxEntries = 4 };
+        var maps = new MapSpec[]
+        {
+            new() { Name = "plain", Type = MapType.Array, KeySize = 4, ValueSize = 16, MaxEntries = 4 },
+            new() { Name = "outer", Type = MapType.ArrayOfMaps, KeySize = 4, ValueSize = 4, MaxEntries = 4, InnerMap = inner },
+            new() { Name = "bloom", Type = MapType.BloomFilter, ValueSize = 8, MaxEntries = 4 },
+        };
+        var assembly = LoadAssembly(Program(maps), CompilerOptions.Default);
+        Func<MapSpec, MapSpec>[] changes =
+        [
+            map => map with { SpinLockOffset = map.Type == MapType.Array ? 4 : -1 },
+            map => map with { IsFrozen = map.Type == MapType.Array },
+            map => map with { Extra = map.Type == MapType.BloomFilter ? 3u : 0 },
+            map => map.InnerMap is null ? map : map with { InnerMap = inner with { ValueSize = 16 } },
+            map => map.InnerMap is null ? map : map with { InnerMap = inner with { MaxEntries = 2 } },
+            map => map.InnerMap is null ? map : map with { InnerMap = inner with { SpinLockOffset = 0 } },
+        ];
+        foreach (var change in changes)
+        {
+            var other = Program([.. maps.Select(change)]);
+            Assert.Equal("UB3005", Assert.Throws<BpfException>(() => HookAssembly.Load(assembly, other, MapSet.Empty)).Code);
+        }
+        using var own = MapSet.Create(maps);
+        HookAssembly.Load(assembly, Program(maps), own).Dispose();
+
+        static VerifiedProgram Program(MapSpec[] maps) => TestPrograms.Trusted([new(0xb7), new(0x95)], null, maps: maps);
+    }
+
+    /// <summary>A program's name is whatever its symbol says, and names of types have a grammar of their own.</summary>
+    [Theory]
+    [InlineData("a.b")]
+    [InlineData("_ZN4hook4main17h0123456789abcdefE.llvm.42")]
+    [InlineData("a+b")]
+    [InlineData("a,b")]
+    [InlineData("a&")]
+    [InlineData("a*")]
+    [InlineData("a[]")]
+    [InlineData("a[[b]]")]
+    [InlineData("a`1")]
+    [InlineData("a\\")]
+    [InlineData("a\\+b")]
+    [InlineData(" a ")]
+    [InlineData(".")]
+    [InlineData("")]
+    [InlineData("ä→ö")]
+    public void AnyNameCanBeSavedAndLoaded(string name)
+    {
+        var program = Named(name);
+        using var loaded = Load(program, MapSet.Empty, CompilerOptions.Default);
+        Assert.Equal(7ul, loaded.Run([]));
+        using var stream = new MemoryStream();
+        HookAssembly.Save([Named("a"), Named("a,b"), Named("a+b"), Named("a.b")], "hooks", stream);
+    }
+
+    [Fact]
+    public void ALongNameCanBeSavedAndLoaded()
+    {
+        using var loaded = Load(Named(new string('n', 5000)), MapSet.Empty, CompilerOptions.Default);
+        Assert.Equal(7ul, loaded.Run([]));
+    }
+
+    private static VerifiedProgram Named(string name) =>
+        Verifier.ProgramVerifier.VerifyOrThrow(new ProgramSpec { Name = name, Type = ProgramTypes.Raw, Instructions = [new(0xb7, immediate: 7), new(0x95)] });
+
     [Fact]
     public void AFunctionThatIsNotPublicCanNotBeSaved()
     {

@@ -1,13 +1,18 @@
 using System.Reflection;
 using System.Reflection.Emit;
+using System.Security.Cryptography;
+using System.Text;
+using System.Text.RegularExpressions;
 using UringBpf.Bytecode;
 using UringBpf.Runtime;
 
 namespace UringBpf.Compiler;
 
 /// <summary>Programs as classes of an assembly that is written to disk. Addresses are static fields, bound when it is loaded.</summary>
-internal sealed class PersistedCode
+internal sealed partial class PersistedCode
 {
+    private const int LongestName = 500;
+
     public const string FingerprintField = "Fingerprint", BoundField = "IsBound", EntryMethod = "Run";
 
     private readonly PersistedAssemblyBuilder _assembly;
@@ -20,7 +25,13 @@ internal sealed class PersistedCode
         _module = _assembly.DefineDynamicModule(name);
     }
 
-    public static string TypeName(string program) => "Hooks." + program;
+    /// <summary>The class of a program: Hooks.NAME. A name that is not one of C, with dots, goes by its hash instead: a symbol may
+    /// have any name, names of types have a grammar and are at most 1,023 characters long.</summary>
+    public static string TypeName(string program) =>
+        "Hooks." + (program.Length <= LongestName && PlainName().IsMatch(program) ? program : "$" + Convert.ToHexString(SHA256.HashData(Encoding.UTF8.GetBytes(program))));
+
+    [GeneratedRegex(@"\A[A-Za-z_][A-Za-z0-9_$]*(\.[A-Za-z0-9_$]+)*\z")]
+    private static partial Regex PlainName();
 
     public static string MapField(int map) => $"Map{map}";
 
