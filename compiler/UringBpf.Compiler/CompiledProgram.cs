@@ -12,11 +12,20 @@ public sealed unsafe class CompiledProgram : BpfProgram
 {
     private readonly DynamicCode _code;
 
-    internal CompiledProgram(VerifiedProgram verified, MapSet maps, DynamicCode code)
+    // The base holds the maps before the compiler reads where they are.
+    internal CompiledProgram(VerifiedProgram verified, MapSet maps, CompilerOptions options)
         : base(verified, maps)
     {
-        _code = code;
-        EntryPoint = (delegate*<nint, byte*, ulong, ExecutionState*, ulong>)code.EntryPoint;
+        try
+        {
+            _code = DynamicCode.Create(new ProgramGraph(verified, options.Functions ?? FunctionRegistry.BuiltIn, options), maps, options);
+        }
+        catch
+        {
+            Dispose();
+            throw;
+        }
+        EntryPoint = (delegate*<nint, byte*, ulong, ExecutionState*, ulong>)_code.EntryPoint;
     }
 
     /// <inheritdoc />

@@ -16,6 +16,7 @@ public static class ProgramCompiler
     /// <see cref="InterpretedProgram"/>, which is also what hosts without dynamic code get.</returns>
     /// <exception cref="BpfException">UB3001 on a bug of this compiler; UB3002 when a function the program calls has no code in the registry.</exception>
     /// <exception cref="KeyNotFoundException"><paramref name="maps"/> lacks one of the program's maps.</exception>
+    /// <exception cref="ObjectDisposedException"><paramref name="maps"/> was disposed.</exception>
     [UnconditionalSuppressMessage("AOT", "IL3050", Justification = "Without dynamic code the interpreter runs the program.")]
     public static BpfProgram Compile(VerifiedProgram verified, MapSet maps, CompilerOptions? options = null)
     {
@@ -23,14 +24,7 @@ public static class ProgramCompiler
         if (!RuntimeFeature.IsDynamicCodeSupported || options.Mode == CompilationMode.InterpreterOnly)
             return InterpretedProgram.Create(verified, maps, options.Functions);
         return options.Mode == CompilationMode.Tiered
-            ? new TieredProgram(InterpretedProgram.Create(verified, maps, options.Functions), () => CompileNow(verified, maps, options))
-            : CompileNow(verified, maps, options);
-    }
-
-    [RequiresDynamicCode("Compiles at run time.")]
-    private static CompiledProgram CompileNow(VerifiedProgram verified, MapSet maps, CompilerOptions options)
-    {
-        var program = new ProgramGraph(verified, options.Functions ?? FunctionRegistry.BuiltIn, options);
-        return new CompiledProgram(verified, maps, DynamicCode.Create(program, maps, options));
+            ? new TieredProgram(InterpretedProgram.Create(verified, maps, options.Functions), () => new CompiledProgram(verified, maps, options))
+            : new CompiledProgram(verified, maps, options);
     }
 }

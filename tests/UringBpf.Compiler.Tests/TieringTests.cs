@@ -108,4 +108,17 @@ public sealed class TieringTests
         await Assert.ThrowsAsync<BpfException>(() => tiered.Compilation);
         Assert.Equal(8UL, read);
     }
+
+    [Theory]
+    [InlineData(CompilationMode.Eager)]
+    [InlineData(CompilationMode.Tiered)]
+    [InlineData(CompilationMode.InterpreterOnly)]
+    public void MapsThatAreDisposedAreRefusedBeforeTheirMemoryIsRead(CompilationMode mode)
+    {
+        var spec = new MapSpec { Name = "values", Type = MapType.Array, KeySize = 4, ValueSize = 8, MaxEntries = 1 };
+        var program = TestPrograms.Trusted([new(0x18, 1, 6), new(), new(0x79, 0, 1), new(0x95)], null, maps: [spec]);
+        var maps = MapSet.Create([spec]);
+        maps.Dispose();
+        Assert.Throws<ObjectDisposedException>(() => ProgramCompiler.Compile(program, maps, CompilerOptions.Default with { Mode = mode }));
+    }
 }

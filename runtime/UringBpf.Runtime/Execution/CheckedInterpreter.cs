@@ -93,24 +93,28 @@ public sealed unsafe partial class CheckedInterpreter : IDisposable
     /// <param name="regions">More memory the program may use, such as what pointers in the context point to; a completion's or
     /// packet's buffer is found by itself.</param>
     /// <exception cref="BpfException">UB4002 when the context is shorter than the program's type says.</exception>
+    /// <exception cref="KeyNotFoundException">The maps lack one of the program's.</exception>
+    /// <exception cref="ObjectDisposedException">The interpreter or its maps were disposed.</exception>
     public CheckedResult Run(Span<byte> context, params ReadOnlySpan<MemoryRegion> regions)
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
         if (!_layout.IsFlat && context.Length < _layout.HostSize)
             throw new BpfException("UB4002", $"{_spec.Name}: the context is {context.Length} bytes, its type has {_layout.HostSize}.");
         var state = _state = ExecutionSlot.Idle(_spec.Name);
+        // For this run: an interpreter need not be disposed, and a reference of its own would keep the maps.
+        _maps.Retain();
         _left = InstructionBudget;
         fixed (byte* pointer = context)
         {
-            state->Reset(InstructionBudget);
-            state->SetContext(_spec.Type ?? ProgramTypes.Raw, pointer, (ulong)context.Length);
-            _memory.Reset(state->StackTop, (ulong)state->Context, _layout.IsFlat ? 0 : (ulong)_layout.Size);
-            _walked = null;
-            _mapAddresses.Clear();
-            _records.Clear();
-            AddRegions(pointer, (nuint)context.Length, regions);
             try
             {
+                state->Reset(InstructionBudget);
+                state->SetContext(_spec.Type ?? ProgramTypes.Raw, pointer, (ulong)context.Length);
+                _memory.Reset(state->StackTop, (ulong)state->Context, _layout.IsFlat ? 0 : (ulong)_layout.Size);
+                _walked = null;
+                _mapAddresses.Clear();
+                _records.Clear();
+                AddRegions(pointer, (nuint)context.Length, regions);
                 var r = stackalloc ulong[11];
                 r[1] = (ulong)pointer;
                 r[2] = (ulong)context.Length;
@@ -127,6 +131,7 @@ public sealed unsafe partial class CheckedInterpreter : IDisposable
             finally
             {
                 state->Leave();
+                _maps.Release();
             }
         }
     }

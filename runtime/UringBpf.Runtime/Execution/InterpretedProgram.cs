@@ -28,9 +28,12 @@ public sealed unsafe class InterpretedProgram : BpfProgram
     /// <param name="functions">The code of helpers and kfuncs; null for <see cref="FunctionRegistry.BuiltIn"/>.</param>
     /// <exception cref="BpfException">UB4005 when a function the program calls has no code in the registry.</exception>
     /// <exception cref="KeyNotFoundException"><paramref name="maps"/> lacks one of the program's maps.</exception>
+    /// <exception cref="ObjectDisposedException"><paramref name="maps"/> was disposed.</exception>
     public static InterpretedProgram Create(VerifiedProgram verified, MapSet maps, FunctionRegistry? functions = null)
     {
         functions ??= FunctionRegistry.BuiltIn;
+        // Decoding reads where the maps are.
+        maps.Retain();
         var slots = verified.Spec.Instructions.Length;
         var code = (DecodedInstruction*)NativeMemory.AllocZeroed((nuint)(slots + 1), (nuint)sizeof(DecodedInstruction));
         var callbacks = (DecodedCallback*)NativeMemory.AllocZeroed((nuint)Math.Max(1, verified.Subprograms.Length), (nuint)sizeof(DecodedCallback));
@@ -47,6 +50,10 @@ public sealed unsafe class InterpretedProgram : BpfProgram
             NativeMemory.Free(code);
             NativeMemory.Free(callbacks);
             throw;
+        }
+        finally
+        {
+            maps.Release();
         }
     }
 

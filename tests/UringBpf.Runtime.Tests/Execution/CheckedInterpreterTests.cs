@@ -181,4 +181,20 @@ public sealed class CheckedInterpreterTests
         interpreter.Dispose();
         Assert.Throws<ObjectDisposedException>(() => interpreter.Run(new byte[120]));
     }
+
+    [Fact]
+    public void Maps_that_are_disposed_or_missing_are_refused_and_the_thread_can_run_others()
+    {
+        MapSpec[] specs = [new() { Name = "cells", Type = MapType.Array, KeySize = 4, ValueSize = 8, MaxEntries = 3 }];
+        var program = Program("r1 = map_val(map_by_idx(0x0)) + 0x0 ll\nr0 = *(u64 *)(r1 + 0)\nexit") with { Maps = [.. specs] };
+        var maps = MapSet.Create(specs);
+        using var good = new CheckedInterpreter(program, maps);
+        Assert.Equal((0ul, null), (good.Run([]).Result, good.Run([]).Fault));
+        maps.Dispose();
+        Assert.Throws<ObjectDisposedException>(() => good.Run([]));
+        using var missing = new CheckedInterpreter(program, MapSet.Empty);
+        Assert.Throws<KeyNotFoundException>(() => missing.Run([]));
+        using var other = new CheckedInterpreter(Program("r0 = 4\nexit"));
+        Assert.Equal(4ul, other.Run([]).Result);
+    }
 }
