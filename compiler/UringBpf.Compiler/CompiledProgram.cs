@@ -13,12 +13,12 @@ public sealed unsafe class CompiledProgram : BpfProgram
     private readonly DynamicCode _code;
 
     // The base holds the maps before the compiler reads where they are.
-    internal CompiledProgram(VerifiedProgram verified, MapSet maps, CompilerOptions options)
+    internal CompiledProgram(VerifiedProgram verified, MapSet maps, CompilerOptions options, string tag = "")
         : base(verified, maps)
     {
         try
         {
-            _code = DynamicCode.Create(new ProgramGraph(verified, options.Functions ?? FunctionRegistry.BuiltIn, options), maps, options);
+            _code = DynamicCode.Create(new ProgramGraph(verified, options.Functions ?? FunctionRegistry.BuiltIn, options), maps, options, tag);
         }
         catch
         {

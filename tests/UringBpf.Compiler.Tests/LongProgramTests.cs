@@ -91,7 +91,7 @@ public sealed class LongProgramTests
         }
         il.Emit(System.Reflection.Emit.OpCodes.Ret);
         Assert.Equal(15_001ul, method.CreateDelegate<Func<nint, ulong, ulong>>()(0, 1));
-        Assert.True(listener.Find(DynamicCode.Pointer(method)) is { FullyOptimized: false });
+        Assert.True(listener.Find(method) is { FullyOptimized: false });
     }
 
     private static void Check(MethodCodeListener listener, VerifiedProgram program, CompilerOptions options, string what)
@@ -102,7 +102,7 @@ public sealed class LongProgramTests
         {
             var graph = new ProgramGraph(program, FunctionRegistry.BuiltIn, options);
             var code = DynamicCode.Create(graph, MapSet.Empty, options);
-            var found = code.Methods.Keys.Select(key => (Key: key, Code: listener.Find(code.Address(key)))).ToArray();
+            var found = code.Methods.Select(method => (method.Key, Code: listener.Find(method.Value))).ToArray();
             GC.KeepAlive(code);
             Assert.All(found.Where(method => method.Code != null), method => Assert.True(method.Code is { FullyOptimized: true }, $"{what}, {method.Key}: {method.Code}"));
             if (found.All(method => method.Code != null)) return;

@@ -25,6 +25,8 @@ internal sealed record ListingMethod(string Name, int CodeBytes, IReadOnlyList<L
 /// <summary>A program at every level, ready to be laid out.</summary>
 internal sealed record Listing(string Program, string Type, IReadOnlyList<ListingMethod> Methods)
 {
+    private static int s_count;
+
     /// <summary>Source, bytecode and IL.</summary>
     public static Listing OfIl(VerifiedProgram program, CompilerOptions? options)
     {
@@ -41,18 +43,18 @@ internal sealed record Listing(string Program, string Type, IReadOnlyList<Listin
         var graph = new ProgramGraph(program, options.Functions ?? FunctionRegistry.BuiltIn, options);
         var recorded = RecordedCode.Create(graph, options);
         using var listener = new MethodCodeListener();
-        var code = DynamicCode.Create(graph, maps, options);
+        using var compiled = new CompiledProgram(program, maps, options, $"#{Interlocked.Increment(ref s_count)}");
+        var code = compiled.Code;
         var symbols = new SymbolTable(program, maps, recorded, code);
         var methods = new List<ListingMethod>();
         foreach (var method in recorded.Methods)
         {
-            var bytes = listener.Wait(code.Address(method.Key))
+            var bytes = listener.Wait(code.Methods[method.Key])
                 ?? throw new BpfException("UB3003", $"{program.Spec.Name}: the runtime did not report the code of {method.Name} (event tracing may be disabled).");
             var rows = Rows(graph, method.Code);
             MachineCode.Annotate(rows, graph, bytes, code.Address(method.Key), method.Parameters, symbols);
             methods.Add(new ListingMethod(method.Name, bytes.Length, rows));
         }
-        GC.KeepAlive(code);
         return new Listing(program.Spec.Name, program.Type.Name, methods);
     }
 

@@ -1,5 +1,7 @@
 using System.Diagnostics;
 using System.Diagnostics.Tracing;
+using System.Globalization;
+using System.Reflection.Emit;
 
 namespace UringBpf.Compiler;
 
@@ -11,6 +13,8 @@ internal readonly record struct MethodCode(int Size, bool FullyOptimized);
 /// <summary>
 /// Learns where machine code is from the runtime's own events (provider Microsoft-Windows-DotNETRuntime, keyword JIT).
 /// Make it before compiling; events come some milliseconds after the code. Some may be lost while other listeners come and go.
+/// Code that was collected leaves its address, and what was said of it, to code that is compiled later: where that matters, names tell
+/// the two apart.
 /// </summary>
 internal sealed class MethodCodeListener : EventListener
 {
@@ -19,21 +23,26 @@ internal sealed class MethodCodeListener : EventListener
     // MethodFlags, bits 7..9: the optimisation tier. 2 is "optimized", what dynamic methods get.
     private const int TierShift = 7, TierMask = 7, Optimized = 2;
 
-    private readonly Dictionary<ulong, MethodCode> _codes = [];
+    private readonly Dictionary<(ulong Address, string Name), MethodCode> _codes = [];
 
-    /// <summary>The machine code at an address, or null when no event for it came in time.</summary>
-    public unsafe byte[]? Wait(nint address) =>
-        Find(address) is { } code ? new ReadOnlySpan<byte>((void*)address, code.Size).ToArray() : null;
+    /// <summary>The machine code of a method whose name no other one ever had, or null when no event for it came in time.</summary>
+    public unsafe byte[]? Wait(DynamicMethod method)
+    {
+        var code = Find(method) is { } found ? new ReadOnlySpan<byte>((void*)DynamicCode.Pointer(method), found.Size).ToArray() : null;
+        GC.KeepAlive(method);
+        return code;
+    }
 
-    /// <summary>What is known of the code at an address; waits for its event.</summary>
-    public MethodCode? Find(nint address)
+    /// <summary>What is known of the code of a method; waits for its event.</summary>
+    public MethodCode? Find(DynamicMethod method)
     {
         var start = Stopwatch.GetTimestamp();
+        var address = DynamicCode.Pointer(method);
         while (true)
         {
             lock (_codes)
             {
-                if (_codes.TryGetValue((ulong)address, out var code)) return code;
+                if (_codes.TryGetValue(((ulong)address, method.Name), out var code)) return code;
             }
             if (Stopwatch.GetElapsedTime(start).TotalMilliseconds > WaitMilliseconds) return null;
             Thread.Sleep(1);
@@ -51,7 +60,8 @@ internal sealed class MethodCodeListener : EventListener
         var names = eventData.PayloadNames!;
         var address = Convert.ToUInt64(eventData.Payload![names.IndexOf("MethodStartAddress")]);
         var size = Convert.ToInt32(eventData.Payload[names.IndexOf("MethodSize")]);
+        var name = Convert.ToString(eventData.Payload[names.IndexOf("MethodName")], CultureInfo.InvariantCulture)!;
         var flags = Convert.ToUInt32(eventData.Payload[names.IndexOf("MethodFlags")]);
-        lock (_codes) _codes[address] = new MethodCode(size, (flags >> TierShift & TierMask) == Optimized);
+        lock (_codes) _codes[(address, name)] = new MethodCode(size, (flags >> TierShift & TierMask) == Optimized);
     }
 }

@@ -15,17 +15,24 @@ internal sealed unsafe class DynamicCode
     // Pinned, and as long-lived as the code that has their addresses in it.
     private CallbackTarget[]? _callbackTargets;
 
-    private DynamicCode(ProgramGraph program, MapSet maps, CompilerOptions options)
+    private readonly string _tag;
+
+    private DynamicCode(ProgramGraph program, MapSet maps, CompilerOptions options, string tag)
     {
+        _tag = tag;
         _program = program;
         _maps = maps;
         _emitter = new ProgramEmitter(program, options);
     }
 
     /// <summary>Translates every function and has RyuJIT compile it.</summary>
-    public static DynamicCode Create(ProgramGraph program, MapSet maps, CompilerOptions options)
+    /// <param name="program">The program.</param>
+    /// <param name="maps">Its maps; they stay as long as the code.</param>
+    /// <param name="options">What to do.</param>
+    /// <param name="tag">Put behind the names of the methods.</param>
+    public static DynamicCode Create(ProgramGraph program, MapSet maps, CompilerOptions options, string tag = "")
     {
-        var code = new DynamicCode(program, maps, options);
+        var code = new DynamicCode(program, maps, options, tag);
         code._emitter.Emit(key => new Target(code, code.Method(key).GetILGenerator()));
         // All of them now, so that no run waits for RyuJIT.
         foreach (var method in code._methods.Values) RuntimeHelpers.PrepareMethod(GetMethodDescriptor(method));
@@ -59,7 +66,7 @@ internal sealed unsafe class DynamicCode
     {
         if (_methods.TryGetValue(key, out var method)) return method;
         _emitter.Need(key);
-        method = new DynamicMethod(_emitter.Name(key), typeof(ulong), _emitter.ParameterTypes(key), typeof(CompiledCode).Module, skipVisibility: true);
+        method = new DynamicMethod(_emitter.Name(key) + _tag, typeof(ulong), _emitter.ParameterTypes(key), typeof(CompiledCode).Module, skipVisibility: true);
         _methods.Add(key, method);
         return method;
     }
