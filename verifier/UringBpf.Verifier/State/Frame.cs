@@ -1,10 +1,10 @@
 namespace UringBpf.Verifier;
 
 /// <summary>
-/// One function's registers and stack. States share frames until one of them writes: <see cref="IsShared"/> says that a
-/// copy must be made first.
+/// One function's registers and stack, of a state that is walked. States share frames until one of them writes:
+/// <see cref="IsShared"/> says that a copy must be made first.
 /// </summary>
-internal sealed class Frame
+internal sealed class Frame(Activation activation)
 {
     /// <summary>r0..r10, and the number of the round in a callback.</summary>
     public const int Registers = 12;
@@ -16,49 +16,65 @@ internal sealed class Frame
     public const int Slots = 64;
 
     private RegisterFile _registers;
-    private StackSlot?[] _slots;
-    private bool _slotsShared;
 
-    /// <param name="function">Index of the function.</param>
-    /// <param name="callSite">The slot of the call that made it, or -1.</param>
-    /// <param name="chain">Number that stands for the whole chain of call sites.</param>
-    public Frame(int function, int callSite, int chain)
-    {
-        Function = function;
-        CallSite = callSite;
-        Chain = chain;
-        _slots = [];
-    }
+    // The frame's own, with room to grow: those from _used on are null.
+    private StackSlot?[] _slots = [];
+    private int _used;
 
-    private Frame() => _slots = [];
+    // What a kept state has of the slots, while they are the same: never written to.
+    private StackSlot?[]? _kept = [];
 
-    public int Function { get; private set; }
-    public int CallSite { get; private set; }
-    public int Chain { get; private set; }
+    /// <summary>What it is a frame of.</summary>
+    public Activation Activation { get; private set; } = activation;
 
-    /// <summary>When the frame runs a callback: what called it; else null.</summary>
-    public CallbackRun? Callback { get; set; }
+    public int Function => Activation.Function;
+    public int CallSite => Activation.CallSite;
+    public int Chain => Activation.Chain;
+    public CallbackRun? Callback => Activation.Callback;
 
     public bool IsShared { get; set; }
 
     /// <summary>Slots from the frame's top that may be initialised.</summary>
-    public int UsedSlots => _slots.Length;
+    public int UsedSlots => _used;
 
     /// <summary>A copy that is not shared.</summary>
-    /// <param name="room">A frame that nothing needs any more, to be the copy; null for a new one.</param>
-    public Frame Copy(Frame? room)
+    public Frame Copy()
     {
-        var copy = room ?? new Frame();
-        copy.Function = Function;
-        copy.CallSite = CallSite;
-        copy.Chain = Chain;
-        copy.Callback = Callback;
-        copy._registers = _registers;
-        copy._slots = _slots;
-        copy._slotsShared = _slotsShared = true;
-        copy._fresh = IsCounted ? 0 : _fresh;
-        (copy.IsShared, copy.IsCounted) = (false, false);
+        var copy = new Frame(Activation);
+        copy.Become(this);
         return copy;
+    }
+
+    /// <summary>Makes this frame, which must not be shared, a copy of another.</summary>
+    public void Become(Frame other)
+    {
+        Activation = other.Activation;
+        _registers = other._registers;
+        Replace(other._slots, other._used);
+        _kept = other._kept;
+        _fresh = other.IsCounted ? 0 : other._fresh;
+        IsCounted = false;
+    }
+
+    /// <summary>Makes this frame, which must not be shared, the running one of a kept state.</summary>
+    public void Become(KeptState state)
+    {
+        Activation = state.Activation;
+        for (var register = 0; register < Registers; register++) _registers[register] = state.Register(register);
+        Replace(state.Slots, state.UsedSlots);
+        _kept = state.Slots;
+        _fresh = state.FreshSlots;
+        IsCounted = false;
+    }
+
+    // The first slots become these, and so many are in use.
+    private void Replace(StackSlot?[] slots, int used)
+    {
+        if (used > _slots.Length) _slots = new StackSlot?[used];
+        var count = Math.Min(used, slots.Length);
+        Array.Copy(slots, _slots, count);
+        if (count < _used) Array.Clear(_slots, count, _used - count);
+        _used = used;
     }
 
     // What a frame takes with its registers, and a cell with what it holds, in bytes, roughly.
@@ -67,11 +83,17 @@ internal sealed class Frame
     // Cells written since the frame was made or copied from one that was counted.
     private int _fresh;
 
+    /// <summary>Cells written since they were counted; as many as there can be at most.</summary>
+    public int FreshSlots => IsCounted ? 0 : Math.Min(_fresh, Slots);
+
     /// <summary>True when what it holds is part of a count already. Such a frame is shared, so nothing is added to it.</summary>
     public bool IsCounted { get; set; }
 
-    /// <summary>What it takes beside the frames it was copied from, in bytes, roughly.</summary>
-    public int Bytes => OwnBytes + 8 * _slots.Length + CellBytes * Math.Min(_fresh, _slots.Length);
+    /// <summary>What it takes, beside the cells that were counted, in bytes, roughly.</summary>
+    public int Bytes => OwnBytes + 8 * _used + CellBytes * Math.Min(FreshSlots, _used);
+
+    /// <summary>Its cells are part of a count from here on.</summary>
+    public void CountCells() => _fresh = 0;
 
     public Value? this[int register]
     {
@@ -80,27 +102,32 @@ internal sealed class Frame
     }
 
     /// <summary>The slot that covers the bytes at -8 × (index + 1).</summary>
-    public StackSlot? Slot(int index) => index < _slots.Length ? _slots[index] : null;
+    public StackSlot? Slot(int index) => index < _used ? _slots[index] : null;
 
     public void SetSlot(int index, StackSlot? slot)
     {
-        if (index >= _slots.Length)
+        if (index >= _used)
         {
             if (slot is null) return;
-            Array.Resize(ref _slots, index + 1);
-            _slotsShared = false;
+            if (index >= _slots.Length) Array.Resize(ref _slots, index + 1);
+            _used = index + 1;
         }
         else if (ReferenceEquals(_slots[index], slot))
         {
             return;
         }
-        else if (_slotsShared)
-        {
-            _slots = (StackSlot?[])_slots.Clone();
-            _slotsShared = false;
-        }
         _slots[index] = slot;
+        _kept = null;
         _fresh++;
+    }
+
+    /// <summary>The slots up to the last that holds something, in an array that nothing writes to.</summary>
+    public StackSlot?[] KeptSlots()
+    {
+        if (_kept is not null) return _kept;
+        var count = _used;
+        while (count > 0 && _slots[count - 1] is null) count--;
+        return _kept = count == 0 ? [] : _slots[..count];
     }
 
     // In the frame itself: a copy is one object.

@@ -17,44 +17,64 @@ internal sealed class Inclusion
     /// <summary>The register in which the last comparison of two running frames differed, or -1.</summary>
     public int Difference { get; private set; }
 
-    public bool Includes(MachineState old, MachineState now)
+    public bool Includes(KeptState old, MachineState now)
     {
-        if (old.Depth != now.Depth || old.References.Length != now.References.Length || (old.LockId == 0) != (now.LockId == 0)
-            || !ReferenceEquals(old.LockMap, now.LockMap) || old.BufferRange > now.BufferRange)
+        var (held, holds) = (old.Holdings, now.Holdings);
+        if (old.Depth != now.Depth || held.References.Length != holds.References.Length || (held.LockId == 0) != (holds.LockId == 0)
+            || !ReferenceEquals(held.LockMap, holds.LockMap) || held.BufferRange > holds.BufferRange)
         {
             return false;
         }
         Difference = -1;
         Forget();
         _nameless = 0;
-        for (var index = 0; index < old.References.Length; index++)
+        for (var index = 0; index < held.References.Length; index++)
         {
-            if (!Same(old.References[index], now.References[index])) return false;
+            if (!Same(held.References[index], holds.References[index])) return false;
         }
-        if (old.LockId != 0 && !Same(old.LockId, now.LockId)) return false;
-        for (var index = old.Depth - 1; index >= 0; index--)
+        if (held.LockId != 0 && !Same(held.LockId, holds.LockId)) return false;
+        if (!IncludesTop(old, now.Top)) return false;
+        for (var index = old.Callers.Length - 1; index >= 0; index--)
         {
-            if (!ReferenceEquals(old[index], now[index]) && !Includes(old[index], now[index])) return false;
-            if (ReferenceEquals(old[index], now[index]) && !Identify(old[index])) return false;
+            var caller = old.Callers[index];
+            if (!(ReferenceEquals(caller, now[index]) ? Identify(caller) : Includes(caller, now[index]))) return false;
         }
         return true;
     }
 
     /// <summary>True when a register alone shows that the running frame of <paramref name="old"/> does not include the other.</summary>
-    public bool Differs(MachineState old, MachineState now, int register)
+    public bool Differs(KeptState old, MachineState now, int register)
     {
         Forget();
-        return !Includes(old.Top[register], now.Top[register]);
+        return !Includes(old.Register(register), now.Top[register]);
+    }
+
+    private static bool AreAlike(Activation old, Activation now) =>
+        ReferenceEquals(old, now) || old.Chain == now.Chain && old.Function == now.Function && old.Callback == now.Callback;
+
+    private bool IncludesTop(KeptState old, Frame now)
+    {
+        if (!AreAlike(old.Activation, now.Activation)) return false;
+        for (var register = 0; register < Frame.Registers; register++)
+        {
+            // The frame pointers of functions that were called alike are alike.
+            if (register == Frame.Pointer || Includes(old.Register(register), now[register])) continue;
+            Difference = register;
+            return false;
+        }
+        for (var slot = Math.Max(old.Slots.Length, now.UsedSlots) - 1; slot >= 0; slot--)
+        {
+            if (!Includes(old.Cells(slot), now.Slot(slot))) return false;
+        }
+        return true;
     }
 
     private bool Includes(Frame old, Frame now)
     {
-        if (old.Chain != now.Chain || old.Function != now.Function || old.Callback != now.Callback) return false;
+        if (!AreAlike(old.Activation, now.Activation)) return false;
         for (var register = 0; register < Frame.Registers; register++)
         {
-            if (Includes(old[register], now[register])) continue;
-            Difference = register;
-            return false;
+            if (!Includes(old[register], now[register])) return false;
         }
         for (var slot = Math.Max(old.UsedSlots, now.UsedSlots) - 1; slot >= 0; slot--)
         {

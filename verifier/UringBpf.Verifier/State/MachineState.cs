@@ -1,12 +1,12 @@
-using System.Diagnostics.CodeAnalysis;
 using System.Text;
 
 namespace UringBpf.Verifier;
 
 /// <summary>
-/// Everything known at one point of one path. Mutable while it is walked; copies share frames until written.
+/// Everything known at one point of the path that is walked. Mutable. Its running frame is its own, but for copies that are
+/// made for explaining; the others are shared with kept states until written.
 /// </summary>
-internal class MachineState
+internal sealed class MachineState : IKnown
 {
     // Most states have one frame: an array for the others only. That one is shared by copies, and never written in place.
     private Frame _top;
@@ -15,32 +15,32 @@ internal class MachineState
     /// <summary>A state with one frame.</summary>
     public MachineState(Frame frame) => (_top, _callers) = (frame, []);
 
-    /// <summary>A copy.</summary>
-    protected MachineState(MachineState other) => Share(other);
+    /// <summary>A state to walk on from a kept one.</summary>
+    public MachineState(KeptState state) : this(new Frame(state.Activation)) => Become(state);
 
-    [MemberNotNull(nameof(_top), nameof(_callers))]
-    private void Share(MachineState other)
+    /// <summary>What is known beside the frames.</summary>
+    public Holdings Holdings { get; set; } = Holdings.None;
+
+    /// <inheritdoc cref="Holdings.References"/>
+    public int[] References
     {
-        _top = other._top;
-        _callers = other._callers;
-        _top.IsShared = true;
-        foreach (var frame in _callers) frame.IsShared = true;
-        References = other.References;
-        LockId = other.LockId;
-        LockMap = other.LockMap;
-        BufferRange = other.BufferRange;
+        get => Holdings.References;
+        set => Holdings = Holdings with { References = value };
     }
 
-    /// <summary>References that must be released before the program ends, in the order they were acquired. Never written in place.</summary>
-    public int[] References { get; set; } = [];
+    public int LockId => Holdings.LockId;
 
-    /// <summary>Identity of the map value whose lock is held, or 0.</summary>
-    public int LockId { get; set; }
+    public Bytecode.MapSpec? LockMap => Holdings.LockMap;
 
-    public Bytecode.MapSpec? LockMap { get; set; }
-
-    /// <summary>Bytes from data that are known to lie before data_end.</summary>
-    public long BufferRange { get; set; }
+    /// <inheritdoc cref="Holdings.BufferRange"/>
+    public long BufferRange
+    {
+        get => Holdings.BufferRange;
+        set
+        {
+            if (value != Holdings.BufferRange) Holdings = Holdings with { BufferRange = value };
+        }
+    }
 
     public int Depth => _callers.Length + 1;
 
@@ -51,17 +51,46 @@ internal class MachineState
 
     public Frame this[int frame] => frame == _callers.Length ? _top : _callers[frame];
 
-    public MachineState Copy() => new(this);
+    /// <summary>A copy, for looking at later: all frames are shared.</summary>
+    public MachineState Copy()
+    {
+        _top.IsShared = true;
+        return new(_top) { _callers = ShareCallers(), Holdings = Holdings };
+    }
 
-    /// <summary>Bytes that it takes beside what was counted, roughly.</summary>
+    /// <summary>Makes this state a copy of another. Both can be written to.</summary>
+    public void Become(MachineState other)
+    {
+        (_callers, Holdings) = (other.ShareCallers(), other.Holdings);
+        OwnTop(other._top.Activation).Become(other._top);
+    }
+
+    /// <summary>Makes this state what a kept one is.</summary>
+    public void Become(KeptState state)
+    {
+        (_callers, Holdings) = (state.Callers, state.Holdings);
+        OwnTop(state.Activation).Become(state);
+    }
+
+    // A frame to be overwritten.
+    private Frame OwnTop(Activation activation) => _top.IsShared ? _top = new(activation) : _top;
+
+    /// <summary>The frames of the callers, which are only read from here on.</summary>
+    public Frame[] ShareCallers()
+    {
+        foreach (var frame in _callers) frame.IsShared = true;
+        return _callers;
+    }
+
+    /// <summary>Bytes that it takes when it is kept, beside what was counted, roughly.</summary>
     public long UncountedBytes
     {
         get
         {
-            long bytes = 100 + 8 * Depth;
-            for (var index = 0; index < Depth; index++)
+            long bytes = 100 + 8 * Depth + _top.Bytes;
+            foreach (var frame in _callers)
             {
-                if (this[index] is { IsCounted: false } frame) bytes += frame.Bytes;
+                if (!frame.IsCounted) bytes += frame.Bytes;
             }
             return bytes;
         }
@@ -71,23 +100,9 @@ internal class MachineState
     public long CountBytes()
     {
         var bytes = UncountedBytes;
-        for (var index = 0; index < Depth; index++) this[index].IsShared = this[index].IsCounted = true;
+        _top.CountCells();
+        foreach (var frame in _callers) frame.IsShared = frame.IsCounted = true;
         return bytes;
-    }
-
-    /// <summary>A copy, where both it and this state are going to write to the running frame: that is copied once, not for each.</summary>
-    /// <param name="spare">A state that nothing needs any more: the copy is made in its place. Null for none.</param>
-    public MachineState Fork(MachineState? spare)
-    {
-        var shared = _top.IsShared;
-        var room = spare is { _top.IsShared: false } ? spare._top : null;
-        var fork = spare;
-        if (fork is null) fork = new MachineState(this);
-        else fork.Share(this);
-        if (shared) return fork;
-        fork._top = _top.Copy(room);
-        _top.IsShared = false;
-        return fork;
     }
 
     public void Push(Frame frame)
@@ -107,13 +122,19 @@ internal class MachineState
     {
         var current = this[frame];
         if (!current.IsShared) return current;
-        current = current.Copy(null);
+        current = current.Copy();
         if (frame == _callers.Length) return _top = current;
         _callers = (Frame[])_callers.Clone();
         return _callers[frame] = current;
     }
 
     public Value? Register(int register) => _top[register];
+
+    Value? IKnown.Register(int frame, int register) => this[frame][register];
+
+    int IKnown.UsedSlots(int frame) => this[frame].UsedSlots;
+
+    StackSlot? IKnown.Slot(int frame, int index) => this[frame].Slot(index);
 
     public void Set(int register, Value? value)
     {

@@ -8,26 +8,26 @@ namespace UringBpf.Verifier;
 internal readonly record struct Place(int Frame, int Register, int Slot, bool IsHigh)
 {
     /// <summary>What a state holds there, or null.</summary>
-    public Value? In(MachineState state)
+    public Value? In(IKnown state)
     {
         if (Frame >= state.Depth) return null;
-        if (Register >= 0) return state[Frame][Register];
-        var cell = state[Frame].Slot(Slot);
+        if (Register >= 0) return state.Register(Frame, Register);
+        var cell = state.Slot(Frame, Slot);
         return IsHigh ? cell?.High : cell?.Low;
     }
 
     /// <summary>The numbers of a state that have an id, and where they are.</summary>
-    public static IEnumerable<(Place Place, Value Value)> Numbers(MachineState state)
+    public static IEnumerable<(Place Place, Value Value)> Numbers(IKnown state)
     {
         for (var frame = 0; frame < state.Depth; frame++)
         {
             for (var register = 0; register < Verifier.Frame.Registers; register++)
             {
-                if (state[frame][register] is { Kind: ValueKind.Number, Id: not 0 } value) yield return (new(frame, register, -1, false), value);
+                if (state.Register(frame, register) is { Kind: ValueKind.Number, Id: not 0 } value) yield return (new(frame, register, -1, false), value);
             }
-            for (var slot = 0; slot < state[frame].UsedSlots; slot++)
+            for (var slot = 0; slot < state.UsedSlots(frame); slot++)
             {
-                if (state[frame].Slot(slot) is not { } cell) continue;
+                if (state.Slot(frame, slot) is not { } cell) continue;
                 if (cell.Low is { Kind: ValueKind.Number or ValueKind.Iterator, Id: not 0 } low) yield return (new(frame, -1, slot, false), low);
                 if (cell.High is { Kind: ValueKind.Number, Id: not 0 } high) yield return (new(frame, -1, slot, true), high);
             }

@@ -27,7 +27,7 @@ internal sealed class LoopThresholds(ProgramSpec spec, ProgramShape shape)
     }
 
     /// <summary>The thresholds of a loop, with the bounds of what stayed the same for a round.</summary>
-    public PerRegister Of(int head, MachineState before, MachineState now)
+    public PerRegister Of(int head, KeptState before, MachineState now)
     {
         if (!_collected) Collect();
         var all = new PerRegister();

@@ -68,7 +68,7 @@ internal sealed class Counter
     }
 
     // Wherever the recorded state uses the name, the arriving one holds the same unknown at the same distance.
-    private static bool KeepsDistance(int id, MachineState recorded, MachineState arrival)
+    private static bool KeepsDistance(int id, KeptState recorded, KeptState arrival)
     {
         foreach (var (place, value) in Place.Numbers(recorded))
         {

@@ -2,10 +2,9 @@
 namespace UringBpf.Verifier;
 
 /// <summary>
-/// A state recorded at a meeting point, and where the paths from it lead: a node of the graph of everything walked. It is
-/// a copy of the state that it was made from, and in one object with it, as there are as many nodes as anything. Not written to.
+/// A state recorded at a meeting point, and where the paths from it lead: a node of the graph of everything walked.
 /// </summary>
-internal sealed class Node(int index, int slot, MachineState state, IReadOnlySet<int>? bound) : MachineState(state)
+internal sealed class Node(int index, int slot, MachineState state, IReadOnlySet<int>? bound) : KeptState(state)
 {
     /// <summary>Its number, in order of recording.</summary>
     public int Index { get; } = index;
@@ -61,13 +60,13 @@ internal sealed class Explored(Workspace workspace)
     public List<Node> All { get; } = [];
 
     /// <summary>States that arrived at a node which has another.</summary>
-    public List<MachineState> Arrivals { get; } = [];
+    public List<KeptState> Arrivals { get; } = [];
 
     /// <summary>The ways between them, in the order in which they were found.</summary>
     public ReadOnlySpan<Edge> Edges => _edges.Span[.._edgeCount];
 
     /// <summary>Adds a way from one node to another.</summary>
-    public void Connect(Node source, Node target, long cost, MachineState? arrival)
+    public void Connect(Node source, Node target, long cost, KeptState? arrival)
     {
         if (_edgeCount == _edges.Length)
         {
@@ -120,12 +119,19 @@ internal sealed class Explored(Workspace workspace)
         if (!_places.TryGetValue(key, out var place)) _places.Add(key, place = new());
         (node.Older, place.Newest) = (place.Newest, node);
         place.Count++;
-        Bytes += 200 + node.CountBytes();
+        Bytes += 200 + state.CountBytes();
         return node;
     }
 
+    /// <summary>Keeps, and counts, a state beside the recorded ones.</summary>
+    public KeptState Keep(MachineState state)
+    {
+        Count(state);
+        return new(state);
+    }
+
     /// <summary>Counts a state that is kept beside the recorded ones.</summary>
-    public void Keep(MachineState state) => Bytes += state.CountBytes();
+    public void Count(MachineState state) => Bytes += state.CountBytes();
 
     private static long KeyOf(int slot, MachineState state) => (long)state.Top.Chain << 32 | (uint)slot;
 }

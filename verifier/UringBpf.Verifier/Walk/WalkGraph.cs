@@ -30,5 +30,5 @@ internal sealed class WalkGraph
     public Node Target(in Edge edge) => _explored.All[edge.Target];
 
     /// <summary>The state that arrived over a way, when the target's is another one; else null.</summary>
-    public MachineState? Arrival(in Edge edge) => edge.Arrival < 0 ? null : _explored.Arrivals[edge.Arrival];
+    public KeptState? Arrival(in Edge edge) => edge.Arrival < 0 ? null : _explored.Arrivals[edge.Arrival];
 }

@@ -17,7 +17,7 @@ internal sealed partial class Walker
         var run = new CallbackRun(slot, call.Function, call.Map, call.CallbackContext, rounds, _state.References.Length);
         if (MayMakeNone(call))
         {
-            var none = _state.Copy();
+            var none = Another();
             for (var register = 1; register <= 5; register++) none.Set(register, null);
             none.Set(0, CallbackResult(run, 0, 0));
             if (rounds == 0)
@@ -87,7 +87,7 @@ internal sealed partial class Walker
         _state.Pop();
 
         var most = (long)Math.Min(round.Number.UMax, (ulong)run.Rounds - 1) + 1;
-        var done = _state.Copy();
+        var done = Another();
         for (var register = 1; register <= 5; register++) done.Set(register, null);
         done.Set(0, CallbackResult(run, 1, Math.Max(1, most)));
 

@@ -160,7 +160,7 @@ internal sealed partial class Walker
             _judge.Reject(Rule.PacketLoad, slot, "a packet load in a function that returns nothing: it ends the function with 0 when the packet is too short.", help: "let the function return an int");
         // It ends the function with 0 when the packet is too short.
         if (_state.Depth == 1) RequireNothingHeld(slot, "a packet load may end the program");
-        var inside = _state.Copy();
+        var inside = Another();
         _state.Set(0, Value.Zero);
         WalkExit(slot);
         if (_slot >= 0) Wait(_state, _slot);
@@ -236,9 +236,10 @@ internal sealed partial class Walker
         var after = _liveness.Before(_shape.Next(slot));
         var at = _liveness.Before(slot);
         Forget(_state, _state.Depth - 1, after, at.Slots, at.RelevantSlots);
-        var frame = new Frame(callee, slot, ChainOf(_state.Top.Chain, slot, callee)) { Callback = callback };
+        var pointer = new Value { Kind = ValueKind.Stack, Detail = _state.Depth };
+        var frame = new Frame(new(callee, slot, ChainOf(_state.Top.Chain, slot, callee), pointer, callback));
         for (var register = 1; register <= 5; register++) frame[register] = arguments[register];
-        frame[10] = new Value { Kind = ValueKind.Stack, Detail = _state.Depth };
+        frame[Frame.Pointer] = pointer;
         _state.Push(frame);
         Depth = Math.Max(Depth, _state.Depth);
         _slot = _shape.Functions[callee].Start;

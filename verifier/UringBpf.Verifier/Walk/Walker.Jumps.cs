@@ -15,8 +15,7 @@ internal sealed partial class Walker
         if (row.Operation == Operation.MayGoto)
         {
             IsMetered = true;
-            Fork(slot, _state.Copy());
-            Facts.Jump(slot, taken: false);
+            Undecided(slot);
             return;
         }
         var dst = Read(slot, instruction.Destination);
@@ -44,7 +43,7 @@ internal sealed partial class Walker
 
     private void Undecided(int slot)
     {
-        Fork(slot, _state.Copy());
+        Fork(slot, Another());
         Facts.Jump(slot, taken: false);
     }
 
@@ -209,17 +208,9 @@ internal sealed partial class Walker
         var isNull = Another();
         BecomesNull(isNull, pointer);
         BecomesPointer(_state, pointer);
-        if (takenWhenNull)
-        {
-            Fork(slot, isNull);
-            Facts.Jump(slot, taken: false);
-        }
-        else
-        {
-            Fork(slot, _state);
-            Facts.Jump(slot, taken: false);
-            _state = isNull;
-        }
+        if (!takenWhenNull) (_state, isNull) = (isNull, _state);
+        Fork(slot, isNull);
+        Facts.Jump(slot, taken: false);
     }
 
     private static void BecomesNull(MachineState state, Value pointer)

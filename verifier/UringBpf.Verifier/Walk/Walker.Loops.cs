@@ -23,8 +23,8 @@ internal sealed partial class Walker
 
     private void Open(Node node)
     {
-        _open.Add((node, _pending.Count));
-        var place = (node.Slot, node.Top.Chain);
+        _open.Add((node, _waitingCount));
+        var place = (node.Slot, node.Activation.Chain);
         if (!_openByPlace.TryGetValue(place, out var nodes)) _openByPlace.Add(place, nodes = []);
         nodes.Add(node);
     }
@@ -35,7 +35,7 @@ internal sealed partial class Walker
         {
             var node = _open[^1].Node;
             _open.RemoveAt(_open.Count - 1);
-            var nodes = _openByPlace[(node.Slot, node.Top.Chain)];
+            var nodes = _openByPlace[(node.Slot, node.Activation.Chain)];
             nodes.RemoveAt(nodes.Count - 1);
         }
     }
@@ -58,9 +58,9 @@ internal sealed partial class Walker
         if (count < RoundsBefore) return null;
         var thresholds = general < GeneralisationsWithThresholds ? _thresholds.Of(_slot, rounds[^1], _state) : new();
         var generalisation = new Generalisation(thresholds, NewId, rounds[^1].Bound);
-        if (generalisation.Of(rounds[^1], _state) is not { } state) return null;
+        if (generalisation.Of(new MachineState(rounds[^1]), _state) is not { } state) return null;
         // All that follows rests on this one: look again.
-        if (!new Inclusion().Includes(state, _state)) return null;
+        if (!new Inclusion().Includes(new KeptState(state), _state)) return null;
         _state = state;
         return generalisation.Bound;
     }

@@ -28,13 +28,13 @@ internal sealed partial class Walker
         var id = held.Id != 0 ? held.Id : int.MaxValue;
         if ((call.Function.Traits & FunctionTraits.Locks) != 0)
         {
-            (_state.LockId, _state.LockMap) = (id, held.Map);
+            _state.Holdings = _state.Holdings with { LockId = id, LockMap = held.Map };
             return;
         }
         if (_state.LockId == 0) _judge.Reject(Rule.LockMisuse, slot, "a spin lock is released that is not held.", help: "take it with bpf_spin_lock on every path that leads here");
         else if (!ReferenceEquals(_state.LockMap, held.Map) || _state.LockId != id)
             _judge.Reject(Rule.LockMisuse, slot, "another spin lock is released than the one that is held.", help: "release the lock of the value that was locked: keep one pointer to it");
-        (_state.LockId, _state.LockMap) = (0, null);
+        _state.Holdings = _state.Holdings with { LockId = 0, LockMap = null };
     }
 
     // True when the call was one of an iterator's, and r0 is set.
@@ -85,7 +85,7 @@ internal sealed partial class Walker
     private void StepIterator(Value iterator, int frame, int index)
     {
         ForgetArguments();
-        var ended = _state.Copy();
+        var ended = Another();
         ended.Set(0, Value.Zero);
         var position = Scalar.Binary(Operation.Add, 64, iterator.Number, Scalar.Constant(1));
         position = Scalar.Intersect(position, Scalar.FromRange(1, (ulong)Math.Max(1, iterator.Detail)));

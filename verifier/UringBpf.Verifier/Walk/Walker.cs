@@ -21,13 +21,19 @@ internal sealed partial class Walker
     private readonly HostCall _call = new();
     private readonly EqualNumbers _equalNumbers = new();
     private Value? _mapPointer;
-    private readonly Pile<Branch> _pending = new();
+
+    // The ways that wait, newest first.
+    private Waiting? _waiting;
+    private int _waitingCount;
+
     private readonly Dictionary<MapSpec, MapSpec> _inner = [];
     // Made with the first call.
     private Dictionary<(int Parent, int CallSite, int Callee), int>? _chains;
 
     // The path being walked.
     private MachineState _state = null!;
+
+    // A state that nothing needs, or null.
     private MachineState? _spare;
     private Node _node = null!;
     private long _cost;
@@ -41,7 +47,16 @@ internal sealed partial class Walker
     // Bytes of the states that wait.
     private long _waitingBytes;
 
-    private readonly record struct Branch(MachineState State, int Slot, Node From, long Cost, TraceStep? Trace, long Bytes);
+    // A way to go on later: with this state, from this slot, so many instructions behind the node it comes from.
+    private sealed class Waiting(MachineState state, int slot, Node from, long cost, TraceStep? trace, long bytes, Waiting? older) : KeptState(state)
+    {
+        public int Slot => slot;
+        public Node From => from;
+        public long Cost => cost;
+        public TraceStep? Trace => trace;
+        public long Bytes => bytes;
+        public Waiting? Older => older;
+    }
 
     private LineInfo? _loggedLine;
 
@@ -103,48 +118,57 @@ internal sealed partial class Walker
     public Node Walk()
     {
         _options.Observer?.Begin(_function);
-        var start = InitialState();
-        var first = _shape.Functions[_function].Start;
-        var root = _explored.Record(first, start);
-        _node = root;
-        _pending.Push(new(start, first, root, 0, null, 0));
-        while (_pending.TryPop(out var branch))
+        _state = InitialState();
+        _slot = _shape.Functions[_function].Start;
+        var root = _node = _explored.Record(_slot, _state);
+        if (Processed > 0) _options.Log?.WriteLine($"{_slot}: another way");
+        Step();
+        Follow();
+        while (_waiting is { } next)
         {
-            Close(_pending.Count);
-            // The path that ended needs its state no more, unless a way that ends in a general state keeps it.
-            _spare = _generalNodes == 0 ? _state : null;
-            (_state, _slot, _node, _cost, _trace, _) = branch;
-            _waitingBytes -= branch.Bytes;
-            if (Processed > 0) _options.Log?.WriteLine($"{_slot}: another way");
-            if (ReferenceEquals(_node, root) && _cost == 0) Step();
-            while (_slot >= 0 && !EndsAtMeetingPoint()) Step();
+            (_waiting, _waitingCount) = (next.Older, _waitingCount - 1);
+            Close(_waitingCount);
+            _state.Become(next);
+            (_slot, _node, _cost, _trace) = (next.Slot, next.From, next.Cost, next.Trace);
+            _waitingBytes -= next.Bytes;
+            _options.Log?.WriteLine($"{_slot}: another way");
+            Follow();
         }
         return root;
     }
 
-    // A copy of the state for another way to go on, where both are going to be written to.
-    private MachineState Another()
+    // To the end of the path, or to where another one went on alike.
+    private void Follow()
     {
-        var state = _state.Fork(_spare);
-        _spare = null;
-        return state;
+        while (_slot >= 0 && !EndsAtMeetingPoint()) Step();
     }
 
-    // Another way to go on from here, walked later.
+    // A copy of the state for another way to go on.
+    private MachineState Another()
+    {
+        var another = _spare ?? new MachineState(new Frame(_state.Top.Activation));
+        _spare = null;
+        another.Become(_state);
+        return another;
+    }
+
+    // Another way to go on from here, walked later. The state must not be used any more, unless it is the one being walked.
     private void Wait(MachineState state, int slot)
     {
         // What it will forget first of all need not be kept until then.
         if (_shape.PrunePoints[slot]) ForgetDead(state, slot);
         var bytes = state.UncountedBytes;
         _waitingBytes += bytes;
-        _pending.Push(new(state, slot, _node, _cost, _trace, bytes));
+        _waiting = new(state, slot, _node, _cost, _trace, bytes, _waiting);
+        _waitingCount++;
+        if (!ReferenceEquals(state, _state)) _spare = state;
         CheckMemory();
     }
 
     private void CheckMemory()
     {
         if (_explored.Bytes + _waitingBytes <= (long)_options.MaxMemoryMiB << 20) return;
-        _judge.Reject(Rule.MemoryBudget, _slot, $"{States} recorded states and {_pending.Count} that wait need more than {_options.MaxMemoryMiB} MiB.",
+        _judge.Reject(Rule.MemoryBudget, _slot, $"{States} recorded states and {_waitingCount} that wait need more than {_options.MaxMemoryMiB} MiB.",
             help: "make the program smaller or its loops simpler, or raise VerifierOptions.MaxMemoryMiB");
     }
 
@@ -153,7 +177,8 @@ internal sealed partial class Walker
 
     private MachineState InitialState()
     {
-        var frame = new Frame(_function, -1, 0);
+        var pointer = new Value { Kind = ValueKind.Stack };
+        var frame = new Frame(new(_function, -1, 0, pointer, null));
         if (_signature is not null)
         {
             for (var index = 0; index < _signature.Arguments.Length; index++) frame[index + 1] = Passed(_signature.Arguments[index]);
@@ -163,7 +188,7 @@ internal sealed partial class Walker
             frame[1] = new Value { Kind = ValueKind.Context };
         }
         if (_signature is null && _type.PassesLength) frame[2] = Value.Of(Scalar.FromRange((ulong)_options.ContextSize, int.MaxValue));
-        frame[10] = new Value { Kind = ValueKind.Stack };
+        frame[Frame.Pointer] = pointer;
         return new(frame);
     }
 
@@ -175,12 +200,8 @@ internal sealed partial class Walker
         if (!_options.Pruning) return false;
         if (_explored.Find(_slot, _state) is { } covering)
         {
-            _explored.Connect(_node, covering, _cost, _generalNodes > 0 ? _state : null);
-            if (_generalNodes > 0)
-            {
-                _explored.Keep(_state);
-                CheckMemory();
-            }
+            _explored.Connect(_node, covering, _cost, _generalNodes > 0 ? _explored.Keep(_state) : null);
+            if (_generalNodes > 0) CheckMemory();
             _options.Log?.WriteLine($"{_slot}: as walked before, in a state that covers this one");
             return true;
         }
@@ -192,9 +213,9 @@ internal sealed partial class Walker
         if (bound is not null) _generalNodes++;
         if (bound is not null) _options.Log?.WriteLine($"{_slot}: one round for all that may follow");
         if (isHead) Open(node);
-        if (bound is not null) _explored.Keep(arrival);
+        var kept = bound is null ? null : _explored.Keep(arrival);
         CheckMemory();
-        _explored.Connect(_node, node, _cost, bound is null ? null : arrival);
+        _explored.Connect(_node, node, _cost, kept);
         (_node, _cost) = (node, 0);
         return false;
     }
@@ -248,7 +269,7 @@ internal sealed partial class Walker
         if (_traces)
         {
             _trace = new(slot, _state.Copy(), _trace);
-            _explored.Keep(_trace.Before);
+            _explored.Count(_trace.Before);
             CheckMemory();
         }
         _options.Observer?.Before(_function, slot, _state);

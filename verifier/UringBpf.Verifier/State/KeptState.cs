@@ -1,0 +1,93 @@
+using System.Numerics;
+
+namespace UringBpf.Verifier;
+
+/// <summary>
+/// A state as it was at one point of a path: what a walk goes on from, or is compared with. Immutable. There are as many of
+/// these as of anything, so it has only the registers that hold something, and most of them in itself.
+/// </summary>
+internal class KeptState : IKnown
+{
+    // The running function's registers that hold something, r10 aside: one bit each.
+    private readonly ushort _live;
+    private readonly byte _used;
+    private readonly byte _fresh;
+
+    // Their values, in order.
+    private readonly Value? _first, _second, _third;
+    private readonly Value[]? _others;
+
+    /// <summary>Keeps a state, which goes on being written to.</summary>
+    public KeptState(MachineState state)
+    {
+        var top = state.Top;
+        (Activation, Callers, Holdings) = (top.Activation, state.ShareCallers(), state.Holdings);
+        (Slots, _used, _fresh) = (top.KeptSlots(), (byte)top.UsedSlots, (byte)top.FreshSlots);
+        var count = 0;
+        for (var register = 0; register < Frame.Registers; register++)
+        {
+            if (register == Frame.Pointer || top[register] is not { } value) continue;
+            _live |= (ushort)(1 << register);
+            if (count == 0) _first = value;
+            else if (count == 1) _second = value;
+            else if (count == 2) _third = value;
+            else (_others ??= new Value[Others(top, register)])[count - 3] = value;
+            count++;
+        }
+    }
+
+    private static int Others(Frame top, int register)
+    {
+        var count = 0;
+        for (; register < Frame.Registers; register++)
+        {
+            if (register != Frame.Pointer && top[register] is not null) count++;
+        }
+        return count;
+    }
+
+    /// <summary>What the running function's frame is of.</summary>
+    public Activation Activation { get; }
+
+    /// <summary>The other frames: shared, so that states which are walked write to copies.</summary>
+    public Frame[] Callers { get; }
+
+    public Holdings Holdings { get; }
+
+    /// <summary>The running function's slots, to the last that holds something. Not to be written to.</summary>
+    public StackSlot?[] Slots { get; }
+
+    /// <summary>Slots of the running function that may have been in use.</summary>
+    public int UsedSlots => _used;
+
+    /// <summary>Cells of the running function written since they were counted.</summary>
+    public int FreshSlots => _fresh;
+
+    public int Depth => Callers.Length + 1;
+
+    public bool HoldsResource => Holdings.LockId != 0 || Holdings.References.Length > 0;
+
+    /// <summary>A register of the running function.</summary>
+    public Value? Register(int register)
+    {
+        if (register == Frame.Pointer) return Activation.FramePointer;
+        if ((_live >> register & 1) == 0) return null;
+        var place = BitOperations.PopCount(_live & ((1u << register) - 1));
+        return place switch
+        {
+            0 => _first,
+            1 => _second,
+            2 => _third,
+            _ => _others![place - 3],
+        };
+    }
+
+    /// <summary>A slot of the running function.</summary>
+    public StackSlot? Cells(int index) => index < Slots.Length ? Slots[index] : null;
+
+    Value? IKnown.Register(int frame, int register) => frame == Callers.Length ? Register(register) : Callers[frame][register];
+
+    int IKnown.UsedSlots(int frame) => frame == Callers.Length ? Slots.Length : Callers[frame].UsedSlots;
+
+    StackSlot? IKnown.Slot(int frame, int index) => frame == Callers.Length ? Cells(index) : Callers[frame].Slot(index);
+}
