@@ -47,6 +47,9 @@ internal sealed record Value
     private const int SmallConstants = 1024;
     private static readonly Value?[] s_small = new Value?[2 * SmallConstants];
 
+    // Apart, as there are as many values as anything.
+    private readonly PointerPart _part = PointerPart.None;
+
     public required ValueKind Kind { get; init; }
 
     /// <summary>A number's members; of a pointer, the variable part of its offset.</summary>
@@ -62,13 +65,34 @@ internal sealed record Value
     public int Id { get; init; }
 
     /// <summary>The scale of the <see cref="Link"/>.</summary>
-    public int Scale { get; init; } = 1;
+    public int Scale
+    {
+        get => _part.Scale;
+        init
+        {
+            if (value != _part.Scale) _part = _part with { Scale = value };
+        }
+    }
 
     /// <summary>Of a pointer, the unknown that the variable part of its offset hangs on, or 0.</summary>
-    public int LinkId { get; init; }
+    public int LinkId
+    {
+        get => _part.LinkId;
+        init
+        {
+            if (value != _part.LinkId) _part = _part with { LinkId = value };
+        }
+    }
 
     /// <summary>The offset of that link.</summary>
-    public long LinkOffset { get; init; }
+    public long LinkOffset
+    {
+        get => _part.LinkOffset;
+        init
+        {
+            if (value != _part.LinkOffset) _part = _part with { LinkOffset = value };
+        }
+    }
 
     /// <summary>What <see cref="Number"/> hangs on.</summary>
     public Link Link => Kind is ValueKind.Number or ValueKind.Iterator ? new(Id, Scale, Offset) : new(LinkId, Scale, LinkOffset);
@@ -77,17 +101,52 @@ internal sealed record Value
     public Link TotalLink => new(LinkId, Scale, LinkOffset + Offset);
 
     /// <summary>The reference that must be released, or 0.</summary>
-    public int Reference { get; init; }
+    public int Reference
+    {
+        get => _part.Reference;
+        init
+        {
+            if (value != _part.Reference) _part = _part with { Reference = value };
+        }
+    }
 
-    public MapSpec? Map { get; init; }
+    public MapSpec? Map
+    {
+        get => _part.Map;
+        init
+        {
+            if (!ReferenceEquals(value, _part.Map)) _part = _part with { Map = value };
+        }
+    }
 
     /// <summary>Memory: bytes. Stack: the frame. Function: its first slot.</summary>
-    public int Detail { get; init; }
+    public int Detail
+    {
+        get => _part.Detail;
+        init
+        {
+            if (value != _part.Detail) _part = _part with { Detail = value };
+        }
+    }
 
     /// <summary>Buffer pointers: bytes from base + variable part that are known to lie before data_end; -1 for none.</summary>
-    public long Range { get; init; } = -1;
+    public long Range
+    {
+        get => _part.Range;
+        init
+        {
+            if (value != _part.Range) _part = _part with { Range = value };
+        }
+    }
 
-    public bool IsReadOnly { get; init; }
+    public bool IsReadOnly
+    {
+        get => _part.IsReadOnly;
+        init
+        {
+            if (value != _part.IsReadOnly) _part = _part with { IsReadOnly = value };
+        }
+    }
 
     public bool IsNumber => Kind == ValueKind.Number;
 
@@ -154,6 +213,10 @@ internal sealed record Value
         ValueKind.Function => "a function",
         _ => "an iterator",
     };
+
+    /// <summary>True when it is what becomes of this pointer, which has no name, at another offset.</summary>
+    public bool Is(Value pointer, in Scalar number, long offset) =>
+        Kind == pointer.Kind && Offset == offset && Id == 0 && ReferenceEquals(_part, pointer._part) && Number.Equals(number);
 
     public override string ToString()
     {

@@ -44,14 +44,8 @@ internal sealed class Explored(Workspace workspace)
     // A state that keeps missing is dropped from comparison (it stays in the graph).
     private const int ListLimit = 64, MissesAllowed = 3;
 
-    private readonly Dictionary<long, Place> _places = [];
+    private readonly PlaceTable _places = new(workspace);
     private readonly Inclusion _inclusion = new();
-
-    private sealed class Place
-    {
-        public Node? Newest;
-        public int Count;
-    }
 
     private Block<Edge> _edges;
     private int _edgeCount;
@@ -84,9 +78,10 @@ internal sealed class Explored(Workspace workspace)
     /// <summary>A recorded state that includes this one, or null.</summary>
     public Node? Find(int slot, MachineState state)
     {
-        if (!_places.TryGetValue(KeyOf(slot, state), out var place)) return null;
+        if (_places.IndexOf(KeyOf(slot, state)) is not (>= 0 and var index)) return null;
+        ref var place = ref _places[index];
         Node? newer = null;
-        for (var node = place.Newest; node is not null; node = node.Older)
+        for (var node = NodeOf(place.Newest); node is not null; node = node.Older)
         {
             // What told them apart last time mostly does again.
             if (node.Telling < 0 || !_inclusion.Differs(node, state, node.Telling))
@@ -99,13 +94,13 @@ internal sealed class Explored(Workspace workspace)
                 node.Telling = _inclusion.Difference;
             }
             node.Misses++;
-            if (place.Count < ListLimit || node.Misses <= (node.Hits + 1) * MissesAllowed + ListLimit)
+            if (place.Nodes < ListLimit || node.Misses <= (node.Hits + 1) * MissesAllowed + ListLimit)
             {
                 newer = node;
                 continue;
             }
-            place.Count--;
-            if (newer is null) place.Newest = node.Older;
+            place.Nodes--;
+            if (newer is null) place.Newest = node.Older?.Index ?? -1;
             else newer.Older = node.Older;
         }
         return null;
@@ -115,10 +110,9 @@ internal sealed class Explored(Workspace workspace)
     {
         var node = new Node(All.Count, slot, state, bound);
         All.Add(node);
-        var key = KeyOf(slot, state);
-        if (!_places.TryGetValue(key, out var place)) _places.Add(key, place = new());
-        (node.Older, place.Newest) = (place.Newest, node);
-        place.Count++;
+        ref var place = ref _places[_places.Add(KeyOf(slot, state))];
+        (node.Older, place.Newest) = (NodeOf(place.Newest), node.Index);
+        place.Nodes++;
         Bytes += 200 + state.CountBytes();
         return node;
     }
@@ -132,6 +126,8 @@ internal sealed class Explored(Workspace workspace)
 
     /// <summary>Counts a state that is kept beside the recorded ones.</summary>
     public void Count(MachineState state) => Bytes += state.CountBytes();
+
+    private Node? NodeOf(int number) => number < 0 ? null : All[number];
 
     private static long KeyOf(int slot, MachineState state) => (long)state.Top.Chain << 32 | (uint)slot;
 }

@@ -149,10 +149,17 @@ internal sealed partial class Walker
 
     private Value Moved(Value pointer, in Scalar by)
     {
-        if (by.IsConstant) return pointer with { Offset = pointer.Offset + (long)by.Value };
+        if (by.IsConstant)
+        {
+            var offset = pointer.Offset + (long)by.Value;
+            return IsOnceOnly ? _equalValues.Moved(pointer, pointer.Number, offset) : pointer with { Offset = offset };
+        }
+        var number = Scalar.Binary(Operation.Add, 64, pointer.Number, by);
+        // The parts of data pointers are compared by name, and other parts go with what was a link.
+        if (IsOnceOnly && pointer.Kind != ValueKind.Buffer && pointer is { LinkId: 0, LinkOffset: 0, Scale: 1 }) return _equalValues.Moved(pointer, number, pointer.Offset);
         return pointer with
         {
-            Number = Scalar.Binary(Operation.Add, 64, pointer.Number, by),
+            Number = number,
             Id = pointer.Kind == ValueKind.Buffer ? NewId() : pointer.Id,
             Range = -1,
             LinkId = 0,
@@ -210,8 +217,10 @@ internal sealed partial class Walker
     }
 
     // The number that an instruction made.
-    private Value Made(in Scalar number) =>
-        _state.Depth == 1 && _shape.Loops.InnermostOf(_lastSlot) < 0 ? _equalNumbers.Of(number) : Value.Of(number);
+    private Value Made(in Scalar number) => IsOnceOnly ? _equalValues.Of(number) : Value.Of(number);
+
+    // An instruction that no loop holds.
+    private bool IsOnceOnly => _state.Depth == 1 && _shape.Loops.InnermostOf(_lastSlot) < 0;
 
     private Value PointerTo(MapSpec map) =>
         ReferenceEquals(_mapPointer?.Map, map) ? _mapPointer : _mapPointer = new Value { Kind = ValueKind.Map, Map = map };

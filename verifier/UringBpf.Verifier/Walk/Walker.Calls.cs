@@ -94,8 +94,8 @@ internal sealed partial class Walker
             case ReturnKind.MapValueOrNull:
                 if (call.Map is not { } map) return Value.Unknown;
                 return map.InnerMap is not null && map.Type is MapType.ArrayOfMaps or MapType.HashOfMaps
-                    ? new Value { Kind = ValueKind.MapOrNull, Map = InnerOf(map), Id = NewId() }
-                    : new Value { Kind = ValueKind.MapValueOrNull, Map = map, Id = NewId() };
+                    ? PointerTo(InnerOf(map)) with { Kind = ValueKind.MapOrNull, Id = NewId() }
+                    : PointerTo(map) with { Kind = ValueKind.MapValueOrNull, Id = NewId() };
             case ReturnKind.MemoryOrNull or ReturnKind.RecordOrNull:
                 var reference = 0;
                 if (function.Returns == ReturnKind.RecordOrNull)

@@ -19,7 +19,7 @@ internal sealed partial class Walker
     private readonly Liveness _liveness;
     private readonly Explored _explored;
     private readonly HostCall _call = new();
-    private readonly EqualNumbers _equalNumbers = new();
+    private readonly EqualValues _equalValues = new();
     private Value? _mapPointer;
 
     // The ways that wait, newest first.
