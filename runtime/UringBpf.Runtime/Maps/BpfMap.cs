@@ -96,8 +96,9 @@ public abstract unsafe class BpfMap : IDisposable
         GC.KeepAlive(this);
     }
 
-    /// <summary>Frees the memory of a map that nothing refers to.</summary>
-    ~BpfMap() => Free();
+    /// <summary>Frees the memory of a map that nothing refers to: no object does, but a run may have found its address in a map of maps that holds it
+    /// no longer.</summary>
+    ~BpfMap() => Reclamation.Retire(Free);
 
     /// <inheritdoc />
     public override string ToString() => $"{Name} ({Spec.Type})";

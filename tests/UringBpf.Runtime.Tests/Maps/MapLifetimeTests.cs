@@ -161,6 +161,40 @@ public sealed unsafe class MapLifetimeTests
         Assert.True(second.IsFreed);
     }
 
+    [Theory]
+    [InlineData(MapType.ArrayOfMaps)]
+    [InlineData(MapType.HashOfMaps)]
+    public void An_inner_map_that_a_run_has_found_outlives_the_host_s_last_reference(MapType type)
+    {
+        using var outer = (MapOfMaps)BpfMap.Create(OfMaps(type));
+        var inner = SetAndForget(outer);
+        var state = ExecutionSlot.Current;
+        state->Reset(0);
+        // Nobody disposed of it: what is left of it is the run's pointer.
+        Assert.Equal(0, outer.Set(1, null));
+        Gather();
+        Assert.False(IsFreed(inner));
+        state->Leave();
+        Reclamation.Collect();
+        Assert.True(IsFreed(inner));
+
+        static void Gather()
+        {
+            GC.Collect();
+            GC.WaitForPendingFinalizers();
+        }
+
+        static bool IsFreed(WeakReference<BpfMap> map) => !map.TryGetTarget(out var target) || target.IsFreed;
+
+        [System.Runtime.CompilerServices.MethodImpl(System.Runtime.CompilerServices.MethodImplOptions.NoInlining)]
+        static WeakReference<BpfMap> SetAndForget(MapOfMaps outer)
+        {
+            var map = BpfMap.Create(s_array);
+            Assert.Equal(0, outer.Set(1, map));
+            return new WeakReference<BpfMap>(map, trackResurrection: true);
+        }
+    }
+
     [Fact]
     public void Inner_maps_must_fit()
     {
