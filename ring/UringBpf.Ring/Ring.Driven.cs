@@ -77,6 +77,7 @@ public sealed unsafe partial class Ring
         }
         catch (Exception error)
         {
+            if (!_closed) FindState();
             Shutdown(error);
             DeliverHandedOver();
             throw;
@@ -123,10 +124,11 @@ public sealed unsafe partial class Ring
     {
         if (_handedOver.Count == 0) return false;
         while (_handedOver.TryDequeue(out var item)) item.Execute();
+        if (!_closed) FindState();
         return true;
     }
 
-    // The host may have released its thread's state since the last turn.
+    // The host may have released its thread's state since the last turn, or in what went on in this one.
     private void FindState()
     {
         var current = ExecutionSlot.Current;

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.IO.Pipes;
+using System.Runtime.InteropServices;
 using UringBpf.Bytecode;
 using UringBpf.Compiler;
 using UringBpf.Runtime;
@@ -103,6 +104,73 @@ public abstract class DrivenTests(RingBackendKind backend) : OnBackend(backend)
         Assert.True(link.IsCompletedSuccessfully);
         ExecutionSlot.Release();
         Assert.True(ring.DisposeAsync().IsCompletedSuccessfully);
+    }
+
+    [Fact]
+    public void What_goes_on_in_a_turn_may_release_the_thread_s_state()
+    {
+        var registry = FunctionRegistry.BuiltIn.With(typeof(Looking));
+        var spec = new ProgramSpec
+        {
+            Name = "looks",
+            Type = ProgramTypes.Completion,
+            Instructions = [.. Assembler.Assemble("call 0x10001\nr0 = 0\nexit")],
+            Functions = registry.Prototypes,
+        };
+        using var program = ProgramCompiler.Compile(ProgramVerifier.VerifyOrThrow(spec), MapSet.Empty, CompilerOptions.Default with { Functions = registry });
+        var ring = Create();
+        var hook = ring.Attach(program, new Grants());
+        var occupied = new List<nint>();
+        var released = false;
+        async ValueTask Release()
+        {
+            // It is over before the turn looks for completions.
+            Assert.Equal(-Errno.Canceled, await ring.NopAsync(new CancellationToken(true)));
+            ReleaseState(occupied);
+            released = true;
+        }
+        s_ownState = null;
+        var releasing = Release();
+        var chain = hook.StartAsync(UringOp.Nop()).AsTask();
+        while (!chain.IsCompleted) Assert.True(ring.RunOnce(TimeSpan.FromSeconds(1)));
+        Assert.True(released && releasing.IsCompletedSuccessfully);
+        Assert.Equal(true, s_ownState);
+        Assert.True(hook.DisposeAsync().IsCompletedSuccessfully);
+        Assert.True(ring.DisposeAsync().IsCompletedSuccessfully);
+        Free(occupied);
+    }
+
+    // And sees to it that nobody else gets that memory before it is freed.
+    private static unsafe void ReleaseState(List<nint> occupied)
+    {
+        var state = (nint)ExecutionSlot.Current;
+        ExecutionSlot.Release();
+        var bytes = (nuint)(sizeof(ExecutionState) + 64 + Limits.Frames * Limits.StackBytesPerFrame);
+        for (var i = 0; i < 1000 && !occupied.Contains(state); i++)
+        {
+            var memory = NativeMemory.AlignedAlloc(bytes, 64);
+            NativeMemory.Clear(memory, bytes);
+            occupied.Add((nint)memory);
+        }
+    }
+
+    private static unsafe void Free(List<nint> blocks)
+    {
+        foreach (var block in blocks) NativeMemory.AlignedFree((void*)block);
+    }
+
+    [ThreadStatic]
+    private static bool? s_ownState;
+
+    /// <summary>What the program calls.</summary>
+    public static unsafe class Looking
+    {
+        [BpfHelper(0x10001)]
+        public static long look(ExecutionState* state)
+        {
+            s_ownState = state == ExecutionSlot.Current;
+            return 0;
+        }
     }
 
     [Fact]
