@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using UringBpf.Bytecode;
@@ -86,7 +87,8 @@ public sealed class BufferRing : IAsyncDisposable
         ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(id, Count);
         lock (_gate)
         {
-            if (_disposed != 0) return;
+            // Not when its end was asked for: that may be refused, and the buffer would be lost.
+            if (Freed) return;
             _consumed[id] = 0;
             Add((ushort)id);
             Publish();
@@ -113,6 +115,14 @@ public sealed class BufferRing : IAsyncDisposable
             throw;
         }
         lock (_gate) Free();
+    }
+
+    /// <summary>A completion that nobody takes: its buffer goes back, or is passed over as far as it was filled.</summary>
+    internal void Drop(in Shot shot)
+    {
+        if (shot.BufferId < 0 || shot.BufferId >= Count) return;
+        Advance(shot.BufferId, (uint)Math.Max(shot.Result, 0), shot.Flags);
+        if ((shot.Flags & CqeFlags.BufferMore) == 0) Return(shot.BufferId);
     }
 
     // Where in its buffer the bytes of a completion begin: never past its end, whatever completions claim.
@@ -157,7 +167,10 @@ public sealed class BufferRing : IAsyncDisposable
 
 public sealed partial class Ring
 {
-    private readonly bool[] _bufferGroups = new bool[1 << 16];
+    private const int BufferGroups = 1 << 16;
+
+    // By the number of the group. The ring's thread adds and removes.
+    private readonly ConcurrentDictionary<ushort, BufferRing> _bufferRings = [];
 
     /// <summary>Makes a group of buffers that the kernel picks from (IORING_REGISTER_PBUF_RING).</summary>
     /// <param name="count">Buffers: a power of two, at most 32768.</param>
@@ -175,8 +188,9 @@ public sealed partial class Ring
 
     private BufferRing Register(int count, int bytes, bool incremental)
     {
-        var group = Array.IndexOf(_bufferGroups, false);
-        if (group < 0) throw new BpfException("UB4515", "the ring has no buffer group left.");
+        var group = 0;
+        while (group < BufferGroups && _bufferRings.ContainsKey((ushort)group)) group++;
+        if (group == BufferGroups) throw new BpfException("UB4515", "the ring has no buffer group left.");
         var buffers = new BufferRing(this, (ushort)group, count, bytes, incremental);
         var result = _backend.RegisterBufferRing(buffers.Entries, (uint)count, (ushort)group, incremental);
         if (result < 0)
@@ -184,7 +198,7 @@ public sealed partial class Ring
             buffers.Free();
             throw new BpfException("UB4515", $"a ring of provided buffers is refused ({Errno.Name(-result)}){(result == -Errno.Inval && incremental ? "; filling them piece by piece needs Linux 6.12" : "")}.");
         }
-        _bufferGroups[group] = true;
+        _bufferRings[buffers.Group] = buffers;
         return buffers;
     }
 
@@ -195,6 +209,6 @@ public sealed partial class Ring
     internal void Unregister(BufferRing buffers)
     {
         _backend.UnregisterBufferRing(buffers.Group);
-        _bufferGroups[buffers.Group] = false;
+        _bufferRings.TryRemove(buffers.Group, out _);
     }
 }

@@ -17,27 +17,31 @@ public readonly record struct Shot(int Result, CqeFlags Flags)
 /// A multishot operation of the host (accept, receive, read, poll): one submission, many completions, taken in order. One
 /// reader at a time. Once it has ended, <see cref="NextAsync"/> gives the last completion and then null; the last one is the errno of a policy, or
 /// -ECANCELED, where the operation was refused or cancelled before it was submitted. Disposing cancels it and waits;
-/// completions not taken by then are dropped: descriptors that a dropped accept brought are closed.
+/// completions not taken by then are dropped: descriptors that a dropped accept brought are closed, buffers of a <see cref="BufferRing"/> go back.
 /// </summary>
 public sealed class Multishot : IAsyncDisposable, IValueTaskSource<Shot?>, IThreadPoolWorkItem
 {
     private readonly Lock _gate = new();
     private readonly Queue<Shot> _shots = new();
     private readonly bool _closesDropped;
+    private readonly BufferRing? _buffers;
     private ManualResetValueTaskSourceCore<Shot?> _core = new() { RunContinuationsAsynchronously = false };
     private readonly Ring _ring;
     private HostOperation? _operation;
     private ValueTask<int> _whole;
+    // A reader waits; and until it has taken what came.
     private bool _waiting;
+    private bool _asked;
     private bool _hasLast;
     private bool _ended;
     private Shot? _handed;
     private Exception? _failure;
 
-    internal Multishot(Ring ring, bool closesDropped)
+    internal Multishot(Ring ring, bool closesDropped, BufferRing? buffers)
     {
         _ring = ring;
         _closesDropped = closesDropped;
+        _buffers = buffers;
     }
 
     internal void Started(HostOperation operation, ValueTask<int> whole)
@@ -47,18 +51,18 @@ public sealed class Multishot : IAsyncDisposable, IValueTaskSource<Shot?>, IThre
     }
 
     /// <summary>The next completion, in order; null when the operation has ended and all were taken.</summary>
-    /// <exception cref="InvalidOperationException">Another reader waits already.</exception>
+    /// <exception cref="InvalidOperationException">Another reader waits already, or has not taken yet what it waited for.</exception>
     /// <exception cref="BpfException">UB4505: the ring has failed, and all were taken that came before.</exception>
     public ValueTask<Shot?> NextAsync()
     {
         lock (_gate)
         {
-            if (_waiting) throw new InvalidOperationException("one reader at a time.");
+            if (_asked) throw new InvalidOperationException("one reader at a time.");
             if (_shots.TryDequeue(out var shot)) return new ValueTask<Shot?>(shot);
             if (_failure != null) return ValueTask.FromException<Shot?>(_failure);
             if (_ended) return new ValueTask<Shot?>((Shot?)null);
             _core.Reset();
-            _waiting = true;
+            _waiting = _asked = true;
             return new ValueTask<Shot?>(this, _core.Version);
         }
     }
@@ -115,14 +119,23 @@ public sealed class Multishot : IAsyncDisposable, IValueTaskSource<Shot?>, IThre
         if (Interlocked.Exchange(ref _disposed, 1) != 0) return;
         // Not under the lock: where the ring is shut down, asking it ends others. Nobody else's before its result is taken, below.
         Volatile.Read(ref _operation)?.RequestCancel();
-        await _whole.ConfigureAwait(false);
-        lock (_gate)
+        try
         {
-            while (_shots.TryDequeue(out var shot))
+            await _whole.ConfigureAwait(false);
+        }
+        finally
+        {
+            lock (_gate)
             {
-                if (_closesDropped && shot.Result >= 0) IoUring.Close(shot.Result);
+                while (_shots.TryDequeue(out var shot)) Drop(shot);
             }
         }
+    }
+
+    private void Drop(in Shot shot)
+    {
+        if (_closesDropped && shot.Result >= 0) IoUring.Close(shot.Result);
+        _buffers?.Drop(shot);
     }
 
     private int _disposed;
@@ -133,7 +146,19 @@ public sealed class Multishot : IAsyncDisposable, IValueTaskSource<Shot?>, IThre
         else _core.SetResult(_handed);
     }
 
-    Shot? IValueTaskSource<Shot?>.GetResult(short token) => _core.GetResult(token);
+    Shot? IValueTaskSource<Shot?>.GetResult(short token)
+    {
+        // Asked for too early, or another reader's.
+        if (_core.GetStatus(token) == ValueTaskSourceStatus.Pending) throw new InvalidOperationException("the operation has not completed: await it, or use AsTask() to wait for it.");
+        try
+        {
+            return _core.GetResult(token);
+        }
+        finally
+        {
+            lock (_gate) _asked = false;
+        }
+    }
 
     ValueTaskSourceStatus IValueTaskSource<Shot?>.GetStatus(short token) => _core.GetStatus(token);
 
@@ -165,7 +190,8 @@ public sealed unsafe partial class Ring
     {
         if ((entry.Flags & (SqeFlags.Link | SqeFlags.HardLink)) != 0) throw new ArgumentException("A multishot operation can't be linked.", nameof(entry));
         RefuseSkipping(entry);
-        var multishot = new Multishot(this, entry.Opcode == IoUringOp.Accept && entry.FileIndex == 0);
+        var buffers = (entry.Flags & SqeFlags.BufferSelect) != 0 ? _bufferRings.GetValueOrDefault(entry.BufferIndex) : null;
+        var multishot = new Multishot(this, entry.Opcode == IoUringOp.Accept && entry.FileIndex == 0, buffers);
         var host = Prepared(entry, new HostMemory { File = file, Multishot = multishot }, default);
         host.Policy = given;
         multishot.Started(host, new ValueTask<int>(host, host.Version));
