@@ -21,6 +21,7 @@ public sealed unsafe class BpfHashMap<TKey, TValue> : IEnumerable<KeyValuePair<T
 
     /// <summary>Views a map.</summary>
     /// <exception cref="BpfException">UB4104 when the map is of another kind or its sizes differ from the types'.</exception>
+    /// <exception cref="ObjectDisposedException">The host has disposed the map.</exception>
     public BpfHashMap(BpfMap map)
     {
         _map = TypedMap.Check<KeyedMap>(map, sizeof(TKey), sizeof(TValue), MapType.Hash, MapType.LruHash, MapType.LpmTrie);
@@ -32,6 +33,7 @@ public sealed unsafe class BpfHashMap<TKey, TValue> : IEnumerable<KeyValuePair<T
     public BpfMap Map => _map;
 
     /// <summary>Entries: a snapshot while others update.</summary>
+    /// <exception cref="ObjectDisposedException">The host has disposed the map.</exception>
     public int Count => _map.Count;
 
     /// <summary>The value of a key.</summary>

@@ -8,12 +8,30 @@ internal sealed unsafe class HashMap : KeyedMap
 {
     public HashMap(MapSpec spec) : base(CheckHash(spec), HashTable.SizeOf(spec)) => HashTable.Initialize(Table, spec);
 
-    public override int Count => Math.Min(Volatile.Read(ref Table->Count), Spec.MaxEntries);
+    public override int Count
+    {
+        get
+        {
+            var activity = Enter();
+            var count = Math.Min(Volatile.Read(ref Table->Count), Spec.MaxEntries);
+            Leave(activity);
+            return count;
+        }
+    }
 
     private HashTable* Table => (HashTable*)Header->Data;
 
     /// <summary>The table, for typed views, where reading a value is no more than copying it: no LRU, no spin lock; else null.</summary>
-    internal HashTable* Plain => Table->Referenced == null && Table->SpinLockOffset < 0 && Table->SlotStride == 0 ? Table : null;
+    internal HashTable* Plain
+    {
+        get
+        {
+            var activity = Enter();
+            var isPlain = Table->Referenced == null && Table->SpinLockOffset < 0 && Table->SlotStride == 0;
+            Leave(activity);
+            return isPlain ? Table : null;
+        }
+    }
 
     /// <summary>As <see cref="KeyedMap.Get"/>, compiled for the sizes of key and value.</summary>
     /// <param name="table"><see cref="Plain"/>.</param>

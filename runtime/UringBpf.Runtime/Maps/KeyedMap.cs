@@ -55,6 +55,7 @@ public abstract unsafe class KeyedMap : BpfMap
     public int HostValueSize { get; }
 
     /// <summary>Entries; for arrays their length. A snapshot while others update.</summary>
+    /// <exception cref="ObjectDisposedException">The host has disposed the map, which is no array.</exception>
     public abstract int Count { get; }
 
     /// <summary>Copies a value out.</summary>

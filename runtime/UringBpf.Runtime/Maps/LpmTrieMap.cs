@@ -7,7 +7,16 @@ internal sealed unsafe class LpmTrieMap : KeyedMap
 {
     public LpmTrieMap(MapSpec spec) : base(CheckTrie(spec), LpmTrie.SizeOf(spec)) => LpmTrie.Initialize(Trie, spec);
 
-    public override int Count => Volatile.Read(ref Trie->Count);
+    public override int Count
+    {
+        get
+        {
+            var activity = Enter();
+            var count = Volatile.Read(ref Trie->Count);
+            Leave(activity);
+            return count;
+        }
+    }
 
     private LpmTrie* Trie => (LpmTrie*)Header->Data;
 

@@ -113,6 +113,22 @@ public sealed unsafe class MapLifetimeTests
         Assert.Throws<ObjectDisposedException>(() => program.Run([]));
     }
 
+    /// <summary>Their number of entries, and what a typed view first looks at, lie in memory that is gone.</summary>
+    [Fact]
+    public void Entries_of_a_map_that_is_gone_are_not_counted()
+    {
+        foreach (var type in new[] { MapType.Hash, MapType.LruHash, MapType.LpmTrie })
+        {
+            var map = (KeyedMap)BpfMap.Create(new() { Name = "m", Type = type, KeySize = 8, ValueSize = 8, MaxEntries = 4, Flags = type == MapType.LpmTrie ? MapFlags.NoPreallocation : 0 });
+            var view = new BpfHashMap<ulong, ulong>(map);
+            map.Dispose();
+            Assert.True(map.IsFreed);
+            Assert.Throws<ObjectDisposedException>(() => map.Count);
+            Assert.Throws<ObjectDisposedException>(() => view.Count);
+            if (type != MapType.LpmTrie) Assert.Throws<ObjectDisposedException>(() => new BpfHashMap<ulong, ulong>(map));
+        }
+    }
+
     [Fact]
     public void The_host_cannot_use_what_it_disposed()
     {
