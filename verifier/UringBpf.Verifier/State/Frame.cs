@@ -21,8 +21,8 @@ internal sealed class Frame(Activation activation)
     private StackSlot?[] _slots = [];
     private int _used;
 
-    // What a kept state has of the slots, while they are the same: never written to.
-    private StackSlot?[]? _kept = [];
+    // What kept states have of the slots, while they are the same: never written to.
+    private StackSlot?[]? _kept;
 
     /// <summary>What it is a frame of.</summary>
     public Activation Activation { get; private set; } = activation;
@@ -50,7 +50,8 @@ internal sealed class Frame(Activation activation)
     {
         Activation = other.Activation;
         _registers = other._registers;
-        Replace(other._slots, other._used);
+        Use(other._used);
+        Array.Copy(other._slots, _slots, _used);
         _kept = other._kept;
         _fresh = other.IsCounted ? 0 : other._fresh;
         IsCounted = false;
@@ -61,20 +62,19 @@ internal sealed class Frame(Activation activation)
     {
         Activation = state.Activation;
         for (var register = 0; register < Registers; register++) _registers[register] = state.Register(register);
-        Replace(state.Slots, state.UsedSlots);
-        _kept = state.Slots;
+        Use(state.UsedSlots);
+        for (var index = state.SlotCount - 1; index >= 0; index--) _slots[index] = state.Cells(index);
+        _kept = state.Slots.Length > 0 ? state.Slots : null;
         _fresh = state.FreshSlots;
         IsCounted = false;
     }
 
-    // The first slots become these, and so many are in use.
-    private void Replace(StackSlot?[] slots, int used)
+    // So many slots are in use, and hold nothing yet.
+    private void Use(int count)
     {
-        if (used > _slots.Length) _slots = new StackSlot?[used];
-        var count = Math.Min(used, slots.Length);
-        Array.Copy(slots, _slots, count);
-        if (count < _used) Array.Clear(_slots, count, _used - count);
-        _used = used;
+        if (count > _slots.Length) _slots = new StackSlot?[count];
+        else Array.Clear(_slots, 0, _used);
+        _used = count;
     }
 
     // What a frame takes with its registers, and a cell with what it holds, in bytes, roughly.
@@ -121,13 +121,17 @@ internal sealed class Frame(Activation activation)
         _fresh++;
     }
 
-    /// <summary>The slots up to the last that holds something, in an array that nothing writes to.</summary>
-    public StackSlot?[] KeptSlots()
+    /// <summary>The slots up to the last that holds something, in an array that nothing writes to; or the only one that does, and how many lie before it.</summary>
+    public (StackSlot?[] All, StackSlot? Only, int Before) KeptSlots()
     {
-        if (_kept is not null) return _kept;
-        var count = _used;
+        if (_kept is not null) return (_kept, null, 0);
+        var (first, count) = (0, _used);
         while (count > 0 && _slots[count - 1] is null) count--;
-        return _kept = count == 0 ? [] : _slots[..count];
+        if (count == 0) return ([], null, 0);
+        while (_slots[first] is null) first++;
+        if (first == count - 1) return ([], _slots[first], first);
+        _kept = _slots[..count];
+        return (_kept, null, 0);
     }
 
     // In the frame itself: a copy is one object.

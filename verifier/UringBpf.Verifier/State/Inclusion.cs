@@ -62,7 +62,7 @@ internal sealed class Inclusion
             Difference = register;
             return false;
         }
-        for (var slot = Math.Max(old.Slots.Length, now.UsedSlots) - 1; slot >= 0; slot--)
+        for (var slot = Math.Max(old.SlotCount, now.UsedSlots) - 1; slot >= 0; slot--)
         {
             if (!Includes(old.Cells(slot), now.Slot(slot))) return false;
         }

@@ -3,26 +3,44 @@ using System.Numerics;
 namespace UringBpf.Verifier;
 
 /// <summary>
-/// A state as it was at one point of a path: what a walk goes on from, or is compared with. Immutable. There are as many of
-/// these as of anything, so it has only the registers that hold something, and most of them in itself.
+/// A state as it was at one point of a path: what a walk goes on from, or is compared with. Nothing changes it while it is
+/// kept. There are as many of these as of anything, so it has only the registers and slots that hold something, and most of
+/// them in itself.
 /// </summary>
 internal class KeptState : IKnown
 {
     // The running function's registers that hold something, r10 aside: one bit each.
-    private readonly ushort _live;
-    private readonly byte _used;
-    private readonly byte _fresh;
+    private ushort _live;
+    private byte _used;
+    private byte _fresh;
 
-    // Their values, in order.
-    private readonly Value? _first, _second, _third;
-    private readonly Value[]? _others;
+    // Of a slot that alone holds something: how many lie before it.
+    private byte _before;
+
+    // The registers' values, in order.
+    private Value? _first, _second, _third;
+    private Value[]? _others;
+    private StackSlot? _only;
 
     /// <summary>Keeps a state, which goes on being written to.</summary>
-    public KeptState(MachineState state)
+    public KeptState(MachineState state) => Keep(state);
+
+    /// <summary>Keeps another state in the place of one that nothing needs any more.</summary>
+    [System.Diagnostics.CodeAnalysis.MemberNotNull(nameof(Activation), nameof(Callers), nameof(Holdings), nameof(Slots))]
+    protected void Keep(MachineState state)
     {
         var top = state.Top;
         (Activation, Callers, Holdings) = (top.Activation, state.ShareCallers(), state.Holdings);
-        (Slots, _used, _fresh) = (top.KeptSlots(), (byte)top.UsedSlots, (byte)top.FreshSlots);
+        (_used, _fresh) = ((byte)top.UsedSlots, (byte)top.FreshSlots);
+        (Slots, _only, var before) = top.KeptSlots();
+        _before = (byte)before;
+        KeepRegisters(top);
+    }
+
+    private void KeepRegisters(Frame top)
+    {
+        _live = 0;
+        (_first, _second, _third, _others) = (null, null, null, null);
         var count = 0;
         for (var register = 0; register < Frame.Registers; register++)
         {
@@ -47,15 +65,18 @@ internal class KeptState : IKnown
     }
 
     /// <summary>What the running function's frame is of.</summary>
-    public Activation Activation { get; }
+    public Activation Activation { get; private set; }
 
     /// <summary>The other frames: shared, so that states which are walked write to copies.</summary>
-    public Frame[] Callers { get; }
+    public Frame[] Callers { get; private set; }
 
-    public Holdings Holdings { get; }
+    public Holdings Holdings { get; private set; }
 
-    /// <summary>The running function's slots, to the last that holds something. Not to be written to.</summary>
-    public StackSlot?[] Slots { get; }
+    /// <summary>The running function's slots, to the last that holds something; empty where at most one does. Not to be written to.</summary>
+    public StackSlot?[] Slots { get; private set; }
+
+    /// <summary>The running function's slots up to the last that holds something.</summary>
+    public int SlotCount => _only is null ? Slots.Length : _before + 1;
 
     /// <summary>Slots of the running function that may have been in use.</summary>
     public int UsedSlots => _used;
@@ -83,11 +104,11 @@ internal class KeptState : IKnown
     }
 
     /// <summary>A slot of the running function.</summary>
-    public StackSlot? Cells(int index) => index < Slots.Length ? Slots[index] : null;
+    public StackSlot? Cells(int index) => index < Slots.Length ? Slots[index] : index == _before ? _only : null;
 
     Value? IKnown.Register(int frame, int register) => frame == Callers.Length ? Register(register) : Callers[frame][register];
 
-    int IKnown.UsedSlots(int frame) => frame == Callers.Length ? Slots.Length : Callers[frame].UsedSlots;
+    int IKnown.UsedSlots(int frame) => frame == Callers.Length ? SlotCount : Callers[frame].UsedSlots;
 
     StackSlot? IKnown.Slot(int frame, int index) => frame == Callers.Length ? Cells(index) : Callers[frame].Slot(index);
 }

@@ -169,13 +169,15 @@ internal sealed class MachineState : IKnown
     }
 
     /// <summary>Passes on what was learnt of one value to all that hang on the same unknown. False when the state turns out to be impossible.</summary>
-    public bool NarrowLinked(Value known)
+    /// <param name="known">What was learnt.</param>
+    /// <param name="share">Makes equal numbers one object: see <see cref="EqualValues"/> for where that may be.</param>
+    public bool NarrowLinked(Value known, bool share = false)
     {
         // Of a number with a scale, only those that are whole unknowns remain: another scale tells.
-        return NarrowLinked(known, out var scaled) && (scaled is null || NarrowLinked(scaled, out _));
+        return NarrowLinked(known, share, out var scaled) && (scaled is null || NarrowLinked(scaled, share: false, out _));
     }
 
-    private bool NarrowLinked(Value known, out Value? scaled)
+    private bool NarrowLinked(Value known, bool share, out Value? scaled)
     {
         // Not a Rewrite: this is done for every comparison of a linked number, and most states hold no other.
         var possible = true;
@@ -187,13 +189,13 @@ internal sealed class MachineState : IKnown
             for (var register = 0; register < Frame.Registers; register++)
             {
                 if (frame[register] is not { } value || !IsLinked(value, known)) continue;
-                if (Narrowed(value, known, ref possible, ref scaled) is var narrowed && !ReferenceEquals(narrowed, value)) Writable(index)[register] = narrowed;
+                if (Narrowed(value, known, share, ref possible, ref scaled) is var narrowed && !ReferenceEquals(narrowed, value)) Writable(index)[register] = narrowed;
             }
             for (var slot = 0; slot < frame.UsedSlots; slot++)
             {
                 if (frame.Slot(slot) is not { } cell) continue;
-                var low = cell.Low is { } first && IsLinked(first, known) ? Narrowed(first, known, ref possible, ref scaled) : cell.Low;
-                var high = cell.High is { } second && IsLinked(second, known) ? Narrowed(second, known, ref possible, ref scaled) : cell.High;
+                var low = cell.Low is { } first && IsLinked(first, known) ? Narrowed(first, known, share, ref possible, ref scaled) : cell.Low;
+                var high = cell.High is { } second && IsLinked(second, known) ? Narrowed(second, known, share, ref possible, ref scaled) : cell.High;
                 if (cell.With(low, high) is var changed && !ReferenceEquals(changed, cell)) Writable(index).SetSlot(slot, changed);
             }
         }
@@ -203,12 +205,12 @@ internal sealed class MachineState : IKnown
     private static bool IsLinked(Value value, Value known) =>
         value.Link.Id == known.Link.Id && value.Kind != ValueKind.Iterator && !ReferenceEquals(value, known);
 
-    private static Value Narrowed(Value value, Value known, ref bool possible, ref Value? scaled)
+    private static Value Narrowed(Value value, Value known, bool share, ref bool possible, ref Value? scaled)
     {
         var link = value.Link;
         var number = Scalar.Intersect(value.Number, known.Link.Implies(known.Number, link));
         if (number.IsEmpty) possible = false;
-        var narrowed = number.Equals(value.Number) ? value : value with { Number = number };
+        var narrowed = number.Equals(value.Number) ? value : share && known.Is(value, number) ? known : value with { Number = number };
         if (link.Scale != known.Scale) scaled = narrowed;
         return narrowed;
     }

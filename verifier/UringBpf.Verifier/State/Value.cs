@@ -218,6 +218,10 @@ internal sealed record Value
     public bool Is(Value pointer, in Scalar number, long offset) =>
         Kind == pointer.Kind && Offset == offset && Id == 0 && ReferenceEquals(_part, pointer._part) && Number.Equals(number);
 
+    /// <summary>True when it is what becomes of this value with another number.</summary>
+    public bool Is(Value value, in Scalar number) =>
+        Kind == value.Kind && Id == value.Id && Offset == value.Offset && ReferenceEquals(_part, value._part) && Number.Equals(number);
+
     public override string ToString()
     {
         if (IsNumber) return Number.ToString() + (Id != 0 ? $" {(Scale != 1 ? $"{Scale}*" : "")}#{Id}{Offset:+0;-0;+0}" : "");

@@ -88,7 +88,7 @@ internal sealed partial class Walker
         // Without an id, a number is nothing but its members.
         var narrowed = value is { IsNumber: true, Id: 0, Scale: 1, Offset: 0, Reference: 0 } ? Made(number) : value with { Number = number };
         state.Set(register, narrowed);
-        return value.Id == 0 || state.NarrowLinked(narrowed);
+        return value.Id == 0 || state.NarrowLinked(narrowed, IsOnceOnly);
     }
 
     private void WalkPointerComparison(int slot, OpcodeRow row, in Instruction instruction, Value dst, Value src)

@@ -48,15 +48,23 @@ internal sealed partial class Walker
     private long _waitingBytes;
 
     // A way to go on later: with this state, from this slot, so many instructions behind the node it comes from.
-    private sealed class Waiting(MachineState state, int slot, Node from, long cost, TraceStep? trace, long bytes, Waiting? older) : KeptState(state)
+    private sealed class Waiting(MachineState state) : KeptState(state)
     {
-        public int Slot => slot;
-        public Node From => from;
-        public long Cost => cost;
-        public TraceStep? Trace => trace;
-        public long Bytes => bytes;
-        public Waiting? Older => older;
+        public int Slot;
+        public Node From = null!;
+        public long Cost;
+        public TraceStep? Trace;
+        public long Bytes;
+        public Waiting? Older;
+
+        /// <summary>Another way in the place of this one, which was gone.</summary>
+        public void Become(MachineState state) => Keep(state);
     }
+
+    // Ways that were gone, to be others: most are as soon as they wait. No more than a few, as nobody counts their bytes.
+    private const int MostUsed = 64;
+    private Waiting? _used;
+    private int _usedCount;
 
     private LineInfo? _loggedLine;
 
@@ -128,13 +136,23 @@ internal sealed partial class Walker
         {
             (_waiting, _waitingCount) = (next.Older, _waitingCount - 1);
             Close(_waitingCount);
-            _state.Become(next);
-            (_slot, _node, _cost, _trace) = (next.Slot, next.From, next.Cost, next.Trace);
-            _waitingBytes -= next.Bytes;
+            GoOn(next);
             _options.Log?.WriteLine($"{_slot}: another way");
             Follow();
         }
         return root;
+    }
+
+    // From where a way waits, which is another one's place from here on.
+    private void GoOn(Waiting way)
+    {
+        _state.Become(way);
+        (_slot, _node, _cost, _trace) = (way.Slot, way.From, way.Cost, way.Trace);
+        _waitingBytes -= way.Bytes;
+        way.Older = null;
+        if (_usedCount == MostUsed) return;
+        (way.Older, _used) = (_used, way);
+        _usedCount++;
     }
 
     // To the end of the path, or to where another one went on alike.
@@ -159,7 +177,17 @@ internal sealed partial class Walker
         if (_shape.PrunePoints[slot]) ForgetDead(state, slot);
         var bytes = state.UncountedBytes;
         _waitingBytes += bytes;
-        _waiting = new(state, slot, _node, _cost, _trace, bytes, _waiting);
+        if (_used is { } way)
+        {
+            (_used, _usedCount) = (way.Older, _usedCount - 1);
+            way.Become(state);
+        }
+        else
+        {
+            way = new(state);
+        }
+        (way.Slot, way.From, way.Cost, way.Trace, way.Bytes) = (slot, _node, _cost, _trace, bytes);
+        (way.Older, _waiting) = (_waiting, way);
         _waitingCount++;
         if (!ReferenceEquals(state, _state)) _spare = state;
         CheckMemory();
