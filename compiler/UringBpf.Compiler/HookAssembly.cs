@@ -39,6 +39,7 @@ public static class HookAssembly
     /// <returns>The program, ready to run. It keeps the assembly from being unloaded.</returns>
     /// <exception cref="BpfException">UB3005 when the assembly does not hold this program, or is bound already.</exception>
     /// <exception cref="KeyNotFoundException"><paramref name="maps"/> lacks one of the program's maps.</exception>
+    /// <exception cref="ObjectDisposedException"><paramref name="maps"/> was disposed.</exception>
     [RequiresUnreferencedCode("Finds the program's class by name.")]
     [RequiresDynamicCode("The assembly is compiled at run time.")]
     public static BpfProgram Load(Assembly assembly, VerifiedProgram program, MapSet maps)
@@ -54,9 +55,10 @@ public static class HookAssembly
         {
             if ((bool)bound.GetValue(null)!)
                 throw new BpfException("UB3005", $"{assembly.GetName().Name}: '{program.Spec.Name}' is bound to a set of maps. Load the file in another AssemblyLoadContext to bind it again.");
+            var loaded = new PersistedProgram(program, maps, type);
             bound.SetValue(null, true);
+            return loaded;
         }
-        return new PersistedProgram(program, maps, type);
     }
 
     /// <summary>What the code depends on: bytecode, what was proved of it (which constant data and the size of the context are part

@@ -42,6 +42,9 @@ public sealed class HookAssemblyTests
         var assembly = LoadAssembly(program, CompilerOptions.Default);
         // Without its maps it is not bound, and can still be.
         Assert.Throws<KeyNotFoundException>(() => HookAssembly.Load(assembly, program, MapSet.Empty));
+        var disposed = MapSet.Create([counts]);
+        disposed.Dispose();
+        Assert.Throws<ObjectDisposedException>(() => HookAssembly.Load(assembly, program, disposed));
         using var loaded = HookAssembly.Load(assembly, program, maps);
         Assert.Equal(10ul, loaded.Run([]));
         Assert.Equal(20ul, loaded.Run([]));
