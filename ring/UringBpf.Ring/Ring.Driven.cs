@@ -32,10 +32,8 @@ public sealed unsafe partial class Ring
         options ??= new RingOptions();
         Validate(options);
         var backend = BackendChoice.Create(options, driven: true);
-        var ring = new Ring(backend, options, Thread.CurrentThread) { _state = ExecutionSlot.Current, _driven = true };
-        backend.EnterThread(ring._state);
         if (backend is SimulatedBackend simulation) simulation.NeverWaits = true;
-        ring.Announce(options);
+        var ring = Make(backend, options, Thread.CurrentThread, driven: true);
         ring.WatchDriver();
         return ring;
     }

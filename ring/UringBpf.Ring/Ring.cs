@@ -71,10 +71,11 @@ public sealed unsafe partial class Ring : IAsyncDisposable
             };
             if (backend.Supports(sent)) HookOperations |= 1UL << operation;
         }
+        // First, as it may refuse.
+        if (options.Recorder != null) _recorder = new FlightRecorder(options.Recorder) { Features = backend.Features };
         _operations = new OperationTable(options.MaxOperations, HostReserve(options));
         _turnLimit = (uint)options.TurnLimit;
         _turnBudget = options.TurnBudget;
-        if (options.Recorder != null) _recorder = new FlightRecorder(options.Recorder) { Features = backend.Features };
         for (var slot = options.FileSlots - 1; slot >= 0; slot--) _freeFileSlots.Push(slot);
     }
 
@@ -93,10 +94,7 @@ public sealed unsafe partial class Ring : IAsyncDisposable
             try
             {
                 // On this thread: a ring belongs to the task that made it.
-                var backend = BackendChoice.Create(options);
-                ring = new Ring(backend, options, thread!) { _state = ExecutionSlot.Current };
-                backend.EnterThread(ring._state);
-                ring.Announce(options);
+                ring = Make(BackendChoice.Create(options), options, thread!, driven: false);
             }
             catch (Exception error)
             {
@@ -109,6 +107,26 @@ public sealed unsafe partial class Ring : IAsyncDisposable
         { IsBackground = true, Name = options.ThreadName };
         thread.Start();
         return started.Task.GetAwaiter().GetResult();
+    }
+
+    // On the thread that will own it. What can't be made leaves nothing behind.
+    private static Ring Make(RingBackend backend, RingOptions options, Thread thread, bool driven)
+    {
+        Ring? ring = null;
+        try
+        {
+            ring = new Ring(backend, options, thread) { _state = ExecutionSlot.Current, _driven = driven };
+            backend.EnterThread(ring._state);
+            ring.Announce(options);
+            return ring;
+        }
+        catch
+        {
+            backend.Dispose();
+            ring?._operations.Dispose();
+            ring?._recorder?.Dispose();
+            throw;
+        }
     }
 
     private static void Validate(RingOptions options)

@@ -27,6 +27,35 @@ public sealed class CreationTests
             Assert.Equal("UB4511", Assert.Throws<BpfException>(() => Ring.Create(options)).Code);
     }
 
+    [Fact]
+    public async Task A_ring_that_can_t_be_made_leaves_no_descriptor_behind()
+    {
+        if (!OperatingSystem.IsLinux()) Assert.Skip("counts descriptors in /proc.");
+        // More than the rings of other tests, which come and go meanwhile.
+        const int attempts = 150;
+        var options = new RingOptions { QueueEntries = 4, CompletionEntries = 8, MaxOperations = 4, FileSlots = 4 };
+        await Hooks.CreateRing(options).DisposeAsync();
+        var before = Descriptors();
+        for (var i = 0; i < attempts; i++)
+        {
+            var create = i % 2 == 0 ? (Func<RingOptions, Ring>)Ring.Create : Ring.CreateDriven;
+            Assert.Equal("UB4511", Assert.Throws<BpfException>(() => create(options with { Recorder = new RecorderOptions { Events = 1 } })).Code);
+            Assert.Throws<NotSupportedException>(() => create(options with { MeterFactory = new NoMeters() }));
+        }
+        Assert.True(Descriptors() < before + attempts, $"{before} before, {Descriptors()} after");
+
+        static int Descriptors() => Directory.GetFiles("/proc/self/fd").Length;
+    }
+
+    private sealed class NoMeters : System.Diagnostics.Metrics.IMeterFactory
+    {
+        public System.Diagnostics.Metrics.Meter Create(System.Diagnostics.Metrics.MeterOptions options) => throw new NotSupportedException("for the test");
+
+        public void Dispose()
+        {
+        }
+    }
+
     [Theory]
     [InlineData(1, true)]
     [InlineData(38, true)]
