@@ -62,9 +62,16 @@ public sealed unsafe partial class Ring
 
     private void EndMetrics(Exception? error)
     {
-        _meter?.Dispose();
-        RingEvents.Log.Closed(Number, error);
-        if (error != null && _logger != null) LogFailure(_logger, error);
+        try
+        {
+            _meter?.Dispose();
+            RingEvents.Log.Closed(Number, error);
+            if (error != null && _logger != null) LogFailure(_logger, error);
+        }
+        catch (Exception) when (error != null)
+        {
+            // What the host hears of is why the ring failed, not that telling of it failed too.
+        }
     }
 
     [LoggerMessage(EventId = 4505, Level = LogLevel.Error, Message = "The ring has failed.")]

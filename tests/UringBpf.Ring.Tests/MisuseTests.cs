@@ -160,6 +160,62 @@ public abstract class MisuseTests(RingBackendKind backend) : OnBackend(backend)
         await link.StartAsync(UringOp.Nop()).AsTask().WaitAsync(s_patience);
         Assert.Equal(["UB4007", "UB4007", "UB4007"], codes);
     }
+
+    [Fact]
+    public async Task Arguments_that_are_refused_leave_nothing_pinned()
+    {
+        await using var ring = CreateRing();
+        var memory = new CountingMemory();
+        using var handle = new SafeFileHandle(0, ownsHandle: false);
+        await Assert.ThrowsAnyAsync<Exception>(async () => await ring.SendToAsync(handle, memory.Memory, new System.Net.DnsEndPoint("example.org", 1)));
+        await Assert.ThrowsAsync<ArgumentNullException>(async () => await ring.StatXAsync(null!, memory.Memory));
+        await Assert.ThrowsAsync<ArgumentNullException>(async () => await ring.GetXAttrAsync(null!, "user.a", memory.Memory));
+        await Assert.ThrowsAsync<ArgumentNullException>(async () => await ring.SetXAttrAsync("/", null!, memory.Memory));
+        await Assert.ThrowsAsync<ArgumentNullException>(async () => await ring.FGetXAttrAsync(handle, null!, memory.Memory));
+        await Assert.ThrowsAsync<ArgumentNullException>(async () => await ring.FSetXAttrAsync(handle, null!, memory.Memory));
+        Assert.Equal(0, memory.Pins);
+        // A second name that is missing is no name of whatever lies behind the first.
+        await Assert.ThrowsAsync<ArgumentNullException>(async () => await ring.RenameAsync("/nowhere", null!));
+    }
+
+    private sealed class CountingMemory : System.Buffers.MemoryManager<byte>
+    {
+        private readonly byte[] _bytes = GC.AllocateArray<byte>(256, pinned: true);
+
+        public int Pins { get; private set; }
+
+        public override Span<byte> GetSpan() => _bytes;
+
+        public override unsafe System.Buffers.MemoryHandle Pin(int elementIndex = 0)
+        {
+            Pins++;
+            return new System.Buffers.MemoryHandle(System.Runtime.CompilerServices.Unsafe.AsPointer(ref _bytes[elementIndex]), default, this);
+        }
+
+        public override void Unpin() => Pins--;
+
+        protected override void Dispose(bool disposing)
+        {
+        }
+    }
+
+    [Fact]
+    public async Task A_logger_that_throws_does_not_hide_why_the_ring_failed()
+    {
+        var ring = CreateRing(new RingOptions { Logger = new ThrowingLogger() });
+        ring.Post(new DelegateCommand(_ => throw new InvalidOperationException("for the test"), null));
+        Assert.Equal("for the test", (await Assert.ThrowsAsync<InvalidOperationException>(() => ring.DisposeAsync().AsTask().WaitAsync(s_patience))).Message);
+    }
+
+    private sealed class ThrowingLogger : Microsoft.Extensions.Logging.ILogger
+    {
+        public IDisposable? BeginScope<TState>(TState state) where TState : notnull => null;
+
+        public bool IsEnabled(Microsoft.Extensions.Logging.LogLevel logLevel) => true;
+
+        public void Log<TState>(Microsoft.Extensions.Logging.LogLevel logLevel, Microsoft.Extensions.Logging.EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) =>
+            throw new NotSupportedException("a logger that throws");
+    }
 }
 
 /// <summary>On the kernel's io_uring.</summary>

@@ -109,8 +109,8 @@ public sealed unsafe partial class Ring
     /// <param name="cancellationToken">As for reads.</param>
     public ValueTask<int> FGetXAttrAsync(SafeHandle file, string name, Memory<byte> value, CancellationToken cancellationToken = default)
     {
-        var pin = value.Pin();
         var text = Text(name);
+        var pin = value.Pin();
         return Start(Prepare.FGetXAttr(FileToCome, text, pin.Pointer, (uint)value.Length), new HostMemory { File = file, Pin = pin, Native = text }, cancellationToken);
     }
 
@@ -122,25 +122,34 @@ public sealed unsafe partial class Ring
     /// <param name="cancellationToken">As for reads.</param>
     public ValueTask<int> FSetXAttrAsync(SafeHandle file, string name, ReadOnlyMemory<byte> value, uint flags = 0, CancellationToken cancellationToken = default)
     {
-        var pin = value.Pin();
         var text = Text(name);
+        var pin = value.Pin();
         return Start(Prepare.FSetXAttr(FileToCome, text, pin.Pointer, (uint)value.Length, flags), new HostMemory { File = file, Pin = pin, Native = text }, cancellationToken);
     }
 
-    // NUL-terminated UTF-8 in native memory, one or two strings: freed with the operation.
-    private static byte* Text(string text) => Text(text, null, out _);
-
-    private static byte* Text(string text, string? other, out byte* second)
+    // NUL-terminated UTF-8 in native memory, freed with the operation.
+    private static byte* Text(string text)
     {
         var length = Encoding.UTF8.GetByteCount(text);
-        var otherLength = other == null ? -1 : Encoding.UTF8.GetByteCount(other);
-        var memory = (byte*)NativeMemory.Alloc((nuint)(length + otherLength + 2));
+        var memory = (byte*)NativeMemory.Alloc((nuint)length + 1);
+        Write(text, memory, length);
+        return memory;
+    }
+
+    // Two strings, one behind the other. Both are looked at before there is memory: what is missing is refused.
+    private static byte* Text(string text, string other, out byte* second)
+    {
+        var (length, otherLength) = (Encoding.UTF8.GetByteCount(text), Encoding.UTF8.GetByteCount(other));
+        var memory = (byte*)NativeMemory.Alloc((nuint)length + (nuint)otherLength + 2);
+        second = memory + length + 1;
+        Write(text, memory, length);
+        Write(other, second, otherLength);
+        return memory;
+    }
+
+    private static void Write(string text, byte* memory, int length)
+    {
         Encoding.UTF8.GetBytes(text, new Span<byte>(memory, length));
         memory[length] = 0;
-        second = memory + length + 1;
-        if (other == null) return memory;
-        Encoding.UTF8.GetBytes(other, new Span<byte>(second, otherLength));
-        second[otherLength] = 0;
-        return memory;
     }
 }

@@ -68,8 +68,8 @@ public sealed unsafe partial class Ring
     {
         const int statxBytes = 256;
         if (result.Length < statxBytes) throw new ArgumentException($"struct statx takes {statxBytes} bytes.", nameof(result));
-        var pin = result.Pin();
         var text = Text(path);
+        var pin = result.Pin();
         return Start(Prepare.StatX(Prepare.CurrentDirectory, text, 0, mask, pin.Pointer), new HostMemory { Pin = pin, Native = text }, cancellationToken);
     }
 
@@ -116,8 +116,8 @@ public sealed unsafe partial class Ring
     /// <param name="cancellationToken">As for reads.</param>
     public ValueTask<int> GetXAttrAsync(string path, string name, Memory<byte> value, CancellationToken cancellationToken = default)
     {
-        var pin = value.Pin();
         var text = Text(name, path, out var second);
+        var pin = value.Pin();
         return Start(Prepare.GetXAttr(text, pin.Pointer, second, (uint)value.Length), new HostMemory { Pin = pin, Native = text }, cancellationToken);
     }
 
@@ -129,8 +129,8 @@ public sealed unsafe partial class Ring
     /// <param name="cancellationToken">As for reads.</param>
     public ValueTask<int> SetXAttrAsync(string path, string name, ReadOnlyMemory<byte> value, uint flags = 0, CancellationToken cancellationToken = default)
     {
-        var pin = value.Pin();
         var text = Text(name, path, out var second);
+        var pin = value.Pin();
         return Start(Prepare.SetXAttr(text, pin.Pointer, second, (uint)value.Length, flags), new HostMemory { Pin = pin, Native = text }, cancellationToken);
     }
 }

@@ -64,8 +64,9 @@ public sealed unsafe partial class Ring
     /// <param name="cancellationToken">As for reads.</param>
     public ValueTask<int> SendToAsync(SafeHandle socket, ReadOnlyMemory<byte> buffer, EndPoint address, uint flags = 0, CancellationToken cancellationToken = default)
     {
-        var pin = buffer.Pin();
+        // What may refuse its argument goes first: nothing is pinned then.
         var native = Address(address, out var length);
+        var pin = buffer.Pin();
         return Start(Prepare.SendTo(FileToCome, pin.Pointer, (uint)buffer.Length, flags | NoSignal, native, (ushort)length), new HostMemory { File = socket, Pin = pin, Native = native }, cancellationToken);
     }
 
