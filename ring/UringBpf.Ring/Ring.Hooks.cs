@@ -131,14 +131,19 @@ public sealed unsafe partial class Ring
         }
         finally
         {
-            if (added) file.DangerousRelease();
+            if (added && set && !_backend.CopiesDescriptors) _named.Add(slot, file);
+            else if (added) file.DangerousRelease();
             if (!set) _freeFileSlots.Push(slot);
         }
     }
 
+    // Handles that are kept open while a file slot names them.
+    private readonly Dictionary<int, SafeFileHandle> _named = [];
+
     private void ReleaseFile(int slot)
     {
         _backend.SetFile((uint)slot, -1);
+        if (_named.Remove(slot, out var file)) file.DangerousRelease();
         _freeFileSlots.Push(slot);
     }
 

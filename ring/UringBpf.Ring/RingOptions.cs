@@ -57,4 +57,7 @@ public sealed record RingOptions
     /// a host with dependency injection has one. Null: the ring makes its own, which ends with it.
     /// </summary>
     public IMeterFactory? MeterFactory { get; init; }
+
+    /// <summary>For tests: what the portable back end works on, in place of what this machine has.</summary>
+    internal PortableSystem? System { get; init; }
 }

@@ -124,6 +124,21 @@ public sealed class PortableTests
     }
 
     [Fact]
+    public async Task Where_a_slot_only_names_the_host_s_file_it_stays_open_as_long()
+    {
+        using var folder = new TemporaryFolder();
+        var file = File.OpenHandle(folder.File("data", "0123456789"u8.ToArray()));
+        await using var ring = Ring.Create(new RingOptions { Backend = RingBackendKind.Portable, System = new ManagedSystem() });
+        await using (var hook = ring.Attach(Compile("stop"), new Grants { Files = [file], Buffers = [64] }))
+        {
+            file.Dispose();
+            Assert.False(file.IsClosed);
+            Assert.Equal(10, (await hook.StartAsync(UringOp.Read(0, 0, 64, 0)).AsTask().WaitAsync(s_patience)).Result);
+        }
+        Assert.True(file.IsClosed);
+    }
+
+    [Fact]
     public unsafe void A_timer_waits_for_its_time()
     {
         using var backend = new PortableBackend(8, 8, null, new ManagedSystem());

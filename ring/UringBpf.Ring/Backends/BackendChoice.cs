@@ -14,7 +14,8 @@ internal static partial class BackendChoice
             case RingBackendKind.Kernel:
                 return CreateKernel(options, driven);
             case RingBackendKind.Portable:
-                return WithFiles(new PortableBackend((uint)options.QueueEntries, (uint)options.CompletionEntries, null), options);
+                var (entries, completions) = ((uint)options.QueueEntries, (uint)options.CompletionEntries);
+                return WithFiles(options.System is { } system ? new PortableBackend(entries, completions, null, system) : new PortableBackend(entries, completions, null), options);
             case RingBackendKind.Simulated:
                 var simulation = options.Simulation ?? new SimulationOptions();
                 simulation.Validate();

@@ -41,6 +41,8 @@ internal sealed class PortableBackend : EmulatedBackend
         _system.Dispose();
     }
 
+    public override bool CopiesDescriptors => _system.CopiesDescriptors;
+
     protected override int Adopt(int fd, out Descriptor? file) => _system.Adopt(fd, out file);
 
     protected override EmulatedOperation NewOperation() => new PortableOperation(this);
@@ -355,6 +357,9 @@ internal abstract class PortableSystem : IDisposable
 
     /// <summary>Pool thread: the result; may block.</summary>
     public abstract int Run(PortableOperation operation);
+
+    /// <summary>As <see cref="RingBackend.CopiesDescriptors"/>.</summary>
+    public virtual bool CopiesDescriptors => true;
 
     /// <summary>A file slot's own reference to a descriptor of the host.</summary>
     public abstract int Adopt(int fd, out Descriptor? file);

@@ -41,6 +41,9 @@ internal sealed unsafe class ManagedSystem : PortableSystem
         }
     }
 
+    // There is no way to make another of it.
+    public override bool CopiesDescriptors => false;
+
     public override int Adopt(int fd, out Descriptor? file)
     {
         file = Own(fd);

@@ -169,6 +169,9 @@ internal abstract unsafe class RingBackend : IDisposable
     {
     }
 
+    /// <summary>False where a file slot is no more than a name for the host's descriptor, which must stay open as long as it is in it.</summary>
+    public virtual bool CopiesDescriptors => true;
+
     /// <summary>Puts a descriptor into a file slot; -1 empties it. 0 or -errno.</summary>
     public abstract int SetFile(uint slot, int fd);
 
