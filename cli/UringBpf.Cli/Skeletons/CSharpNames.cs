@@ -17,15 +17,31 @@ internal sealed class CSharpNames(params IEnumerable<string> taken)
     ];
 
     private readonly HashSet<string> _taken = [.. taken];
+    // Where to go on counting: an object may have any number of things of one name.
+    private readonly Dictionary<string, int> _counts = [];
 
     /// <summary>on_read → OnRead; a name that is taken gets a number.</summary>
-    public string Add(string name)
+    public string Add(string name) => Unique(Pascal(name));
+
+    /// <summary>A C identifier as it is, after an @; what can't be in one becomes _, and a name that is taken gets a number.</summary>
+    public string Keep(string name)
     {
-        var wanted = Pascal(name);
+        var kept = string.Concat(name.Select(c => char.IsLetterOrDigit(c) || c == '_' ? c : '_'));
+        return Unique(kept.Length == 0 || !char.IsLetter(kept[0]) && kept[0] != '_' ? $"@_{kept}" : $"@{kept}");
+    }
+
+    private string Unique(string wanted)
+    {
         var unique = wanted;
-        for (var i = 2; !_taken.Add(unique); i++) unique = $"{wanted}{i}";
+        for (var i = _counts.GetValueOrDefault(wanted, 2); !_taken.Add(unique); _counts[wanted] = i) unique = $"{wanted}{i++}";
         return unique;
     }
+
+    /// <summary>As text of an XML comment, which must not end.</summary>
+    public static string Escape(string text) => OneLine(text).Replace("&", "&amp;").Replace("<", "&lt;").Replace(">", "&gt;");
+
+    /// <summary>Without line breaks, so that a comment does not end.</summary>
+    public static string OneLine(string text) => string.Concat(text.Select(c => char.IsControl(c) || c is '\u2028' or '\u2029' ? ' ' : c));
 
     /// <summary>Words joined, each with a capital; what can't be in a name separates words.</summary>
     public static string Pascal(string name)

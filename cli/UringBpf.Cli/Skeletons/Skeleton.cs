@@ -123,7 +123,7 @@ internal static class Skeleton
         foreach (var program in spec.Programs)
         {
             var name = names.Add(program.Name);
-            properties.Append($"\n    /// <summary>SEC(\"{program.Section}\") {program.Name}.</summary>\n    public {Runtime}BpfProgram {name} {{ get; }}\n");
+            properties.Append($"\n    /// <summary>SEC(\"{Escape(program.Section)}\") {Escape(program.Name)}.</summary>\n    public {Runtime}BpfProgram {name} {{ get; }}\n");
             construct.Append($"        {name} = loaded[{CSharpNames.Quote(program.Name)}];\n");
         }
         return Table("The programs, by name.", "ProgramSet", properties, construct);
@@ -151,7 +151,7 @@ internal static class Skeleton
                 MapType.BloomFilter => Cast("BloomFilterMap"),
                 _ => Cast("BpfMap"),
             };
-            properties.Append($"\n    /// <summary>{Names.Of(map.Type)} '{map.Name}', max_entries {map.MaxEntries}.</summary>\n    public {type} {name} {{ get; }}\n");
+            properties.Append($"\n    /// <summary>{Names.Of(map.Type)} '{Escape(map.Name)}', max_entries {map.MaxEntries}.</summary>\n    public {type} {name} {{ get; }}\n");
             construct.Append($"        {name} = {make};\n");
 
             (string, string) Typed(string view) => ($"{Runtime}{view}", $"new(loaded.Map({CSharpNames.Quote(map.Name)}))");
@@ -174,7 +174,7 @@ internal static class Skeleton
 
                     private readonly {{Runtime}}BpfGlobal<{{type}}> {{place}};
 
-                    /// <summary>C: <c>{{Escape(spec.Types.Format(global.TypeId))}}</c> in {{global.Map.Name}}.</summary>
+                    /// <summary>C: <c>{{Escape(spec.Types.Format(global.TypeId))}}</c> in {{Escape(global.Map.Name)}}.</summary>
                     public {{type}} {{name}}
                     {
                         get => {{place}}.Value;{{set}}
@@ -227,5 +227,5 @@ internal static class Skeleton
         text.Append('\n');
     }
 
-    private static string Escape(string text) => text.Replace("&", "&amp;").Replace("<", "&lt;").Replace(">", "&gt;");
+    private static string Escape(string text) => CSharpNames.Escape(text);
 }

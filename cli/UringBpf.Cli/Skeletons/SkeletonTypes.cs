@@ -9,10 +9,13 @@ namespace UringBpf.Cli;
 /// <param name="taken">Names that types must not have.</param>
 internal sealed class SkeletonTypes(BtfSpec types, params IEnumerable<string> taken)
 {
+    private const int MostFields = 100_000;
+
     private readonly CSharpNames _names = new(taken);
     private readonly Dictionary<int, string> _structs = [];
     private readonly Dictionary<(string Element, long Count), string> _arrays = [];
     private readonly List<string> _declarations = [];
+    private int _fields;
 
     /// <summary>Declarations, each of whole lines, in the order they were needed.</summary>
     public IReadOnlyList<string> Declarations => _declarations;
@@ -98,7 +101,8 @@ internal sealed class SkeletonTypes(BtfSpec types, params IEnumerable<string> ta
         var name = _structs[type.Id] = _names.Add(type.Name.Length > 0 ? type.Name : hint);
         var underlying = Integer(type.Size, type.IsSigned, false)!;
         var text = new StringBuilder($"/// <summary>C: <c>{Escape(types.Format(type.Id))}</c>.</summary>\npublic enum {name} : {underlying}\n{{\n");
-        foreach (var value in type.Values) text.Append(CultureInfo.InvariantCulture, $"    @{value.Name} = unchecked(({underlying})({value.Value})),\n");
+        var constantNames = new CSharpNames();
+        foreach (var value in type.Values) text.Append(CultureInfo.InvariantCulture, $"    {constantNames.Keep(value.Name)} = unchecked(({underlying})({value.Value})),\n");
         _declarations.Add(text.Append("}\n").ToString());
         return name;
     }
@@ -125,10 +129,12 @@ internal sealed class SkeletonTypes(BtfSpec types, params IEnumerable<string> ta
     {
         foreach (var member in type.Members)
         {
+            // Unnamed structs that hold one another twice each are 2^n members after n.
+            if (++_fields > MostFields) throw new BadInputException($"the structs of the object have more than {MostFields} members: too many for a class.");
             var offset = at + member.BitOffset / 8;
             if (member.BitSize > 0)
             {
-                if (member.Name.Length > 0) fields.Append(CultureInfo.InvariantCulture, $"    // Bit field {member.Name}: {member.BitSize} bits from bit {member.BitOffset + 8 * at}.\n");
+                if (member.Name.Length > 0) fields.Append(CultureInfo.InvariantCulture, $"    // Bit field {CSharpNames.OneLine(member.Name)}: {member.BitSize} bits from bit {member.BitOffset + 8 * at}.\n");
             }
             else if (member.Name.Length == 0 && types.Resolve(member.TypeId) is BtfStruct inner)
             {
@@ -137,11 +143,11 @@ internal sealed class SkeletonTypes(BtfSpec types, params IEnumerable<string> ta
             else if (types.SizeOf(member.TypeId) is > 0 and <= int.MaxValue and var size)
             {
                 var field = names.Add(member.Name);
-                fields.Append(CultureInfo.InvariantCulture, $"    /// <summary>C: <c>{Escape(types.Format(member.TypeId))} {member.Name}</c>.</summary>\n");
+                fields.Append(CultureInfo.InvariantCulture, $"    /// <summary>C: <c>{Escape($"{types.Format(member.TypeId)} {member.Name}")}</c>.</summary>\n");
                 fields.Append(CultureInfo.InvariantCulture, $"    [global::System.Runtime.InteropServices.FieldOffset({offset})] public {Of(member.TypeId, (int)size, owner + field)} {field};\n");
             }
         }
     }
 
-    private static string Escape(string text) => text.Replace("&", "&amp;").Replace("<", "&lt;").Replace(">", "&gt;");
+    private static string Escape(string text) => CSharpNames.Escape(text);
 }

@@ -30,7 +30,7 @@ internal static class BtfExtensionReader
         ReadTable(Table(header, body, 16, "line_info"), "line_info", 16, strings, result.Lines, record =>
         {
             var position = Word(record, 12);
-            return new LineInfoRecord(Word(record, 0), strings.Get(Word(record, 4)), (int)(position >> 10), (int)(position & 0x3ff), strings.Get(Word(record, 8)));
+            return new LineInfoRecord(Word(record, 0), strings.GetText(Word(record, 4)), (int)(position >> 10), (int)(position & 0x3ff), strings.GetText(Word(record, 8)));
         });
         if (headerSize >= HeaderSizeWithRelocations)
         {

@@ -87,7 +87,7 @@ internal sealed class ObjectFile
         {
             var bytes = Elf.Contents(license).Span;
             var end = bytes.IndexOf((byte)0);
-            License = Encoding.UTF8.GetString(end < 0 ? bytes : bytes[..end]);
+            License = StringTable.Printable(Encoding.UTF8.GetString(end < 0 ? bytes : bytes[..end]));
         }
         if (Elf.Find("version") is { } version)
         {

@@ -9,6 +9,7 @@ internal sealed class ElfWriter
 {
     private readonly List<(string Name, uint Type, ulong Flags, byte[] Data, uint Link, uint Info, uint EntrySize)> _sections = [];
     private readonly List<(string Name, int Section, int Start, int Length, bool IsGlobal)> _functions = [];
+    private readonly List<(string Name, int Section, int Start, int Length)> _objects = [];
     private string _extern = "";
 
     // A link to the symbol table, whose index is known at the end only.
@@ -35,6 +36,13 @@ internal sealed class ElfWriter
         return this;
     }
 
+    /// <summary>Adds a variable: bytes of a section.</summary>
+    public ElfWriter Object(string name, int section, int start, int length)
+    {
+        _objects.Add((name, section, start, length));
+        return this;
+    }
+
     /// <summary>Makes every call of a section call a weak extern.</summary>
     public ElfWriter CallExtern(string name, int section)
     {
@@ -57,12 +65,13 @@ internal sealed class ElfWriter
         var strings = new List<byte> { 0 };
         uint Text(string text)
         {
+            var offset = (uint)strings.Count;
             strings.AddRange([.. Encoding.UTF8.GetBytes(text), 0]);
-            return (uint)(strings.Count - text.Length - 1);
+            return offset;
         }
 
-        // The null symbol, the extern, then the functions.
-        var symbols = new byte[(_functions.Count + 2) * 24];
+        // The null symbol, the extern, then the functions and the variables.
+        var symbols = new byte[(_functions.Count + _objects.Count + 2) * 24];
         BinaryPrimitives.WriteUInt32LittleEndian(symbols.AsSpan(24), Text(_extern));
         symbols[24 + 4] = 0x20;
         for (var i = 0; i < _functions.Count; i++)
@@ -73,6 +82,15 @@ internal sealed class ElfWriter
             BinaryPrimitives.WriteUInt16LittleEndian(entry[6..], (ushort)_functions[i].Section);
             BinaryPrimitives.WriteUInt64LittleEndian(entry[8..], (ulong)_functions[i].Start * 8);
             BinaryPrimitives.WriteUInt64LittleEndian(entry[16..], (ulong)_functions[i].Length * 8);
+        }
+        for (var i = 0; i < _objects.Count; i++)
+        {
+            var entry = symbols.AsSpan((_functions.Count + i + 2) * 24);
+            BinaryPrimitives.WriteUInt32LittleEndian(entry, Text(_objects[i].Name));
+            entry[4] = 0x11;
+            BinaryPrimitives.WriteUInt16LittleEndian(entry[6..], (ushort)_objects[i].Section);
+            BinaryPrimitives.WriteUInt64LittleEndian(entry[8..], (ulong)_objects[i].Start);
+            BinaryPrimitives.WriteUInt64LittleEndian(entry[16..], (ulong)_objects[i].Length);
         }
         var table = _sections.ToList();
         var names = table.Count + 2;
