@@ -73,6 +73,10 @@ internal sealed class ProgramInput
         {
             throw new BpfException(error.Code, $"{file}: this is a source, not an object. 'uringbpf build {file}' compiles it.", inner: error);
         }
+        catch (BpfException error) when (error.Code == "UB1001" && RustSource.Is(file))
+        {
+            throw new BpfException(error.Code, $"{file}: this is a source, not an object: {RustSource.Help(file)}", inner: error);
+        }
     }
 
     /// <summary>Reads a file; raw bytecode becomes an object with one program, named after the file.</summary>

@@ -67,6 +67,7 @@ internal static class BuildVerb
     private static async Task<byte[]?> Compile(string path, string? asked, string[] includes, string? flags, List<Message> messages, CancellationToken cancellation)
     {
         if (!File.Exists(path)) throw new BadInputException($"Could not find file '{Path.GetFullPath(path)}'.");
+        if (RustSource.Is(path)) throw new BpfException("UB5004", $"{path} is Rust, which is not compiled here: {RustSource.Help(path)}");
         var compiler = Clang.Find(asked);
         var scratch = Directory.CreateTempSubdirectory("uringbpf");
         try

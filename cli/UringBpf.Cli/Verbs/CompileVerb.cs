@@ -21,6 +21,8 @@ internal static class CompileVerb
             var path = parsed.GetRequiredValue(file);
             var contextSize = input.ReadContext(parsed).Length;
             var verified = input.Filter(parsed, input.Load(parsed, path).Programs, path).Select(program => ProgramInput.Verify(program, contextSize)).ToArray();
+            if (verified.GroupBy(program => program.Spec.Name).FirstOrDefault(same => same.Count() > 1) is { } same)
+                throw new BadInputException($"{path} has {same.Count()} programs named '{same.Key}'; an assembly holds one of a name.");
             var target = parsed.GetRequiredValue(output);
             using var assembly = new MemoryStream();
             HookAssembly.Save(verified, Path.GetFileNameWithoutExtension(target), assembly);

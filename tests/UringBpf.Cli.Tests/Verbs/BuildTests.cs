@@ -42,6 +42,29 @@ public sealed class BuildTests
     }
 
     [Fact]
+    public async Task Rust_is_refused_with_what_compiles_it()
+    {
+        using var folder = new TemporaryFolder();
+        var source = folder.File("hook.bpf.rs", Text("#![no_std]\n"));
+        var outcome = await Tool.Run("build", source);
+        Assert.Equal((1, ""), (outcome.Exit, outcome.Out));
+        Assert.StartsWith($"uringbpf: UB5004: {source} is Rust, ", outcome.Error);
+        Assert.Contains("--emit llvm-bc", outcome.Error);
+        Assert.Contains($"'uringbpf build {folder["hook.bpf.o"]}'", outcome.Error);
+        outcome = await Tool.Run("build", source, "--msbuild");
+        Assert.Equal(1, outcome.Exit);
+        Assert.StartsWith($"{source}(1,1): error UB5004: ", Assert.Single(outcome.Lines));
+        foreach (var verb in (string[])["list", "verify", "run"])
+        {
+            outcome = await Tool.Run(verb, source);
+            Assert.Equal(3, outcome.Exit);
+            Assert.Contains("UB1001", outcome.Error);
+            Assert.Contains("this is a source, not an object: rustc makes bitcode of it", outcome.Error);
+        }
+        Assert.Contains("Could not find file", (await Tool.Run("build", folder["none.rs"])).Error);
+    }
+
+    [Fact]
     public async Task A_rejected_hook_leaves_no_object()
     {
         using var folder = new TemporaryFolder();
