@@ -6,6 +6,8 @@ return args switch
 {
     ["objects", .. var rest] when FuzzOptions.Parse(rest) is { } options => ObjectFuzzer.Run(options, verify: false),
     ["verify", .. var rest] when FuzzOptions.Parse(rest) is { } options => ObjectFuzzer.Run(options, verify: true),
+    ["fields", .. var rest] when FuzzOptions.Parse(rest) is { } options => FieldFuzzer.Run(options),
+    ["text", .. var rest] when FuzzOptions.Parse(rest) is { } options => TextFuzzer.Run(options),
     ["maps", .. var rest] when FuzzOptions.Parse(rest) is { } options => MapFuzzer.Run(options),
     ["selftests", var root, var noPerfmon, .. var objects] when objects.Length > 0 => Selftests.Run(root, noPerfmon, objects),
     ["ring", .. var rest] when FuzzOptions.Parse(rest) is { } options => RingFuzzer.Run(options),
@@ -24,6 +26,9 @@ static int Usage()
         usage: dotnet run -c Release --project tests/UringBpf.Fuzz -- VERB [--count N] [--seed S] [--seconds T | --minutes T] [FILE...]
           objects   mutated objects through the loader; the FILEs, or the committed test objects, are damaged
           verify    the same, and what loads through the verifier
+          fields    objects with lies in their fields through the loader; what loads must agree with itself, and its accepted programs
+                    run without a fault, on every engine alike; --first N starts at case N
+          text      damaged assembler text through the assembler, and back
           programs  random programs through the verifier and every engine; --first N starts at case N; --kernel N shows the
                     first N of them that it can run to the running kernel as well; --without NAME,… (or all) switches
                     optimisations of the JIT off: {string.Join(", ", EngineCheck.Optimisations.Select(one => one.Name))}

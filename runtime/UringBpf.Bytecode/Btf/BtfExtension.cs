@@ -28,7 +28,7 @@ internal sealed class BtfExtension
     /// <summary>What an object without .BTF.ext has.</summary>
     public static BtfExtension Empty { get; } = new();
 
-    public Dictionary<string, List<FunctionInfoRecord>> Functions { get; } = [];
-    public Dictionary<string, List<LineInfoRecord>> Lines { get; } = [];
-    public Dictionary<string, List<CoreRelocationRecord>> Relocations { get; } = [];
+    public NameMap<List<FunctionInfoRecord>> Functions { get; } = new();
+    public NameMap<List<LineInfoRecord>> Lines { get; } = new();
+    public NameMap<List<CoreRelocationRecord>> Relocations { get; } = new();
 }

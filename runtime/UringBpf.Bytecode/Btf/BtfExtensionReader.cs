@@ -52,7 +52,7 @@ internal static class BtfExtensionReader
 
     // A table: the size of a record, then for each section its name, a count and the records. Records may be longer
     // than we know; the rest of each is skipped.
-    private static void ReadTable<T>(ReadOnlySpan<byte> table, string what, int knownSize, StringTable strings, Dictionary<string, List<T>> result, ReadRecord<T> read)
+    private static void ReadTable<T>(ReadOnlySpan<byte> table, string what, int knownSize, StringTable strings, NameMap<List<T>> result, ReadRecord<T> read)
     {
         if (table.Length == 0) return;
         var size = table.Length >= 4 ? Word(table, 0) : 0;
@@ -68,7 +68,7 @@ internal static class BtfExtensionReader
             rest = rest[8..];
             if (count == 0 || (ulong)count * size > (ulong)rest.Length)
                 throw new BpfException("UB1221", $".BTF.ext: {what} of section '{section}' has {count} records of {size} bytes in {rest.Length} bytes.");
-            if (!result.TryGetValue(section, out var records)) result[section] = records = [];
+            var records = result.GetOrAdd(section, () => []);
             records.EnsureCapacity(records.Count + (int)count);
             for (var i = 0; i < (int)count; i++) records.Add(read(rest.Slice(i * (int)size, (int)size)));
             rest = rest[((int)count * (int)size)..];
@@ -77,12 +77,12 @@ internal static class BtfExtensionReader
 
     private static void CheckOrder(BtfExtension extension)
     {
-        foreach (var (section, lines) in extension.Lines)
+        foreach (var (section, lines) in extension.Lines.All)
         {
             long previous = -1;
             foreach (var line in lines) CheckAscending(section, "line_info", line.Offset, ref previous, "UB1222");
         }
-        foreach (var (section, functions) in extension.Functions)
+        foreach (var (section, functions) in extension.Functions.All)
         {
             long previous = -1;
             foreach (var function in functions) CheckAscending(section, "func_info", function.Offset, ref previous, "UB1223");

@@ -1,18 +1,24 @@
 namespace UringBpf.Bytecode;
 
 /// <summary>Spells types as C does.</summary>
-internal static class BtfPrinter
+internal sealed class BtfPrinter
 {
     // Types are graphs: what is printed must not depend on how large they are.
-    private const int MaxDepth = 6, MaxParameters = 8;
+    private const int MaxDepth = 6, MaxParameters = 8, MaxTypes = 64;
+
+    private int _left = MaxTypes;
+
+    private BtfPrinter()
+    {
+    }
 
     /// <summary>A declaration of <paramref name="name"/>, or the type alone if that is empty: <c>const char *names[3]</c>.</summary>
-    public static string Declare(BtfSpec types, int id, string name) => Declare(types, id, name, MaxDepth);
+    public static string Declare(BtfSpec types, int id, string name) => new BtfPrinter().Declare(types, id, name, MaxDepth);
 
     // C declarators are written from the inside out: what has been said so far is the name of what is still to say.
-    private static string Declare(BtfSpec types, int id, string declarator, int depth)
+    private string Declare(BtfSpec types, int id, string declarator, int depth)
     {
-        if (depth == 0) return Join("…", declarator);
+        if (depth == 0 || --_left < 0) return Join("…", declarator);
         return types[id] switch
         {
             BtfPointer pointer => Declare(types, pointer.TypeId, NeedsParentheses(types, pointer.TypeId) ? $"(*{declarator})" : "*" + declarator, depth - 1),
@@ -31,7 +37,7 @@ internal static class BtfPrinter
 
     private static bool NeedsParentheses(BtfSpec types, int id) => types[id] is BtfArray or BtfPrototype;
 
-    private static string Parameters(BtfSpec types, BtfPrototype prototype, int depth)
+    private string Parameters(BtfSpec types, BtfPrototype prototype, int depth)
     {
         if (prototype.Parameters.Length == 0) return "void";
         var shown = prototype.Parameters.Take(MaxParameters)

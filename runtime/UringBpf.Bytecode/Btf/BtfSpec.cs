@@ -18,17 +18,24 @@ public sealed class BtfSpec
     internal BtfSpec(ImmutableArray<BtfType> types)
     {
         Types = types;
-        _byName = new(() => Index(type => type.Name));
-        _byEssentialName = new(() => Index(type => CoreTypes.EssentialName(type.Name)));
+        _byName = new(() => Index(name => name));
+        _byEssentialName = new(() => Index(CoreTypes.EssentialName));
     }
 
-    private Dictionary<string, List<BtfType>> Index(Func<BtfType, string> key)
+    private Dictionary<string, List<BtfType>> Index(Func<string, string> key)
     {
         var index = new Dictionary<string, List<BtfType>>();
+        // Many types may share one name, which may be long: it is hashed once.
+        var known = new Dictionary<string, List<BtfType>>(ReferenceEqualityComparer.Instance);
         foreach (var type in Types)
         {
             if (type.Id == 0 || type.Name.Length == 0) continue;
-            if (!index.TryGetValue(key(type), out var same)) index.Add(key(type), same = []);
+            if (!known.TryGetValue(type.Name, out var same))
+            {
+                var name = key(type.Name);
+                if (!index.TryGetValue(name, out same)) index.Add(name, same = []);
+                known.Add(type.Name, same);
+            }
             same.Add(type);
         }
         return index;

@@ -7,11 +7,15 @@ internal sealed class Externs(LoadOptions options, KernelConfiguration configura
     private static readonly HashSet<string> s_compilerLibrary = ["memset", "memcpy", "memmove", "memcmp", "bcmp", "strlen", "abort"];
 
     private readonly HashSet<FunctionPrototype> _checked = [];
+    // By symbol: any number of calls may name one, and its name may be long.
+    private readonly Dictionary<int, FunctionPrototype?> _kfuncs = [];
+    private readonly Dictionary<int, (MapSpec Map, int Offset)?> _variables = [];
 
     /// <summary>A load of an extern's address.</summary>
     public Fixup Load(ObjectFunction function, int slot, ElfSymbol symbol)
     {
-        if (configuration.Find(symbol) is { } variable) return new Fixup.OfMapValue(slot, variable.Map, variable.Offset);
+        if (!_variables.TryGetValue(symbol.Index, out var found)) _variables.Add(symbol.Index, found = configuration.Find(symbol));
+        if (found is { } variable) return new Fixup.OfMapValue(slot, variable.Map, variable.Offset);
         // The address of a kfunc only says whether it exists: `if (uring_emit) …`.
         if (Kfunc(symbol) is not null) return new Fixup.OfNumber(slot, 1);
         if (symbol.Binding == ElfBinding.Weak) return new Fixup.OfNumber(slot, 0);
@@ -38,7 +42,8 @@ internal sealed class Externs(LoadOptions options, KernelConfiguration configura
 
     private FunctionPrototype? Kfunc(ElfSymbol symbol)
     {
-        var function = options.Functions.Kfunc(symbol.Name);
+        if (_kfuncs.TryGetValue(symbol.Index, out var function)) return function;
+        _kfuncs.Add(symbol.Index, function = options.Functions.Kfunc(symbol.Name));
         if (function is not null && _checked.Add(function)) KfuncTypes.Check(btf, function);
         return function;
     }

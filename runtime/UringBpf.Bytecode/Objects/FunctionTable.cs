@@ -67,10 +67,10 @@ internal sealed class FunctionTable
 
     private static void AddDebugInformation(ObjectFile file, ElfSection section, ObjectFunction[] functions)
     {
-        var lines = file.Extension.Lines.GetValueOrDefault(section.Name, []);
+        var lines = file.Extension.Lines[section.Name] ?? [];
         if (lines.Count > 0 && lines[^1].Offset >= section.Size)
             throw new BpfException("UB1222", $".BTF.ext: line_info at byte {lines[^1].Offset} is past the end of section '{section.Name}' ({section.Size} bytes).");
-        var types = file.Extension.Functions.GetValueOrDefault(section.Name, []);
+        var types = file.Extension.Functions[section.Name] ?? [];
         if (types.Count > 0 && types[^1].Offset >= section.Size)
             throw new BpfException("UB1223", $".BTF.ext: func_info at byte {types[^1].Offset} is past the end of section '{section.Name}' ({section.Size} bytes).");
 

@@ -39,13 +39,13 @@ internal static class GlobalData
     public static ImmutableArray<GlobalVariable> FindVariables(ObjectFile file, MapTable maps)
     {
         // By section, then by name.
-        var types = new Dictionary<string, Dictionary<string, int>>();
+        var types = new NameMap<NameMap<BtfVariable>>();
         foreach (var section in file.Btf.Types.OfType<BtfDataSection>())
         {
-            if (!types.TryGetValue(section.Name, out var named)) types[section.Name] = named = [];
+            var named = types.GetOrAdd(section.Name, () => new NameMap<BtfVariable>());
             foreach (var place in section.Variables)
             {
-                if (file.Btf[place.TypeId] is BtfVariable variable) named[variable.Name] = variable.TypeId;
+                if (file.Btf[place.TypeId] is BtfVariable variable) named[variable.Name] = variable;
             }
         }
 
@@ -55,7 +55,7 @@ internal static class GlobalData
             if (symbol.Type != ElfSymbolType.Object || maps.OfData(symbol.Section) is not { } map) continue;
             if (symbol.Value > (ulong)map.ValueSize || symbol.Size > (ulong)map.ValueSize - symbol.Value)
                 throw new BpfException("UB1019", $"variable '{symbol.Name}' ({symbol.Size} bytes at byte {symbol.Value}) reaches past the {map.ValueSize} bytes of section '{map.Name}'.");
-            var type = types.TryGetValue(map.Name, out var known) && known.TryGetValue(symbol.Name, out var id) ? id : 0;
+            var type = types[map.Name]?[symbol.Name]?.TypeId ?? 0;
             variables.Add(new GlobalVariable(symbol.Name, map, (int)symbol.Value, (int)symbol.Size, type));
         }
         return variables.DrainToImmutable();

@@ -16,13 +16,15 @@ internal sealed class KernelConfiguration
     {
         var result = new KernelConfiguration();
         if (file.Btf.Find<BtfDataSection>(SectionName) is not { } section) return result;
-        var symbols = new Dictionary<string, ElfSymbol>();
+        var symbols = new NameMap<ElfSymbol>();
         foreach (var symbol in file.Elf.Symbols.Where(symbol => symbol.IsExtern)) symbols[symbol.Name] = symbol;
 
+        // A name that is listed twice is one variable.
+        var done = new HashSet<string>(ReferenceEqualityComparer.Instance);
         var bytes = new List<byte>();
         foreach (var place in section.Variables)
         {
-            if (file.Btf[place.TypeId] is not BtfVariable variable || !symbols.TryGetValue(variable.Name, out var symbol)) continue;
+            if (file.Btf[place.TypeId] is not BtfVariable variable || !done.Add(variable.Name) || symbols[variable.Name] is not { } symbol) continue;
             var size = file.Btf.SizeOf(variable.TypeId);
             if (size is not (1 or 2 or 4 or 8) || file.Btf.Resolve(variable.TypeId) is not (BtfInteger or BtfEnum))
                 throw new BpfException("UB1323", $"the configuration variable '{variable.Name}' is not a number of 1, 2, 4 or 8 bytes.");

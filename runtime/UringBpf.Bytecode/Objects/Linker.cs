@@ -18,7 +18,8 @@ internal sealed class Linker(ObjectFile file, LoadOptions options)
         var instructions = new Instruction[program.Length];
         var length = 0;
         var lines = ImmutableArray.CreateBuilder<LineInfo>();
-        var poisoned = ImmutableDictionary<int, string>.Empty;
+        // Made when there is something to note.
+        ImmutableDictionary<int, string>.Builder? poisoned = null;
         // Patching a function may find further ones: the list grows while we walk it.
         for (var i = 0; i < layout.Functions.Count; i++)
         {
@@ -49,7 +50,7 @@ internal sealed class Linker(ObjectFile file, LoadOptions options)
             OwnInstructions = program.Length,
             Functions = options.Functions,
             Types = file.Btf,
-            Poisoned = poisoned,
+            Poisoned = poisoned?.ToImmutable() ?? ImmutableDictionary<int, string>.Empty,
         };
     }
 
@@ -61,7 +62,7 @@ internal sealed class Linker(ObjectFile file, LoadOptions options)
             throw new BpfException("UB1043", $"the object's programs, each with its subprograms, are larger than {Limits.InstructionsPerObject} instructions together.");
     }
 
-    private static void Patch(Instruction[] code, int slot, Fixup fixup, Layout layout, ref ImmutableDictionary<int, string> poisoned)
+    private static void Patch(Instruction[] code, int slot, Fixup fixup, Layout layout, ref ImmutableDictionary<int, string>.Builder? poisoned)
     {
         void Load(WideKind kind, int low, int high)
         {
@@ -92,7 +93,8 @@ internal sealed class Linker(ObjectFile file, LoadOptions options)
             case Fixup.OfPoison poison:
                 // A call has no callee: what stands in its place must at least be an instruction.
                 if (code[slot].Opcode == Call) code[slot] = new Instruction(MoveImmediate);
-                poisoned = poisoned.SetItem(slot, poison.Reason);
+                poisoned ??= ImmutableDictionary.CreateBuilder<int, string>();
+                poisoned[slot] = poison.Reason;
                 break;
         }
     }

@@ -57,20 +57,20 @@ internal sealed class CoreAccess
     }
 
     /// <summary>The same access in another set of types, or null when it has no counterpart there.</summary>
-    public CoreAccess? FindIn(BtfSpec target, int rootTypeId, CoreRelocationKind kind)
+    /// <exception cref="BpfException">UB1226 when there are too many ways to look for it.</exception>
+    public CoreAccess? FindIn(BtfSpec target, int rootTypeId, CoreRelocationKind kind, CoreBudget budget)
     {
         var found = new CoreAccess(target, rootTypeId);
-        if (kind == CoreRelocationKind.TypeMatches) return CoreTypes.Match(Types, RootTypeId, target, rootTypeId) ? found : null;
-        if (IsAboutTypes(kind)) return CoreTypes.AreCompatible(Types, RootTypeId, target, rootTypeId) ? found : null;
+        if (kind == CoreRelocationKind.TypeMatches) return CoreTypes.Match(Types, RootTypeId, target, rootTypeId, budget) ? found : null;
+        if (IsAboutTypes(kind)) return CoreTypes.AreCompatible(Types, RootTypeId, target, rootTypeId, budget) ? found : null;
 
         var type = target.Resolve(rootTypeId);
         if (kind is CoreRelocationKind.EnumeratorExists or CoreRelocationKind.EnumeratorValue)
         {
             if (type is not BtfEnum values) return null;
-            var wanted = CoreTypes.EssentialName(Steps[0].Name!);
             for (var i = 0; i < values.Values.Length; i++)
             {
-                if (CoreTypes.EssentialName(values.Values[i].Name) != wanted) continue;
+                if (!budget.IsSameName(Steps[0].Name!, values.Values[i].Name)) continue;
                 found.Steps.Add(new CoreStep(values.Id, i, values.Values[i].Name));
                 return found;
             }
@@ -80,7 +80,7 @@ internal sealed class CoreAccess
         for (var i = 0; i < Steps.Count; i++)
         {
             var step = Steps[i];
-            var next = step.Name is not null ? found.FindMember(this, step, type)
+            var next = step.Name is not null ? found.FindMember(this, step, type, budget)
                 : i == 0 ? type
                 : type is BtfArray array && found.Allows(array, step.Index) ? target.Resolve(array.ElementTypeId)
                 : null;
@@ -138,22 +138,23 @@ internal sealed class CoreAccess
     private bool Allows(BtfArray array, int index) => index < array.Count
         || (array.Count == 0 && Steps[^1] is { Name: not null } holder && holder.Index == ((BtfStruct)Types[holder.TypeId]).Members.Length - 1);
 
-    private BtfType? FindMember(CoreAccess local, CoreStep wanted, BtfType type)
+    private BtfType? FindMember(CoreAccess local, CoreStep wanted, BtfType type, CoreBudget budget)
     {
         if (type is not BtfStruct all) return null;
         for (var i = 0; i < all.Members.Length; i++)
         {
+            budget.Spend();
             var member = all.Members[i];
             if (member.Name.Length == 0)
             {
                 BitOffset += member.BitOffset;
-                if (FindMember(local, wanted, Types.Resolve(member.TypeId)) is { } inner) return inner;
+                if (FindMember(local, wanted, Types.Resolve(member.TypeId), budget) is { } inner) return inner;
                 BitOffset -= member.BitOffset;
             }
             else if (member.Name == wanted.Name)
             {
                 var localMember = ((BtfStruct)local.Types[wanted.TypeId]).Members[wanted.Index];
-                if (!CoreTypes.AreCompatibleFields(local.Types, localMember.TypeId, Types, member.TypeId)) return null;
+                if (!CoreTypes.AreCompatibleFields(local.Types, localMember.TypeId, Types, member.TypeId, budget)) return null;
                 BitOffset += member.BitOffset;
                 Steps.Add(new CoreStep(all.Id, i, member.Name));
                 return Types.Resolve(member.TypeId);

@@ -15,6 +15,7 @@ internal sealed class CoreRelocator(ObjectFile file, CoreTarget target)
 
     // Made when there is something to resolve, as most objects have nothing.
     private Dictionary<(int TypeId, string Access, uint Kind), Resolution>? _resolved;
+    private readonly CoreBudget _budget = new();
 
     /// <param name="Local">What the compiler saw, which is what the instruction holds now.</param>
     /// <param name="New">What the target says; null to poison.</param>
@@ -23,13 +24,12 @@ internal sealed class CoreRelocator(ObjectFile file, CoreTarget target)
     private readonly record struct Resolution(CoreValue Local, CoreValue? New, string Failure, bool CanResize);
 
     /// <summary>Patches every function.</summary>
-    /// <exception cref="BpfException">UB1224 when a relocation is malformed, UB1225 when its instruction is not what it says.</exception>
+    /// <exception cref="BpfException">UB1224 when a relocation is malformed, UB1225 when its instruction is not what it says, UB1226 when comparing types takes too long.</exception>
     public void Run(FunctionTable functions)
     {
         foreach (var group in functions.All.GroupBy(function => function.Section))
         {
-            var records = file.Extension.Relocations.GetValueOrDefault(group.Key.Name, []);
-            if (records.Count == 0) continue;
+            if (file.Extension.Relocations[group.Key.Name] is not { } records) continue;
             var code = MemoryMarshal.Cast<byte, Instruction>(file.Elf.Contents(group.Key).Span);
             ObjectFunction[] inOrder = [.. group];
             foreach (var record in records)
@@ -93,7 +93,8 @@ internal sealed class CoreRelocator(ObjectFile file, CoreTarget target)
         Resolution? result = null;
         foreach (var (types, candidate) in target.Candidates(type))
         {
-            if (access.FindIn(types, candidate.Id, kind) is not { } found) continue;
+            _budget.Spend();
+            if (access.FindIn(types, candidate.Id, kind, _budget) is not { } found) continue;
             var value = CoreValue.Of(kind, found);
             if (result is { } earlier && earlier.New?.Value != value?.Value)
                 return new Resolution(local, null, "the target has several types of this name, and they differ", false);

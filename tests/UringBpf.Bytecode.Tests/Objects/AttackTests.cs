@@ -67,4 +67,109 @@ public sealed class AttackTests
         Assert.Equal("GPL\ufffd", object_.License);
         Assert.Equal(new LineInfo(0, "a\ufffd.c", 5, 2, "\treturn\ufffd[1m 0;\ufffd"), Assert.Single(object_.Program("program").Lines));
     }
+
+    private static byte[] Relocated(BtfImage btf, int records, Func<int, uint[]> record, int immediate = 0)
+    {
+        var section = btf.Text("raw");
+        var words = new List<uint> { 0x0001eb9f, 32, 0, 0, 0, 0, 0, (uint)(12 + records * 16), 16, section, (uint)records };
+        for (var i = 0; i < records; i++) words.AddRange(record(i));
+        var code = new Instruction[records + 1];
+        Array.Fill(code, new Instruction(0xb7, immediate: immediate));
+        code[^1] = new Instruction(0x95);
+        var writer = new ElfWriter();
+        writer.Section(".BTF", btf.Bytes());
+        writer.Section(".BTF.ext", [.. words.SelectMany(BitConverter.GetBytes)]);
+        return writer.Function("program", writer.Code("raw", code), 0, code.Length).Bytes();
+    }
+
+    private static long Allocated(byte[] bytes)
+    {
+        ObjectSpec.Load(bytes);
+        var before = GC.GetAllocatedBytesForCurrentThread();
+        ObjectSpec.Load(bytes);
+        return GC.GetAllocatedBytesForCurrentThread() - before;
+    }
+
+    /// <summary>Many types may have one name of a megabyte, flavour and all: it must not be copied for each relocation to one of them.</summary>
+    [Fact]
+    public void LongNamesAreNotCopiedForEveryRelocation()
+    {
+        const int count = 2_000;
+        var btf = new BtfImage();
+        var name = btf.Text(new string('n', 500_000) + "___flavour");
+        for (var i = 0; i < count; i++) btf.Words(name, (uint)BtfImage.KindStruct << 24, 4);
+        var zero = btf.Text("0");
+        // BPF_CORE_TYPE_EXISTS of each.
+        var bytes = Relocated(btf, count, i => [(uint)i * 8, (uint)i + 1, zero, 8], immediate: 1);
+        Assert.InRange(Allocated(bytes), 0, 256 * 1024 + 64L * bytes.Length);
+    }
+
+    /// <summary>Notes on what could not be relocated are kept for each instruction, and for each program that has it.</summary>
+    [Fact]
+    public void NotesOnInstructionsTakeLittle()
+    {
+        const int count = 20_000;
+        var btf = new BtfImage();
+        btf.Type(BtfImage.KindStruct, "unknown_here", 4);
+        var zero = btf.Text("0:0");
+        btf.Type(BtfImage.KindStruct, "also_unknown", 4, 1, rest: [btf.Text("member"), 1, 0]);
+        var bytes = Relocated(btf, count, i => [(uint)i * 8, 2, zero, 0]);
+        Assert.Equal(count, ObjectSpec.Load(bytes).Program("program").Poisoned.Count);
+        Assert.InRange(Allocated(bytes), 0, 256 * 1024 + 64L * bytes.Length);
+    }
+
+    /// <summary>A function type whose parameters are function types of eight parameters each, and so on: what a message shows of it is short.</summary>
+    [Fact]
+    public void TypesThatMultiplyArePrintedInPart()
+    {
+        var btf = new BtfImage().Int();
+        for (uint level = 1; level <= 8; level++)
+            btf.Type(BtfImage.KindPrototype, "", 1, 8, rest: [.. Enumerable.Repeat<uint[]>([0, level], 8).SelectMany(words => words)]);
+        btf.Type(BtfImage.KindFunction, "uring_emit", 9, 1);
+        var types = btf.Parse();
+        Assert.InRange(types.Format(10).Length, 10, 2_000);
+        Assert.Contains("…", types.Format(10), StringComparison.Ordinal);
+        Assert.Equal("int (int, int)", new BtfImage().Int().Type(BtfImage.KindPrototype, "", 1, 2, rest: [0, 1, 0, 1]).Parse().Format(2));
+    }
+
+    /// <summary>Types to relocate against may be a stranger's too: thirty unnamed structs, each of which holds the next one twice.</summary>
+    [Fact]
+    public void TargetsThatMultiplyAreGivenUp()
+    {
+        var target = new BtfImage().Int();
+        for (uint i = 0; i < 40; i++) target.Type(BtfImage.KindStruct, i == 39 ? "shape" : "", 4, 2, rest: [0, i + 1, 0, 0, i + 1, 0]);
+        var btf = new BtfImage().Int();
+        btf.Type(BtfImage.KindStruct, "shape", 4, 1, rest: [btf.Text("member"), 1, 0]);
+        var access = btf.Text("0:0");
+        var bytes = Relocated(btf, 1, _ => [0, 2, access, 0]);
+        Refused("UB1226", bytes, new LoadOptions { TargetBtf = target.Parse() });
+    }
+
+    /// <summary>Two sets of types in which each struct has the next one as several members of one name: 8^20 ways to compare them.</summary>
+    [Fact]
+    public void TypesToMatchThatMultiplyAreGivenUp()
+    {
+        static BtfImage Nested()
+        {
+            var btf = new BtfImage().Int();
+            for (uint i = 0; i < 20; i++)
+            {
+                var member = btf.Text("m");
+                btf.Type(BtfImage.KindStruct, "s", 4, 8, rest: [.. Enumerable.Range(0, 8).SelectMany(_ => (uint[])[member, i + 1, 0])]);
+            }
+            return btf;
+        }
+
+        // The innermost differ, so that every way is tried.
+        var target = new BtfImage().Type(BtfImage.KindInteger, "int", 8, rest: [1u << 24 | 64]);
+        for (uint i = 0; i < 20; i++)
+        {
+            var member = target.Text("m");
+            target.Type(BtfImage.KindStruct, "s", 8, 8, rest: [.. Enumerable.Range(0, 8).SelectMany(_ => (uint[])[member, i + 1, 0])]);
+        }
+        var local = Nested();
+        var zero = local.Text("0");
+        // BPF_CORE_TYPE_MATCHES.
+        Refused("UB1226", Relocated(local, 1, _ => [0, 21, zero, 12]), new LoadOptions { TargetBtf = target.Parse() });
+    }
 }

@@ -27,6 +27,8 @@ public static class ObjectFuzzer
         public long Accepted;
         /// <summary>Programs of those that the verifier rejected.</summary>
         public long Rejected;
+        /// <summary>Accepted programs that were run.</summary>
+        public long Runs;
         /// <summary>Refusals by code.</summary>
         public SortedDictionary<string, long> Codes { get; } = new(StringComparer.Ordinal);
         /// <summary>What must not happen, with what repeats it.</summary>
@@ -59,18 +61,19 @@ public static class ObjectFuzzer
         for (; summary.Cases < options.Count && clock.Elapsed.TotalSeconds < options.Seconds; summary.Cases++)
         {
             var name = $"--seed {options.Seed}, case {summary.Cases}";
-            var spec = Load(mutators[summary.Cases % mutators.Length].Mutate(FuzzRandom.ForCase(options.Seed, summary.Cases)), name, summary);
+            var spec = Load(mutators[summary.Cases % mutators.Length].Mutate(FuzzRandom.ForCase(options.Seed, summary.Cases)), LoadOptions.Default, name, summary);
             if (verify && spec is not null) Verify(spec, name, summary);
         }
         return summary;
     }
 
-    private static ObjectSpec? Load(byte[] bytes, string name, Summary summary)
+    /// <summary>Loads an object, or counts its refusal.</summary>
+    internal static ObjectSpec? Load(byte[] bytes, LoadOptions options, string name, Summary summary)
     {
         var allocated = GC.GetAllocatedBytesForCurrentThread();
         var started = Stopwatch.GetTimestamp();
         ObjectSpec? spec = null;
-        Guard(name, summary, () => spec = ObjectSpec.Load(bytes));
+        Guard(name, summary, () => spec = ObjectSpec.Load(bytes, options: options));
         allocated = GC.GetAllocatedBytesForCurrentThread() - allocated;
         var elapsed = Stopwatch.GetElapsedTime(started);
         if (spec is not null) summary.Loaded++;
@@ -93,7 +96,8 @@ public static class ObjectFuzzer
         }
     }
 
-    private static void Guard(string name, Summary summary, Action action)
+    /// <summary>Runs something that may be refused with a code, and nothing else.</summary>
+    internal static void Guard(string name, Summary summary, Action action)
     {
         try
         {
@@ -111,7 +115,8 @@ public static class ObjectFuzzer
 #pragma warning restore CA1031
     }
 
-    private static string[] CommittedObjects()
+    /// <summary>The objects of the tests.</summary>
+    internal static string[] CommittedObjects()
     {
         var root = AppContext.BaseDirectory;
         while (root is not null && !File.Exists(Path.Combine(root, "UringBpf.sln"))) root = Path.GetDirectoryName(root);
