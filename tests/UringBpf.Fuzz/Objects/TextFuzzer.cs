@@ -20,7 +20,8 @@ public static class TextFuzzer
     public static int Run(FuzzOptions options)
     {
         var clock = Stopwatch.StartNew();
-        var summary = Run([.. ObjectFuzzer.CommittedObjects().Select(File.ReadAllBytes)], options, clock);
+        var files = options.Files.Count > 0 ? options.Files : ObjectFuzzer.CommittedObjects();
+        var summary = Run([.. files.Select(File.ReadAllBytes)], options, clock);
         foreach (var failure in summary.Failures) Console.Error.WriteLine(failure);
         Console.WriteLine($"text: {summary.Cases} texts, seed {options.Seed}, {clock.Elapsed.TotalSeconds:f0} s: {summary.Loaded} assembled, {summary.Codes.Values.Sum()} refused, {summary.Failures.Count} failures");
         Console.WriteLine("codes: " + string.Join(' ', summary.Codes.Select(code => $"{code.Key}={code.Value}")));
