@@ -77,7 +77,7 @@ public sealed unsafe partial class Ring
         {
             if (!_closed) FindState();
             Shutdown(error);
-            DeliverHandedOver();
+            DeliverLast();
             throw;
         }
         finally
@@ -124,6 +124,21 @@ public sealed unsafe partial class Ring
         while (_handedOver.TryDequeue(out var item)) item.Execute();
         if (!_closed) FindState();
         return true;
+    }
+
+    // There is no other turn: what one of them throws is no reason for the rest to wait for ever. The host hears of what ended the ring.
+    private void DeliverLast()
+    {
+        while (_handedOver.TryDequeue(out var item))
+        {
+            try
+            {
+                item.Execute();
+            }
+            catch (Exception)
+            {
+            }
+        }
     }
 
     // The host may have released its thread's state since the last turn, or in what went on in this one.

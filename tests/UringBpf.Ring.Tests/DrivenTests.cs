@@ -319,6 +319,36 @@ public abstract class DrivenTests(RingBackendKind backend) : OnBackend(backend)
 public sealed class KernelDrivenTests() : DrivenTests(RingBackendKind.Kernel)
 {
     [Fact]
+    public async Task Continuations_that_throw_end_the_ring_and_keep_no_result_from_others()
+    {
+        Ring? ring = null;
+        Task<int>? last = null;
+        var thrown = new List<string>();
+        var driver = new Thread(() =>
+        {
+            ring = Create();
+            for (var i = 0; i < 3; i++) ring.NopAsync(i).GetAwaiter().OnCompleted(() => throw new NotSupportedException("for the test"));
+            last = ring.NopAsync(3).AsTask();
+            for (var goesOn = true; goesOn;)
+            {
+                try
+                {
+                    goesOn = ring.RunOnce(TimeSpan.FromSeconds(1));
+                }
+                catch (NotSupportedException error)
+                {
+                    thrown.Add(error.Message);
+                }
+            }
+        });
+        driver.Start();
+        Assert.True(driver.Join(s_patience));
+        Assert.Equal(["for the test"], thrown);
+        Assert.Equal(3, await last!.WaitAsync(s_patience));
+        await Assert.ThrowsAsync<NotSupportedException>(() => ring!.DisposeAsync().AsTask().WaitAsync(s_patience));
+    }
+
+    [Fact]
     public void Multishot_completions_are_taken_in_a_turn_on_the_driver_s_thread()
     {
         var ring = Create();
