@@ -37,6 +37,7 @@ public sealed record CompilerOptions
         AvoidBranches = false,
         ThreadJumps = false,
         RepeatLoops = false,
+        CopyLoopEnds = false,
         MoveBlocks = false,
         ReassociateSums = false,
     };
@@ -83,6 +84,9 @@ public sealed record CompilerOptions
 
     /// <summary>Writes small loops with branches in them twice, so that every other round goes on without a jump.</summary>
     public bool RepeatLoops { get; init; } = true;
+
+    /// <summary>Writes the end of a loop's rounds at each way through its body that would jump there.</summary>
+    public bool CopyLoopEnds { get; init; } = true;
 
     /// <summary>Writes runs of stores of zero, and of loads that are stored again, as block operations.</summary>
     public bool MoveBlocks { get; init; } = true;

@@ -33,6 +33,74 @@ public sealed class BranchShapeTests
         Assert.True(changed > 30, $"only {changed} programs have a test left out");
     }
 
+    [Theory]
+    [InlineData(Termination.Proved, long.MaxValue)]
+    [InlineData(Termination.Metered, long.MaxValue)]
+    [InlineData(Termination.Metered, 300)]
+    public void LoopsOfManyWaysDoWhatTheyDoStraight(Termination termination, long budget)
+    {
+        var changed = 0;
+        for (var seed = 0; seed < 150; seed++)
+        {
+            var text = Ways(new Random(seed));
+            var program = TestPrograms.Trusted([.. Assembler.Assemble(text)], null, termination: termination);
+            var expected = Run(program, CompilerOptions.Straight, seed, budget);
+            foreach (var options in (CompilerOptions[])[CompilerOptions.Default, CompilerOptions.Default with { RepeatLoops = false }, CompilerOptions.Default with { AvoidBranches = false, RepeatLoops = false },
+                CompilerOptions.Straight with { CopyLoopEnds = true }, CompilerOptions.Default with { RegionInstructions = 64 }, CompilerOptions.Default with { RecordSites = true }])
+            {
+                Assert.True(expected == Run(program, options, seed, budget), $"seed {seed}, {options}:\n{text}");
+            }
+            if (ProgramDump.Il(program) != ProgramDump.Il(program, CompilerOptions.Default with { CopyLoopEnds = false })) changed++;
+        }
+        Assert.True(changed > 50, $"only {changed} programs have a loop's end written more than once");
+    }
+
+    // A loop of several ways that meet at its end, which stands before or behind them; some jump there by their test, some leave.
+    private static string Ways(Random random)
+    {
+        var text = new StringBuilder("r6 = r1\n");
+        for (var register = 0; register < 6; register++) text.Append(register == 1 ? "r1 = 9\n" : $"r{register} = *(u64 *)(r6 + {register * 8})\n");
+        text.Append("r7 = 0\n");
+        var ways = random.Next(2, 7);
+        var endFirst = random.Next(2) == 0;
+        if (endFirst) End("goto loop");
+        text.Append("loop:\n");
+        for (var way = 0; way < ways; way++)
+        {
+            text.Append($"if {(random.Next(2) == 0 ? "r" : "w")}{random.Next(6)} {s_comparisons[random.Next(s_comparisons.Length)]} {random.Next(-3, 12)} goto way{way}\n");
+            Compute();
+            if (random.Next(4) != 0) text.Append(random.Next(6) == 0 ? "goto out\n" : "goto next\n");
+            text.Append($"way{way}:\n");
+        }
+        Compute();
+        if (endFirst) text.Append("goto next\n");
+        else End("");
+        return text.Append("out: r0 ^= r1\nr0 += r2\nr0 ^= r3\nr0 += r4\nr0 ^= r5\nr0 += r7\nexit\n").ToString();
+
+        void End(string before)
+        {
+            text.Append(before).Append("\nnext:\nr7 += 1\n");
+            if (random.Next(2) == 0) text.Append("r1 ^= r7\n");
+            text.Append(before.Length > 0 ? $"if r7 > {random.Next(1, 40)} goto out\n" : $"if r7 != {random.Next(1, 40)} goto loop\n");
+        }
+
+        void Compute()
+        {
+            for (var count = random.Next(1, 4); count > 0; count--)
+            {
+                var (to, from) = (random.Next(6), random.Next(6));
+                text.Append(random.Next(5) switch
+                {
+                    0 => $"r{to} += 1\n",
+                    1 => $"w{to} -= w{from}\n",
+                    2 => $"r{to} = {random.Next(-2, 9)}\n",
+                    3 => $"*(u32 *)(r6 + {random.Next(12) * 4}) = r{from}\n",
+                    _ => $"r{to} = *(u16 *)(r6 + {random.Next(28) * 2})\n",
+                });
+            }
+        }
+    }
+
     // A loop whose rounds start anywhere in its body, with tests, repeated tests, opposite tests and ways out of it.
     private static string Loop(Random random)
     {

@@ -40,17 +40,7 @@ internal sealed record RepeatedLoop(BasicBlock Header, IReadOnlyList<BasicBlock>
         HashSet<BasicBlock>? loop = null;
         foreach (var latch in header.Predecessors)
         {
-            var body = new HashSet<BasicBlock> { header };
-            var waiting = new Stack<BasicBlock>([latch]);
-            var closed = true;
-            while (closed && body.Count <= MaxBlocks && waiting.TryPop(out var block))
-            {
-                if (!body.Add(block)) continue;
-                // Reached without the header: from there on it is no loop of this header's.
-                closed = block != function.Blocks[0] && block.Predecessors.Count > 0;
-                foreach (var from in block.Predecessors) waiting.Push(from);
-            }
-            if (!closed || body.Count > MaxBlocks) continue;
+            if (LoopEnd.BodyOf(function, header, latch, MaxBlocks) is not { } body) continue;
             if (loop is null) loop = body;
             else loop.UnionWith(body);
         }

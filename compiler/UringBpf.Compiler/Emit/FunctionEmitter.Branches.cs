@@ -29,16 +29,15 @@ internal sealed partial class FunctionEmitter
         _block = block;
         _target.BeginInstruction(_slot);
         _il.MarkLabel(stays);
-        GoTo(Target(block, block.End));
+        GoOn(block, block.End);
         return true;
     }
 
     // A jump whose test has been made.
     private void EmitDecided(bool jumps)
     {
-        var from = _block;
-        if (jumps) EmitChargedBranch(Target(from, _program.JumpTarget(_slot)));
-        else GoTo(Target(from, from.End));
+        if (jumps) EmitJumpAway();
+        else GoOn(_block, _block.End);
     }
 
     // Writes the jump that ends a block, and what it skips, when there is a plan for it.
@@ -60,7 +59,7 @@ internal sealed partial class FunctionEmitter
         }
         _slot = block.Last;
         _absorbed.Add(plan.Skipped);
-        GoTo(Target(block, plan.Target.Start));
+        GoOn(block, plan.Target.Start);
         return true;
     }
 
@@ -113,9 +112,10 @@ internal sealed partial class FunctionEmitter
     {
         if (from == 1 && to == 0)
         {
+            // One instruction, where asking whether it is 0 takes three.
             _il.Emit(OpCodes.Ldloc, stays);
-            LoadConstant(0, 32);
-            _il.Emit(OpCodes.Ceq);
+            LoadConstant(1, 32);
+            _il.Emit(OpCodes.Xor);
             _il.Emit(OpCodes.Conv_U8);
             return;
         }
@@ -154,6 +154,7 @@ internal sealed partial class FunctionEmitter
     // Pushes 1 when a conditional jump is not taken, else 0.
     private void EmitComparison(OpcodeRow row, in Instruction instruction)
     {
+        if (TryEmitFlag(row, instruction)) return;
         var (comparison, inverts) = EmitOperands(row, instruction) switch
         {
             Operation.JumpNotEqual or Operation.JumpSet => (OpCodes.Ceq, false),
@@ -171,5 +172,17 @@ internal sealed partial class FunctionEmitter
         if (!inverts) return;
         LoadConstant(0, 32);
         _il.Emit(OpCodes.Ceq);
+    }
+
+    // A register that the verifier found to hold 0 or 1 says itself whether a jump that asks which is not taken.
+    private bool TryEmitFlag(OpcodeRow row, in Instruction instruction)
+    {
+        if (row.Operation is not (Operation.JumpEqual or Operation.JumpNotEqual) || row.Source != OperandSource.Immediate) return false;
+        if (instruction.Immediate is not (0 or 1) || _program.Facts(_slot).DestinationMax > 1) return false;
+        Load(instruction.Destination, 32);
+        if (row.Operation == Operation.JumpEqual == (instruction.Immediate == 0)) return true;
+        LoadConstant(1, 32);
+        _il.Emit(OpCodes.Xor);
+        return true;
     }
 }

@@ -9,18 +9,13 @@ internal sealed partial class FunctionEmitter
 {
     private void EmitJump(OpcodeRow row, in Instruction instruction)
     {
-        var target = Target(_block, _program.JumpTarget(_slot));
-        if (row.Operation == Operation.Jump)
-        {
-            EmitChargedBranch(target);
-            return;
-        }
         if (!_program.MayJump(_slot)) return;
         if (!_program.FallsThrough(_slot))
         {
-            EmitChargedBranch(target);
+            EmitJumpAway();
             return;
         }
+        var target = Target(_block, _program.JumpTarget(_slot));
         if (row.Operation == Operation.MayGoto)
         {
             EmitMayGoto(target);
@@ -32,7 +27,8 @@ internal sealed partial class FunctionEmitter
         {
             var stay = _il.DefineLabel();
             _il.Emit(Branch(operation, inverted: true), stay);
-            EmitChargedBranch(target);
+            ChargeRound();
+            _il.Emit(OpCodes.Br, target);
             _il.MarkLabel(stay);
         }
         else
@@ -44,6 +40,7 @@ internal sealed partial class FunctionEmitter
     // Pushes what a conditional jump compares; gives how to compare it.
     private Operation EmitOperands(OpcodeRow row, in Instruction instruction)
     {
+        if (TryEmitByteTest(row, instruction) is { } test) return test;
         var halves = ComparesLowHalves(row, instruction);
         var width = halves ? 32 : row.Width;
         Load(instruction.Destination, width);
@@ -64,6 +61,49 @@ internal sealed partial class FunctionEmitter
         };
     }
 
+    // ((x + a) & 0xff) < k, as compilers ask whether a byte lies between two others. The sum of a byte and a is so near to zero that
+    // x + a, or x + a + b, below another limit says the same without the mask, which RyuJIT would make an instruction of.
+    private Operation? TryEmitByteTest(OpcodeRow row, in Instruction instruction)
+    {
+        if (!_options.NarrowRegisters || row.Source != OperandSource.Immediate || instruction.Immediate is < 0 or > 255) return null;
+        var below = row.Operation is Operation.JumpLess or Operation.JumpLessOrEqual;
+        if (!below && row.Operation is not (Operation.JumpGreater or Operation.JumpGreaterOrEqual)) return null;
+        var (register, mask, add) = (instruction.Destination, _slot - 1, _slot - 2);
+        if (add < _block.Start || !IsOnConstant(mask, Operation.And) || _program.Instructions[mask].Immediate != 255 || !IsOnConstant(add, Operation.Add)) return null;
+        // What is masked must have a local of its own.
+        if (_registers.Use(mask, register) == _registers.Definition(mask, register)) return null;
+        ref readonly var facts = ref _program.Facts(add);
+        if (facts.DestinationMax > 255) return null;
+        var least = (long)facts.DestinationMin + _program.Instructions[add].Immediate;
+        var most = (long)facts.DestinationMax + _program.Instructions[add].Immediate;
+        if (least < -255 || most > 255) return null;
+
+        // The masked sum is below the limit, or it is not: sums from 0 are what they were, others are 256 larger.
+        var limit = instruction.Immediate + (row.Operation is Operation.JumpLessOrEqual or Operation.JumpGreater ? 1 : 0);
+        var shift = 0;
+        if (limit - 256 > least)
+        {
+            // Some sums below zero are; if all from 0 are too, those that are not lie side by side.
+            if (most >= limit) return null;
+            shift = limit = 256 - limit;
+            below = !below;
+        }
+        var slot = _slot;
+        _slot = mask;
+        Load32(register);
+        _slot = slot;
+        if (shift != 0)
+        {
+            LoadConstant(shift, 32);
+            _il.Emit(OpCodes.Add);
+        }
+        LoadConstant(limit, 32);
+        return below ? Operation.JumpLess : Operation.JumpGreaterOrEqual;
+
+        bool IsOnConstant(int slot, Operation operation) =>
+            _program.HasRow(slot) && _program.Row(slot) is { Source: OperandSource.Immediate } row && row.Operation == operation && _program.Instructions[slot].Destination == register;
+    }
+
     // True for 64-bit comparisons of what has zero in both upper halves: at 32 bits their code is shorter.
     private bool ComparesLowHalves(OpcodeRow row, in Instruction instruction)
     {
@@ -75,11 +115,19 @@ internal sealed partial class FunctionEmitter
 
     private bool HasZeroUpper(int register) => register != FrameRegister && _registers.ZeroUpper[_registers.Use(_slot, register)];
 
+    // A jump that is taken.
+    private void EmitJumpAway()
+    {
+        var slot = _program.JumpTarget(_slot);
+        var target = Target(_block, slot);
+        ChargeRound();
+        if (!TryEmitLoopEnd(slot)) _il.Emit(OpCodes.Br, target);
+    }
+
     // Pays for a round when the jump goes backwards in a metered program.
-    private void EmitChargedBranch(Label target)
+    private void ChargeRound()
     {
         if (_metered && _program.IsBackEdge(_slot)) Charge(_slot - _program.JumpTarget(_slot) + 1);
-        _il.Emit(OpCodes.Br, target);
     }
 
     // Falls through while rounds are left. Rounds are counted whether the program is metered or not: they bound the loop.

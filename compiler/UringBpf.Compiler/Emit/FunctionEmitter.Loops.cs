@@ -21,6 +21,12 @@ internal sealed partial class FunctionEmitter
     private readonly Dictionary<BasicBlock, LoopCopy> _repeated = [];
     private LoopCopy? _copy;
 
+    // Whether a block is the end of a loop's rounds that is written at each way to it; how much is written more than once.
+    private const int MaxCopiedSlots = 64;
+    private readonly Dictionary<BasicBlock, bool> _loopEnds = [];
+    private int _copiedSlots;
+    private bool _copiesLoopEnd;
+
     private sealed record LoopCopy(RepeatedLoop Loop, Dictionary<BasicBlock, Label> Labels);
 
     // What is long is cut into regions, where loops stay as they are.
@@ -47,6 +53,30 @@ internal sealed partial class FunctionEmitter
     private Label? OtherCopy(BasicBlock from, BasicBlock to) =>
         !_repeated.TryGetValue(to, out var loop) || !loop.Labels.ContainsKey(from) ? null
         : _copy is null ? loop.Labels[to] : _labels[to.Index - _blocks[0].Index];
+
+    // Writes what decides on another round in the place of a jump there; false when there is no such thing at the slot.
+    private bool TryEmitLoopEnd(int slot)
+    {
+        if (!_options.CopyLoopEnds || _copiesLoopEnd || _blocks.Count != _function.Blocks.Count) return false;
+        var end = _function.BlockAt(slot);
+        if (_copiedSlots + end.End - end.Start > MaxCopiedSlots || !IsCopied(end)) return false;
+        _copiedSlots += end.End - end.Start;
+        var (block, last) = (_block, _slot);
+        _copiesLoopEnd = true;
+        if (EmitBody(end)) GoOn(end, end.End);
+        _copiesLoopEnd = false;
+        (_block, _slot) = (block, last);
+        return true;
+    }
+
+    private bool IsCopied(BasicBlock end)
+    {
+        if (_loopEnds.TryGetValue(end, out var isEnd)) return isEnd;
+        isEnd = LoopEnd.Is(_program, _function, end) && !_decided.ContainsKey(end) && !_loops.ContainsKey(end)
+            && !_repeated.Values.Any(copy => copy.Labels.ContainsKey(end));
+        _loopEnds.Add(end, isEnd);
+        return isEnd;
+    }
 
     // The label of a block that is written next.
     private Label LabelHere(BasicBlock block) => _copy is null ? LabelOf(block) : OwnLabel(block);

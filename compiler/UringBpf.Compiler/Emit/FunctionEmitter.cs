@@ -142,7 +142,7 @@ internal sealed partial class FunctionEmitter
         if (!_program.FallsThrough(block.Last)) return;
         // A function's last instruction that falls through would leave it: the verifier refuses that.
         if (block.End >= _function.Function.End) EmitReturnZero();
-        else GoTo(Target(block, block.End));
+        else GoOn(block, block.End);
     }
 
     // Writes a block's instructions; false when what comes after them is written too.
@@ -173,12 +173,14 @@ internal sealed partial class FunctionEmitter
         return true;
     }
 
-    // Jumps to a label unless it is what is written next.
-    private void GoTo(Label target)
+    // Goes on at a block of the function, which may be what is written next.
+    private void GoOn(BasicBlock from, int slot)
     {
+        var target = Target(from, slot);
         var next = _place + 1;
         while (next < _order.Count && _absorbed.Contains(_order[next])) next++;
-        if (next == _order.Count || LabelHere(_order[next]) != target) _il.Emit(OpCodes.Br, target);
+        if (next < _order.Count && LabelHere(_order[next]) == target) return;
+        if (!TryEmitLoopEnd(slot)) _il.Emit(OpCodes.Br, target);
     }
 
     // Calls, and where a block ends. An end that several paths share says nothing about which was taken: they have said it.
