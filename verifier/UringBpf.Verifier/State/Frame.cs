@@ -61,7 +61,10 @@ internal sealed class Frame(Activation activation)
     public void Become(KeptState state)
     {
         Activation = state.Activation;
-        for (var register = 0; register < Registers; register++) _registers[register] = state.Register(register);
+        _registers = default;
+        var place = 0;
+        for (var live = state.Live; live != 0; live &= live - 1) _registers[System.Numerics.BitOperations.TrailingZeroCount(live)] = state.Held(place++);
+        _registers[Pointer] = Activation.FramePointer;
         Use(state.UsedSlots);
         for (var index = state.SlotCount - 1; index >= 0; index--) _slots[index] = state.Cells(index);
         _kept = state.Slots.Length > 0 ? state.Slots : null;
@@ -122,16 +125,17 @@ internal sealed class Frame(Activation activation)
     }
 
     /// <summary>The slots up to the last that holds something, in an array that nothing writes to; or the only one that does, and how many lie before it.</summary>
-    public (StackSlot?[] All, StackSlot? Only, int Before) KeptSlots()
+    public StackSlot?[] KeptSlots(out StackSlot? only, out byte before)
     {
-        if (_kept is not null) return (_kept, null, 0);
+        (only, before) = (null, 0);
+        if (_kept is not null) return _kept;
         var (first, count) = (0, _used);
         while (count > 0 && _slots[count - 1] is null) count--;
-        if (count == 0) return ([], null, 0);
+        if (count == 0) return [];
         while (_slots[first] is null) first++;
-        if (first == count - 1) return ([], _slots[first], first);
-        _kept = _slots[..count];
-        return (_kept, null, 0);
+        if (first < count - 1) return _kept = _slots[..count];
+        (only, before) = (_slots[first], (byte)first);
+        return [];
     }
 
     // In the frame itself: a copy is one object.

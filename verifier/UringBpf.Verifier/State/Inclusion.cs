@@ -55,10 +55,12 @@ internal sealed class Inclusion
     private bool IncludesTop(KeptState old, Frame now)
     {
         if (!AreAlike(old.Activation, now.Activation)) return false;
-        for (var register = 0; register < Frame.Registers; register++)
+        // What the old path found unreadable it did not read, and the frame pointers of functions that were called alike are alike.
+        var place = 0;
+        for (var live = old.Live; live != 0; live &= live - 1)
         {
-            // The frame pointers of functions that were called alike are alike.
-            if (register == Frame.Pointer || Includes(old.Register(register), now[register])) continue;
+            var register = System.Numerics.BitOperations.TrailingZeroCount(live);
+            if (Includes(old.Held(place++), now[register])) continue;
             Difference = register;
             return false;
         }

@@ -9,7 +9,6 @@ namespace UringBpf.Verifier;
 /// </summary>
 internal class KeptState : IKnown
 {
-    // The running function's registers that hold something, r10 aside: one bit each.
     private ushort _live;
     private byte _used;
     private byte _fresh;
@@ -32,8 +31,7 @@ internal class KeptState : IKnown
         var top = state.Top;
         (Activation, Callers, Holdings) = (top.Activation, state.ShareCallers(), state.Holdings);
         (_used, _fresh) = ((byte)top.UsedSlots, (byte)top.FreshSlots);
-        (Slots, _only, var before) = top.KeptSlots();
-        _before = (byte)before;
+        Slots = top.KeptSlots(out _only, out _before);
         KeepRegisters(top);
     }
 
@@ -93,15 +91,20 @@ internal class KeptState : IKnown
     {
         if (register == Frame.Pointer) return Activation.FramePointer;
         if ((_live >> register & 1) == 0) return null;
-        var place = BitOperations.PopCount(_live & ((1u << register) - 1));
-        return place switch
-        {
-            0 => _first,
-            1 => _second,
-            2 => _third,
-            _ => _others![place - 3],
-        };
+        return Held(BitOperations.PopCount(_live & ((1u << register) - 1)));
     }
+
+    /// <summary>The running function's registers that hold something, r10 aside: one bit each.</summary>
+    public uint Live => _live;
+
+    /// <summary>What the registers of <see cref="Live"/> hold, in order.</summary>
+    public Value Held(int place) => place switch
+    {
+        0 => _first!,
+        1 => _second!,
+        2 => _third!,
+        _ => _others![place - 3],
+    };
 
     /// <summary>A slot of the running function.</summary>
     public StackSlot? Cells(int index) => index < Slots.Length ? Slots[index] : index == _before ? _only : null;
