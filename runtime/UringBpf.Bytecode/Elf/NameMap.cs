@@ -22,6 +22,19 @@ internal sealed class NameMap<T> where T : class
         set => Find(name).Value = value;
     }
 
+    /// <summary>True when nothing has a name.</summary>
+    public bool IsEmpty
+    {
+        get
+        {
+            foreach (var entry in _byText.Values)
+            {
+                if (entry.Value is not null) return false;
+            }
+            return true;
+        }
+    }
+
     /// <summary>Everything, by name.</summary>
     public IEnumerable<(string Name, T Value)> All
     {

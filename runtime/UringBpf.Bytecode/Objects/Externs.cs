@@ -9,13 +9,20 @@ internal sealed class Externs(LoadOptions options, KernelConfiguration configura
     private readonly HashSet<FunctionPrototype> _checked = [];
     // By symbol: any number of calls may name one, and its name may be long.
     private readonly Dictionary<int, FunctionPrototype?> _kfuncs = [];
-    private readonly Dictionary<int, (MapSpec Map, int Offset)?> _variables = [];
+    // Objects, for which .NET has a dictionary's code made ahead of time.
+    private readonly Dictionary<int, Variable?> _variables = [];
+
+    private sealed record Variable(MapSpec Map, int Offset);
 
     /// <summary>A load of an extern's address.</summary>
     public Fixup Load(ObjectFunction function, int slot, ElfSymbol symbol)
     {
-        if (!_variables.TryGetValue(symbol.Index, out var found)) _variables.Add(symbol.Index, found = configuration.Find(symbol));
-        if (found is { } variable) return new Fixup.OfMapValue(slot, variable.Map, variable.Offset);
+        if (!_variables.TryGetValue(symbol.Index, out var variable))
+        {
+            variable = configuration.Find(symbol) is (var map, var offset) ? new Variable(map, offset) : null;
+            _variables.Add(symbol.Index, variable);
+        }
+        if (variable is not null) return new Fixup.OfMapValue(slot, variable.Map, variable.Offset);
         // The address of a kfunc only says whether it exists: `if (uring_emit) …`.
         if (Kfunc(symbol) is not null) return new Fixup.OfNumber(slot, 1);
         if (symbol.Binding == ElfBinding.Weak) return new Fixup.OfNumber(slot, 0);

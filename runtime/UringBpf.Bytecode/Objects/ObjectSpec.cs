@@ -63,7 +63,7 @@ public sealed record ObjectSpec
         var maps = ReadMaps(file);
         var externs = new Externs(options, KernelConfiguration.Read(file, options, maps), file.Btf);
         var functions = FunctionTable.Read(file);
-        if (file.Extension.Relocations.All.Any()) new CoreRelocator(file, new CoreTarget(PublishedTypes.For(options.Types), options.TargetBtf)).Run(functions);
+        if (!file.Extension.Relocations.IsEmpty) new CoreRelocator(file, new CoreTarget(PublishedTypes.For(options.Types), options.TargetBtf)).Run(functions);
         new CodeRelocator(file, functions, maps, externs).Run();
         var linker = new Linker(file, options);
         return new ObjectSpec
