@@ -1,5 +1,6 @@
 using System.Text;
 using UringBpf.Bytecode;
+using static UringBpf.Cli.CSharpNames;
 
 namespace UringBpf.Cli;
 
@@ -226,6 +227,4 @@ internal static class Skeleton
         foreach (var line in declaration.TrimEnd('\n').Split('\n')) text.Append(line.Length == 0 ? "" : "    ").Append(line).Append('\n');
         text.Append('\n');
     }
-
-    private static string Escape(string text) => CSharpNames.Escape(text);
 }

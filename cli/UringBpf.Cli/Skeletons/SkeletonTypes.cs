@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text;
 using UringBpf.Bytecode;
+using static UringBpf.Cli.CSharpNames;
 
 namespace UringBpf.Cli;
 
@@ -148,6 +149,4 @@ internal sealed class SkeletonTypes(BtfSpec types, params IEnumerable<string> ta
             }
         }
     }
-
-    private static string Escape(string text) => CSharpNames.Escape(text);
 }

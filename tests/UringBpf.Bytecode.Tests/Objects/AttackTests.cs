@@ -149,25 +149,19 @@ public sealed class AttackTests
     [Fact]
     public void TypesToMatchThatMultiplyAreGivenUp()
     {
-        static BtfImage Nested()
+        static BtfImage Nested(BtfImage innermost, uint size)
         {
-            var btf = new BtfImage().Int();
             for (uint i = 0; i < 20; i++)
             {
-                var member = btf.Text("m");
-                btf.Type(BtfImage.KindStruct, "s", 4, 8, rest: [.. Enumerable.Range(0, 8).SelectMany(_ => (uint[])[member, i + 1, 0])]);
+                var member = innermost.Text("m");
+                innermost.Type(BtfImage.KindStruct, "s", size, 8, rest: [.. Enumerable.Range(0, 8).SelectMany(_ => (uint[])[member, i + 1, 0])]);
             }
-            return btf;
+            return innermost;
         }
 
         // The innermost differ, so that every way is tried.
-        var target = new BtfImage().Type(BtfImage.KindInteger, "int", 8, rest: [1u << 24 | 64]);
-        for (uint i = 0; i < 20; i++)
-        {
-            var member = target.Text("m");
-            target.Type(BtfImage.KindStruct, "s", 8, 8, rest: [.. Enumerable.Range(0, 8).SelectMany(_ => (uint[])[member, i + 1, 0])]);
-        }
-        var local = Nested();
+        var target = Nested(new BtfImage().Type(BtfImage.KindInteger, "int", 8, rest: [1u << 24 | 64]), 8);
+        var local = Nested(new BtfImage().Int(), 4);
         var zero = local.Text("0");
         // BPF_CORE_TYPE_MATCHES.
         Refused("UB1226", Relocated(local, 1, _ => [0, 21, zero, 12]), new LoadOptions { TargetBtf = target.Parse() });

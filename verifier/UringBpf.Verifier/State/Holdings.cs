@@ -15,6 +15,9 @@ internal sealed record Holdings
 
     public MapSpec? LockMap { get; init; }
 
+    /// <summary>True while a lock or a reference is held.</summary>
+    public bool HoldsResource => LockId != 0 || References.Length > 0;
+
     /// <summary>Bytes from data that are known to lie before data_end.</summary>
     public long BufferRange { get; init; }
 }

@@ -84,8 +84,6 @@ internal class KeptState : IKnown
 
     public int Depth => Callers.Length + 1;
 
-    public bool HoldsResource => Holdings.LockId != 0 || Holdings.References.Length > 0;
-
     /// <summary>A register of the running function.</summary>
     public Value? Register(int register)
     {

@@ -47,8 +47,6 @@ internal sealed class MachineState : IKnown
     /// <summary>The running function's frame, for reading.</summary>
     public Frame Top => _top;
 
-    public bool HoldsResource => LockId != 0 || References.Length > 0;
-
     public Frame this[int frame] => frame == _callers.Length ? _top : _callers[frame];
 
     /// <summary>A copy, for looking at later: all frames are shared.</summary>

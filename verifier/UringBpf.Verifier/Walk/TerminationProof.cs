@@ -63,7 +63,7 @@ internal sealed class TerminationProof
     /// or null. A metered run can't be ended there.</summary>
     public Node? HeldTooLong(long limit)
     {
-        var holding = _nodes.Where(node => node.HoldsResource).Select(node => node.Index).ToArray();
+        var holding = _nodes.Where(node => node.Holdings.HoldsResource).Select(node => node.Index).ToArray();
         if (holding.Length == 0) return null;
         // As if nothing were known of what lies between: the ways that go on holding.
         var unproved = Unproved.Count;

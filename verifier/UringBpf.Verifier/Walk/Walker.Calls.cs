@@ -201,7 +201,7 @@ internal sealed partial class Walker
     {
         var call = _call.Begin(summary.Prototype);
         for (var index = 0; index < summary.Prototype.Arguments.Length; index++) CheckArgument(slot, call, index);
-        if (_state.HoldsResource)
+        if (_state.Holdings.HoldsResource)
         {
             // A place of its own in the graph: what the call costs is time for which something is held.
             var before = _explored.Record(slot, _state);
